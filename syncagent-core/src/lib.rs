@@ -1,0 +1,5 @@
+//! The engine of syncagent: it decides in pure code and acts at the rim.
+//!
+//! Read the modules in the order in which they are declared: each layer only knows the ones above it.
+
+pub mod definition;
