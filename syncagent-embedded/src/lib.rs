@@ -1,1 +1,5 @@
-//! syncagent-embedded
+//! An in-process kcp and an in-process Kubernetes API server: for tests, simulation and demos.
+//!
+//! Read the modules in the order in which they are declared: pure parts first, then the server that is built of them.
+
+pub mod api;
