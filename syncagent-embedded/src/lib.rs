@@ -3,3 +3,4 @@
 //! Read the modules in the order in which they are declared: pure parts first, then the server that is built of them.
 
 pub mod api;
+pub mod status;
