@@ -3,3 +3,4 @@
 //! Read the modules in the order in which they are declared: each layer only knows the ones above it.
 
 pub mod definition;
+pub mod template;

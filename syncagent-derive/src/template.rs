@@ -1,0 +1,1 @@
+../../syncagent-core/src/template.rs
