@@ -4,3 +4,12 @@
 
 pub mod definition;
 pub mod template;
+
+#[cfg(feature = "rim")]
+pub mod controller;
+#[cfg(feature = "rim")]
+pub mod error;
+#[cfg(feature = "rim")]
+pub mod io;
+#[cfg(feature = "rim")]
+pub mod runtime;

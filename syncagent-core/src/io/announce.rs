@@ -1,0 +1,184 @@
+//! What happened, for people.
+//!
+//! A [`Notice`] is a typed happening: the story prints them, a provider counts or logs them. They are for the provider's
+//! eyes and may name objects of the service cluster; what a consumer sees is in the status of their order.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// An order, as its consumer knows it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Order {
+    /// The offered kind.
+    pub kind: String,
+    /// The logical cluster of the consumer.
+    pub cluster: String,
+    /// The namespace there; empty for a cluster-scoped kind.
+    pub namespace: String,
+    /// The name there.
+    pub name: String,
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)?;
+        if !self.namespace.is_empty() {
+            write!(f, " in {}", self.namespace)?;
+        }
+        write!(f, " of {}", self.cluster)
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The export does not exist yet; the agent waits for the provider to create it.
+    ExportAwaited {
+        /// Its name.
+        export: String,
+    },
+    /// A schema was published in the provider's workspace.
+    SchemaPublished {
+        /// The name of the `APIResourceSchema`.
+        name: String,
+    },
+    /// The export offers what is published.
+    ExportFilled {
+        /// Its name.
+        export: String,
+        /// The offered resources, as `plural.group`.
+        resources: Vec<String>,
+    },
+    /// An endpoint of the export appeared: there are consumers.
+    EndpointFound {
+        /// Its URL.
+        url: String,
+    },
+    /// An endpoint of the export is no longer listed. Nothing is deleted for that.
+    EndpointLost {
+        /// Its URL.
+        url: String,
+    },
+    /// Our finalizer is on an order, or on an object that it takes.
+    Held {
+        /// The order.
+        order: Order,
+    },
+    /// An object was created on the service cluster.
+    Placed {
+        /// The order.
+        order: Order,
+        /// Kind, namespace and name of the object there.
+        object: String,
+    },
+    /// An object on the service cluster was brought up to date.
+    Refreshed {
+        /// The order.
+        order: Order,
+        /// Kind, namespace and name of the object there.
+        object: String,
+    },
+    /// The status of an order was written.
+    Reflected {
+        /// The order.
+        order: Order,
+    },
+    /// An object came up into the workspace.
+    Returned {
+        /// The order.
+        order: Order,
+        /// Kind and name of the object there.
+        object: String,
+    },
+    /// An object was deleted because its order goes away.
+    Retired {
+        /// The order.
+        order: Order,
+        /// Kind, namespace and name of the object.
+        object: String,
+    },
+    /// Our finalizer left: the order may go.
+    Released {
+        /// The order.
+        order: Order,
+    },
+    /// An order cannot be fulfilled as it is.
+    Refused {
+        /// The order.
+        order: Order,
+        /// Why, for the provider.
+        why: String,
+    },
+    /// An order waits for something.
+    Waiting {
+        /// The order.
+        order: Order,
+        /// What for.
+        why: String,
+    },
+    /// Something does not work and is tried again.
+    Problem {
+        /// The order, when it concerns one.
+        order: Option<Order>,
+        /// What.
+        what: String,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ExportAwaited { export } => write!(f, "waits for the export {export}"),
+            Self::SchemaPublished { name } => write!(f, "published the schema {name}"),
+            Self::ExportFilled { export, resources } => {
+                write!(f, "the export {export} offers {}", resources.join(", "))
+            }
+            Self::EndpointFound { url } => write!(f, "found the endpoint {url}"),
+            Self::EndpointLost { url } => write!(f, "lost the endpoint {url}"),
+            Self::Held { order } => write!(f, "holds {order}"),
+            Self::Placed { order, object } => write!(f, "placed {object} for {order}"),
+            Self::Refreshed { order, object } => write!(f, "refreshed {object} for {order}"),
+            Self::Reflected { order } => write!(f, "reflected the status of {order}"),
+            Self::Returned { order, object } => write!(f, "returned {object} for {order}"),
+            Self::Retired { order, object } => write!(f, "retired {object} of {order}"),
+            Self::Released { order } => write!(f, "released {order}"),
+            Self::Refused { order, why } => write!(f, "refused {order}: {why}"),
+            Self::Waiting { order, why } => write!(f, "{order} waits: {why}"),
+            Self::Problem {
+                order: Some(order),
+                what,
+            } => write!(f, "{order}: {what}"),
+            Self::Problem { order: None, what } => f.write_str(what),
+        }
+    }
+}
+
+/// Where notices go.
+#[derive(Clone)]
+pub(crate) struct Announcer(Arc<dyn Fn(&Notice) + Send + Sync>);
+
+impl Announcer {
+    pub(crate) fn new(listeners: Vec<Arc<dyn Fn(&Notice) + Send + Sync>>) -> Self {
+        Self(Arc::new(move |notice| {
+            for listener in &listeners {
+                listener(notice);
+            }
+        }))
+    }
+
+    /// Logs a notice and tells everybody who asked.
+    pub(crate) fn tell(&self, notice: &Notice) {
+        match notice {
+            Notice::Problem { .. } | Notice::Refused { .. } => tracing::warn!("{notice}"),
+            _ => tracing::info!("{notice}"),
+        }
+        (self.0)(notice);
+    }
+}
+
+impl fmt::Debug for Announcer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Announcer")
+    }
+}

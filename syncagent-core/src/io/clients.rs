@@ -1,0 +1,481 @@
+//! One HTTP connection per server, one cheap handle per URL prefix.
+//!
+//! A kcp is one server with thousands of prefixes: the provider's workspace, each endpoint of the export, and below an
+//! endpoint each consumer. A client of its own per workspace costs milliseconds, kilobytes and its own pool of TLS
+//! connections; a [`Server`] is a shared client and a string.
+//!
+//! Every answer is a [`Reply`], whatever its code: 404 and 409 are facts to decide on, not errors. Only a server that
+//! does not answer is an [`Error`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// How long a request that is not a watch may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A JSON patch.
+pub const JSON_PATCH: &str = "application/json-patch+json";
+/// A merge patch.
+pub const MERGE_PATCH: &str = "application/merge-patch+json";
+/// A server-side apply.
+pub const APPLY_PATCH: &str = "application/apply-patch+yaml";
+/// Plain JSON.
+pub const JSON: &str = "application/json";
+
+/// A way to reach one API server: what [`crate::runtime::Agent::connect`] takes for the service cluster.
+#[derive(Clone)]
+pub struct Connection(Inner);
+
+#[derive(Clone)]
+enum Inner {
+    Client(kube::Client),
+    Config(Box<kube::Config>),
+}
+
+impl Connection {
+    /// Reads a kubeconfig; `None` is what kubectl would use.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it cannot be used.
+    pub async fn from_kubeconfig(path: Option<&str>) -> Result<Self, Error> {
+        read_kubeconfig(path).await.map(Self::from)
+    }
+
+    fn client(&self, server: &str) -> Result<kube::Client, Error> {
+        match &self.0 {
+            Inner::Client(client) => Ok(client.clone()),
+            Inner::Config(config) => client_of((**config).clone(), server),
+        }
+    }
+
+    /// The service cluster, as the rim addresses it.
+    pub(crate) fn server(&self, name: &str, user_agent: &str) -> Result<Server, Error> {
+        Ok(Server::new(self.client(name)?, name, user_agent))
+    }
+}
+
+impl From<kube::Client> for Connection {
+    fn from(client: kube::Client) -> Self {
+        Self(Inner::Client(client))
+    }
+}
+
+impl From<kube::Config> for Connection {
+    fn from(config: kube::Config) -> Self {
+        Self(Inner::Config(Box::new(config)))
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connection")
+    }
+}
+
+/// Makes a client for the server of an endpoint URL.
+type Reach = dyn Fn(&http::Uri) -> Result<kube::Client, Error> + Send + Sync;
+
+/// A way to reach a kcp: the provider's workspace, and from there the endpoints of its export, which live under other
+/// paths and, in a kcp of several shards, on other hosts.
+#[derive(Clone)]
+pub struct KcpAccess {
+    provider: Connection,
+    reach: Arc<Reach>,
+}
+
+impl KcpAccess {
+    /// From a client of the provider's workspace and a way to make one for the host of an endpoint.
+    ///
+    /// The client that `reach` returns must address the host's root: requests carry the whole path of the endpoint.
+    /// With an in-process kcp that is the same service for every host.
+    pub fn new(
+        provider: impl Into<Connection>,
+        reach: impl Fn(&http::Uri) -> Result<kube::Client, Error> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            provider: provider.into(),
+            reach: Arc::new(reach),
+        }
+    }
+
+    /// Reads a kubeconfig whose current context is the provider's workspace.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it cannot be used.
+    pub async fn from_kubeconfig(path: Option<&str>) -> Result<Self, Error> {
+        read_kubeconfig(path).await.map(Self::from)
+    }
+
+    /// The provider's workspace, as the rim addresses it.
+    pub(crate) fn provider(&self, user_agent: &str) -> Result<Server, Error> {
+        self.provider.server("kcp", user_agent)
+    }
+
+    /// The server of an endpoint, addressed at the endpoint's path.
+    pub(crate) fn endpoint(&self, url: &str, user_agent: &str) -> Result<Server, Error> {
+        let uri: http::Uri = url.parse().map_err(|source| Error::Connect {
+            server: url.to_owned(),
+            source: Box::new(source),
+        })?;
+        let client = (self.reach)(&uri)?;
+        Ok(Server::new(client, "kcp", user_agent).below(uri.path().trim_end_matches('/')))
+    }
+}
+
+impl From<kube::Config> for KcpAccess {
+    fn from(config: kube::Config) -> Self {
+        let other = config.clone();
+        Self::new(config, move |uri| {
+            let mut config = other.clone();
+            let mut parts = uri.clone().into_parts();
+            parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+            config.cluster_url = http::Uri::from_parts(parts).map_err(|source| Error::Connect {
+                server: uri.to_string(),
+                source: Box::new(source),
+            })?;
+            client_of(config, "kcp")
+        })
+    }
+}
+
+impl fmt::Debug for KcpAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KcpAccess")
+    }
+}
+
+fn client_of(mut config: kube::Config, server: &str) -> Result<kube::Client, Error> {
+    // Retries belong to the queue: a client that retries for minutes inside one call holds a worker and hides the
+    // failure from whoever has to decide.
+    config.default_retry = false;
+    kube::Client::try_from(config).map_err(|source| Error::Connect {
+        server: server.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+async fn read_kubeconfig(path: Option<&str>) -> Result<kube::Config, Error> {
+    let fail = |source: Box<dyn std::error::Error + Send + Sync>| Error::Kubeconfig {
+        path: path.unwrap_or("of the environment").to_owned(),
+        source,
+    };
+    match path {
+        None => kube::Config::infer().await.map_err(|e| fail(Box::new(e))),
+        Some(path) => {
+            let file = kube::config::Kubeconfig::read_from(path).map_err(|e| fail(Box::new(e)))?;
+            kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
+                .await
+                .map_err(|e| fail(Box::new(e)))
+        }
+    }
+}
+
+/// What a server answered, whatever the code.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The HTTP code.
+    pub code: u16,
+    /// The body; text that is not JSON is a JSON string.
+    pub body: Value,
+    /// What the server asked us to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl Reply {
+    /// Whether the request did what it said.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+
+    /// The message of a `Status`, or the text.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        self.body["message"]
+            .as_str()
+            .or(self.body.as_str())
+            .unwrap_or_default()
+    }
+}
+
+/// One API server, addressed below one path.
+#[derive(Clone)]
+pub struct Server {
+    client: kube::Client,
+    name: Arc<str>,
+    user_agent: Arc<str>,
+    prefix: Arc<str>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({}{})", self.name, self.prefix)
+    }
+}
+
+impl Server {
+    /// A server at the root of a client; `name` is how people call it.
+    pub fn new(client: kube::Client, name: &str, user_agent: &str) -> Self {
+        Self {
+            client,
+            name: name.into(),
+            user_agent: user_agent.into(),
+            prefix: "".into(),
+        }
+    }
+
+    /// The same server, addressed below a further path.
+    #[must_use]
+    pub fn below(&self, path: &str) -> Self {
+        Self {
+            prefix: format!("{}{path}", self.prefix).into(),
+            ..self.clone()
+        }
+    }
+
+    /// One consumer's workspace below an endpoint.
+    #[must_use]
+    pub fn workspace(&self, cluster: &str) -> Self {
+        self.below(&format!("/clusters/{cluster}"))
+    }
+
+    /// All consumers' workspaces of an endpoint.
+    #[must_use]
+    pub fn everywhere(&self) -> Self {
+        self.below("/clusters/*")
+    }
+
+    /// How people call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub async fn get(&self, path: &str) -> Result<Reply, Error> {
+        self.call(Method::GET, path, JSON, None).await
+    }
+
+    /// Creates.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Reply, Error> {
+        self.call(Method::POST, path, JSON, Some(body)).await
+    }
+
+    /// Patches.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub async fn patch(&self, path: &str, kind: &str, body: &Value) -> Result<Reply, Error> {
+        self.call(Method::PATCH, path, kind, Some(body)).await
+    }
+
+    /// Deletes.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub async fn delete(&self, path: &str, options: &Value) -> Result<Reply, Error> {
+        self.call(Method::DELETE, path, JSON, Some(options)).await
+    }
+
+    /// Sends one request and reads the whole answer, within a bounded time.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Option<&Value>,
+    ) -> Result<Reply, Error> {
+        let told = format!("{method} {}{path}", self.prefix);
+        let work = async {
+            let request = self.request(method, path, JSON, content_type, body)?;
+            let response = self
+                .client
+                .send(request)
+                .await
+                .map_err(|e| self.unreachable(&told, e))?;
+            let (parts, body) = response.into_parts();
+            let bytes = body
+                .collect()
+                .await
+                .map_err(|e| self.unreachable(&told, e))?
+                .to_bytes();
+            Ok(Reply {
+                code: parts.status.as_u16(),
+                body: serde_json::from_slice(&bytes).unwrap_or_else(|_| {
+                    Value::String(String::from_utf8_lossy(&bytes).trim().to_owned())
+                }),
+                retry_after: parts
+                    .headers
+                    .get("retry-after")
+                    .and_then(|v| v.to_str().ok()?.parse().ok())
+                    .map(Duration::from_secs),
+            })
+        };
+        let reply = tokio::time::timeout(PATIENCE, work)
+            .await
+            .map_err(|_| Error::Timeout {
+                server: self.name.to_string(),
+                request: told.clone(),
+            })??;
+        tracing::debug!(server = %self.name, code = reply.code, "{told}");
+        Ok(reply)
+    }
+
+    /// Opens a stream: the answer's body when it is a success, the whole answer otherwise.
+    pub(crate) async fn open(
+        &self,
+        path: &str,
+        accept: &str,
+    ) -> Result<Result<Body, Reply>, Error> {
+        let told = format!("GET {}{path}", self.prefix);
+        let request = self.request(Method::GET, path, accept, JSON, None)?;
+        let response = tokio::time::timeout(PATIENCE, self.client.send(request))
+            .await
+            .map_err(|_| Error::Timeout {
+                server: self.name.to_string(),
+                request: told.clone(),
+            })?
+            .map_err(|e| self.unreachable(&told, e))?;
+        let code = response.status().as_u16();
+        if response.status().is_success() {
+            return Ok(Ok(response.into_body()));
+        }
+        let bytes = tokio::time::timeout(PATIENCE, response.into_body().collect())
+            .await
+            .map_err(|_| Error::Timeout {
+                server: self.name.to_string(),
+                request: told.clone(),
+            })?
+            .map_err(|e| self.unreachable(&told, e))?
+            .to_bytes();
+        Ok(Err(Reply {
+            code,
+            body: serde_json::from_slice(&bytes).unwrap_or_else(|_| {
+                Value::String(String::from_utf8_lossy(&bytes).trim().to_owned())
+            }),
+            retry_after: None,
+        }))
+    }
+
+    /// Reads a list or an object in the form that `accept` names.
+    pub(crate) async fn get_as(&self, path: &str, accept: &str) -> Result<Reply, Error> {
+        match self.open(path, accept).await? {
+            Err(reply) => Ok(reply),
+            Ok(body) => {
+                let told = format!("GET {}{path}", self.prefix);
+                let bytes = tokio::time::timeout(PATIENCE, body.collect())
+                    .await
+                    .map_err(|_| Error::Timeout {
+                        server: self.name.to_string(),
+                        request: told.clone(),
+                    })?
+                    .map_err(|e| self.unreachable(&told, e))?
+                    .to_bytes();
+                let body = serde_json::from_slice(&bytes).map_err(|e| Error::Unexpected {
+                    server: self.name.to_string(),
+                    request: told,
+                    what: format!("a body that is not JSON: {e}"),
+                })?;
+                Ok(Reply {
+                    code: 200,
+                    body,
+                    retry_after: None,
+                })
+            }
+        }
+    }
+
+    /// The error for an answer that is not the one hoped for.
+    #[must_use]
+    pub fn refused(&self, request: &str, reply: &Reply) -> Error {
+        Error::Refused {
+            server: self.name.to_string(),
+            request: request.to_owned(),
+            code: reply.code,
+            message: reply.message().to_owned(),
+        }
+    }
+
+    fn unreachable(
+        &self,
+        request: &str,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Error {
+        Error::Unreachable {
+            server: self.name.to_string(),
+            request: request.to_owned(),
+            source: Box::new(source),
+        }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        content_type: &str,
+        body: Option<&Value>,
+    ) -> Result<Request<Body>, Error> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.prefix))
+            .header("accept", accept)
+            .header("user-agent", &*self.user_agent);
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", content_type);
+                Body::from(body.to_string().into_bytes())
+            }
+            None => Body::empty(),
+        };
+        request.body(body).map_err(|e| self.unreachable(path, e))
+    }
+}
+
+/// A text as one segment of a path or a query.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_escaped() {
+        assert_eq!(escape("a=b,c/d"), "a%3Db%2Cc%2Fd");
+    }
+}

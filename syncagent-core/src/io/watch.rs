@@ -1,0 +1,353 @@
+//! List and watch of one resource under one prefix, for ever.
+//!
+//! The loop pages through a list, then watches from its resourceVersion, and hands on raw JSON event by event; it keeps
+//! nothing but a resourceVersion. Every way in which a server can go silent or forget is met with a bound:
+//!
+//! | what the server does | what the loop does |
+//! | --- | --- |
+//! | refuses, is away, cuts the stream | tries again with a growing pause, and goes on from where it was |
+//! | 410, in the answer or in the stream | lists again |
+//! | a list without a resourceVersion | takes it for "not served yet" (a kcp after v0.32 answers so), asks again in a second |
+//! | a stream without a sign of life | opens it again: bookmarks come every minute, so silence is not calm |
+//!
+//! Only [`Event::Listed`] says that everything that exists has been told. A list that failed half way says nothing.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::clients::{Server, escape};
+use crate::error::{Error, ErrorKind};
+
+/// How many objects one page of a list holds.
+const PAGE: usize = 500;
+/// How long the server may keep one watch open.
+const TURN: Duration = Duration::from_secs(290);
+/// How long a stream may be silent: bookmarks come every minute.
+const SILENCE: Duration = Duration::from_secs(150);
+/// How soon a resource that is not served yet is asked for again.
+const NOT_YET: Duration = Duration::from_secs(1);
+/// The first and the longest pause after a failure.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(8));
+
+/// What is listed and watched.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where.
+    pub server: Server,
+    /// The collection, as in `/apis/example.io/v1/things`.
+    pub path: String,
+    /// A label selector.
+    pub labels: Option<String>,
+    /// A field selector.
+    pub fields: Option<String>,
+    /// Whether only metadata is asked for.
+    pub form: Form,
+}
+
+/// How much of an object is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// All of it.
+    Whole,
+    /// Type and metadata.
+    Metadata,
+}
+
+/// What a watch tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A list begins; everything that exists follows.
+    Listing,
+    /// An object is there: listed, added or changed.
+    There(Value),
+    /// Everything that exists has been told since [`Event::Listing`].
+    Listed,
+    /// An object left the watch: deleted, or no longer selected. This is its last state.
+    Left(Value),
+    /// The watch does not get through; it goes on trying.
+    Trouble(String),
+}
+
+impl Target {
+    /// All objects of a collection, whole.
+    #[must_use]
+    pub fn all(server: Server, path: impl Into<String>) -> Self {
+        Self {
+            server,
+            path: path.into(),
+            labels: None,
+            fields: None,
+            form: Form::Whole,
+        }
+    }
+
+    /// Only the metadata of them.
+    #[must_use]
+    pub fn metadata(self) -> Self {
+        Self {
+            form: Form::Metadata,
+            ..self
+        }
+    }
+
+    /// Only those with these labels.
+    #[must_use]
+    pub fn labelled(self, selector: impl Into<String>) -> Self {
+        Self {
+            labels: Some(selector.into()),
+            ..self
+        }
+    }
+
+    /// Only the one of this name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self {
+            fields: Some(format!("metadata.name={name}")),
+            ..self
+        }
+    }
+
+    fn query(&self, more: &str) -> String {
+        let mut query = format!("{}?{more}", self.path);
+        if let Some(labels) = &self.labels {
+            query.push_str(&format!("&labelSelector={}", escape(labels)));
+        }
+        if let Some(fields) = &self.fields {
+            query.push_str(&format!("&fieldSelector={}", escape(fields)));
+        }
+        query
+    }
+}
+
+/// Why one turn of the loop ended.
+enum End {
+    /// The stream ended in the ordinary way, or was silent: watch on from here.
+    Over,
+    /// The version is too old: list again.
+    Gone,
+    /// Nobody listens any more.
+    Unheard,
+    /// Not served yet.
+    NotYet,
+    /// It did not work.
+    Failed(Error),
+}
+
+/// Lists and watches until nobody listens.
+pub async fn watch(target: Target, events: mpsc::Sender<Event>) {
+    let mut at: Option<String> = None;
+    let mut pause = PAUSE.0;
+    loop {
+        let started = Instant::now();
+        let end = match at.take() {
+            None => match list(&target, &events).await {
+                Ok(version) => {
+                    at = Some(version);
+                    pause = PAUSE.0;
+                    continue;
+                }
+                Err(end) => end,
+            },
+            Some(mut version) => {
+                let end = follow(&target, &mut version, &events).await;
+                if !matches!(end, End::Gone) {
+                    at = Some(version);
+                }
+                end
+            }
+        };
+        match end {
+            End::Unheard => return,
+            End::Gone => {}
+            // A server that ends every watch at once must not be asked in a hot loop.
+            End::Over if started.elapsed() > Duration::from_secs(1) => pause = PAUSE.0,
+            End::Over => rest(&mut pause).await,
+            End::NotYet => sleep(NOT_YET).await,
+            End::Failed(error) => {
+                tracing::debug!(?target, "watch failed: {}", error.chain());
+                if events.send(Event::Trouble(error.chain())).await.is_err() {
+                    return;
+                }
+                if error.kind() == ErrorKind::Denied {
+                    // Grants and bindings take about a second to arrive.
+                    pause = pause.max(NOT_YET / 2);
+                }
+                rest(&mut pause).await;
+            }
+        }
+        if events.is_closed() {
+            return;
+        }
+    }
+}
+
+async fn rest(pause: &mut Duration) {
+    sleep(*pause).await;
+    *pause = (*pause * 2).min(PAUSE.1);
+}
+
+/// Pages through a list; returns the version to watch from.
+async fn list(target: &Target, events: &mpsc::Sender<Event>) -> Result<String, End> {
+    let accept = match target.form {
+        Form::Whole => "application/json",
+        Form::Metadata => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+    };
+    let mut begun = false;
+    let mut next = String::new();
+    loop {
+        let path = target.query(&match next.as_str() {
+            "" => format!("limit={PAGE}"),
+            token => format!("limit={PAGE}&continue={}", escape(token)),
+        });
+        let mut reply = target
+            .server
+            .get_as(&path, accept)
+            .await
+            .map_err(End::Failed)?;
+        if reply.code == 410 {
+            return Err(End::Gone);
+        }
+        if !reply.is_success() {
+            return Err(End::Failed(
+                target
+                    .server
+                    .refused(&format!("LIST {}", target.path), &reply),
+            ));
+        }
+        let Some(version) = text(&reply.body["metadata"]["resourceVersion"]) else {
+            return Err(End::NotYet);
+        };
+        if !begun {
+            begun = true;
+            tell(events, Event::Listing).await?;
+        }
+        let api_version = reply.body["apiVersion"].clone();
+        let kind = reply.body["kind"]
+            .as_str()
+            .and_then(|k| k.strip_suffix("List"))
+            .map(str::to_owned);
+        if let Value::Array(items) = reply.body["items"].take() {
+            for mut item in items {
+                // Items of a list of built-in kinds do not name their type.
+                if item["kind"].is_null()
+                    && let Some(kind) = &kind
+                {
+                    item["kind"] = kind.as_str().into();
+                    item["apiVersion"] = api_version.clone();
+                }
+                tell(events, Event::There(item)).await?;
+            }
+        }
+        match text(&reply.body["metadata"]["continue"]) {
+            Some(token) => next = token,
+            None => {
+                tell(events, Event::Listed).await?;
+                return Ok(version);
+            }
+        }
+    }
+}
+
+async fn tell(events: &mpsc::Sender<Event>, event: Event) -> Result<(), End> {
+    events.send(event).await.map_err(|_| End::Unheard)
+}
+
+/// Watches from a version, moving it along.
+async fn follow(target: &Target, version: &mut String, events: &mpsc::Sender<Event>) -> End {
+    let accept = match target.form {
+        Form::Whole => "application/json",
+        Form::Metadata => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+    };
+    let path = target.query(&format!(
+        "watch=1&allowWatchBookmarks=true&timeoutSeconds={}&resourceVersion={}",
+        TURN.as_secs(),
+        escape(version)
+    ));
+    let body = match target.server.open(&path, accept).await {
+        Err(error) => return End::Failed(error),
+        Ok(Err(reply)) if reply.code == 410 => return End::Gone,
+        // The resource is not served any more: what is watched later may be another one. List again.
+        Ok(Err(reply)) if reply.code == 404 => return End::Gone,
+        Ok(Err(reply)) => {
+            return End::Failed(
+                target
+                    .server
+                    .refused(&format!("WATCH {}", target.path), &reply),
+            );
+        }
+        Ok(Ok(body)) => body,
+    };
+    let mut chunks = body.into_data_stream();
+    let mut rest: Vec<u8> = Vec::new();
+    loop {
+        let chunk = tokio::select! {
+            () = events.closed() => return End::Unheard,
+            chunk = timeout(SILENCE, chunks.next()) => chunk,
+        };
+        match chunk {
+            // Silence, the end, or a cut: go on from where we are.
+            Err(_) | Ok(None | Some(Err(_))) => return End::Over,
+            Ok(Some(Ok(bytes))) => rest.extend_from_slice(&bytes),
+        }
+        let mut from = 0;
+        while let Some(length) = rest[from..].iter().position(|byte| *byte == b'\n') {
+            let line = &rest[from..from + length];
+            from += length + 1;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let Ok(frame) = serde_json::from_slice::<Value>(line) else {
+                return End::Over;
+            };
+            if let Err(end) = heed(target, frame, version, events).await {
+                return end;
+            }
+        }
+        rest.drain(..from);
+    }
+}
+
+async fn heed(
+    target: &Target,
+    mut frame: Value,
+    version: &mut String,
+    events: &mpsc::Sender<Event>,
+) -> Result<(), End> {
+    let object = frame["object"].take();
+    let kind = frame["type"].as_str().unwrap_or_default();
+    if kind == "ERROR" {
+        return Err(match object["code"].as_u64() {
+            Some(410 | 504) => End::Gone,
+            code => End::Failed(Error::Unexpected {
+                server: target.server.name().to_owned(),
+                request: format!("WATCH {}", target.path),
+                what: format!(
+                    "an error in the stream ({}): {}",
+                    code.unwrap_or_default(),
+                    object["message"].as_str().unwrap_or_default()
+                ),
+            }),
+        });
+    }
+    if let Some(moved) = text(&object["metadata"]["resourceVersion"]) {
+        *version = moved;
+    }
+    match kind {
+        "ADDED" | "MODIFIED" => tell(events, Event::There(object)).await,
+        "DELETED" => tell(events, Event::Left(object)).await,
+        _ => Ok(()),
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().filter(|s| !s.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests;

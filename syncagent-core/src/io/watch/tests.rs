@@ -1,0 +1,181 @@
+//! The loop against a scripted server: each answer is what a real one was seen to give.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use http::{Request, Response};
+use kube::client::Body;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::*;
+
+type Script = Arc<Mutex<VecDeque<(u16, String)>>>;
+type Asked = Arc<Mutex<Vec<String>>>;
+
+/// A server that gives the answers of a script, one per request, and then stays silent.
+fn scripted(answers: &[(u16, Vec<Value>)]) -> (Target, Asked) {
+    let script: Script = Arc::new(Mutex::new(
+        answers
+            .iter()
+            .map(|(code, frames)| (*code, frames.iter().map(|f| format!("{f}\n")).collect()))
+            .collect(),
+    ));
+    let asked: Asked = Arc::default();
+    let seen = asked.clone();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let answer = script.lock().unwrap().pop_front();
+        let uri = request.uri().to_string();
+        seen.lock()
+            .unwrap()
+            .push(uri.split_once('?').unwrap().1.to_owned());
+        async move {
+            let Some((code, text)) = answer else {
+                return std::future::pending().await;
+            };
+            Ok::<_, std::io::Error>(
+                Response::builder()
+                    .status(code)
+                    .body(Body::from(text.into_bytes()))
+                    .unwrap(),
+            )
+        }
+    });
+    let client = kube::Client::new(service, "default");
+    (
+        Target::all(Server::new(client, "test", "test"), "/apis/x/v1/things"),
+        asked,
+    )
+}
+
+fn thing(name: &str, version: &str) -> Value {
+    json!({"metadata": {"name": name, "resourceVersion": version}})
+}
+
+fn page(version: &str, next: &str, names: &[&str]) -> Vec<Value> {
+    let items: Vec<_> = names.iter().map(|n| thing(n, "1")).collect();
+    vec![json!({"kind": "ThingList", "apiVersion": "x/v1",
+        "metadata": {"resourceVersion": version, "continue": next}, "items": items})]
+}
+
+fn frame(kind: &str, object: &Value) -> Value {
+    json!({"type": kind, "object": object})
+}
+
+fn told(event: &Event) -> String {
+    match event {
+        Event::Listing => "listing".into(),
+        Event::Listed => "listed".into(),
+        Event::There(o) => format!("there {}", o["metadata"]["name"].as_str().unwrap()),
+        Event::Left(o) => format!("left {}", o["metadata"]["name"].as_str().unwrap()),
+        Event::Trouble(_) => "trouble".into(),
+    }
+}
+
+async fn run(answers: &[(u16, Vec<Value>)], count: usize) -> (Vec<String>, Vec<String>) {
+    let (target, asked) = scripted(answers);
+    let (tx, mut rx) = mpsc::channel(100);
+    let task = tokio::spawn(watch(target, tx));
+    let mut events = Vec::new();
+    for _ in 0..count {
+        events.push(told(&rx.recv().await.unwrap()));
+    }
+    // The last watch is asked for, and is silent.
+    while asked.lock().unwrap().len() <= answers.len() {
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    task.abort();
+    let asked = asked.lock().unwrap().clone();
+    (events, asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_paged_and_the_watch_goes_on_from_its_version() {
+    let (events, asked) = run(
+        &[
+            (200, page("5", "more", &["a"])),
+            (200, page("5", "", &["b"])),
+            (
+                200,
+                vec![
+                    frame("ADDED", &thing("c", "6")),
+                    frame("BOOKMARK", &thing("", "9")),
+                ],
+            ),
+        ],
+        5,
+    )
+    .await;
+    assert_eq!(
+        events,
+        ["listing", "there a", "there b", "listed", "there c"]
+    );
+    assert_eq!(asked[0], "limit=500");
+    assert_eq!(asked[1], "limit=500&continue=more");
+    assert!(asked[2].ends_with("resourceVersion=5"), "{}", asked[2]);
+    // A stream that ended goes on after the bookmark.
+    assert!(asked[3].ends_with("resourceVersion=9"), "{}", asked[3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_evicted_version_lists_again() {
+    let gone = json!({"kind": "Status", "code": 410, "message": "too old resource version"});
+    let (events, asked) = run(
+        &[
+            (200, page("5", "", &["a"])),
+            (200, vec![frame("ERROR", &gone)]),
+            (200, page("8", "", &[])),
+        ],
+        5,
+    )
+    .await;
+    assert_eq!(
+        events,
+        ["listing", "there a", "listed", "listing", "listed"]
+    );
+    assert!(asked[3].ends_with("resourceVersion=8"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_without_a_version_is_not_an_empty_world() {
+    let silent = json!({"kind": "ThingList", "apiVersion": "x/v1", "items": []});
+    let (events, asked) = run(&[(200, vec![silent]), (200, page("5", "", &["a"]))], 3).await;
+    assert_eq!(events, ["listing", "there a", "listed"]);
+    assert_eq!(asked[1], "limit=500");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_told_and_nothing_is_forgotten() {
+    let away = json!({"kind": "Status", "code": 503, "message": "away"});
+    let (events, asked) = run(
+        &[
+            (200, page("5", "", &["a"])),
+            (503, vec![away.clone()]),
+            (503, vec![away]),
+            (200, vec![frame("DELETED", &thing("a", "7"))]),
+        ],
+        6,
+    )
+    .await;
+    assert_eq!(
+        events,
+        [
+            "listing", "there a", "listed", "trouble", "trouble", "left a"
+        ]
+    );
+    assert!(asked[3].ends_with("resourceVersion=5"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_stream_is_opened_again() {
+    let (target, asked) = scripted(&[(200, page("5", "", &[]))]);
+    let (tx, mut rx) = mpsc::channel(100);
+    let task = tokio::spawn(watch(target, tx));
+    assert_eq!(told(&rx.recv().await.unwrap()), "listing");
+    assert_eq!(told(&rx.recv().await.unwrap()), "listed");
+    // The server takes the request and never answers: the patience of the request ends it.
+    assert_eq!(told(&rx.recv().await.unwrap()), "trouble");
+    assert_eq!(asked.lock().unwrap().len(), 2);
+    task.abort();
+}

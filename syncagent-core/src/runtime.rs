@@ -1,0 +1,10 @@
+//! The process: what is started, in which order, and how it ends.
+//!
+//! [`Agent`] is the one thing a program builds; [`Exit`] is what it returns from `main`.
+
+mod clock;
+mod exit;
+mod shutdown;
+
+pub use clock::{Clock, System};
+pub use exit::Exit;

@@ -1,0 +1,21 @@
+//! Time is an input: the engine asks a clock that it was given.
+//!
+//! Waiting goes through tokio, whose time a test can pause; the wall clock, which ends up in conditions, comes from here.
+
+use k8s_openapi::jiff::Timestamp;
+
+/// A wall clock.
+pub trait Clock: Send + Sync {
+    /// What time it is.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct System;
+
+impl Clock for System {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
