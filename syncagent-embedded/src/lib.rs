@@ -3,4 +3,7 @@
 //! Read the modules in the order in which they are declared: pure parts first, then the server that is built of them.
 
 pub mod api;
+pub mod builtin;
+pub mod discovery;
 pub mod status;
+pub mod table;
