@@ -14,6 +14,7 @@
 
 pub mod announce;
 pub mod clients;
+pub mod discovery;
 pub mod endpoints;
 pub mod watch;
 

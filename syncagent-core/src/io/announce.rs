@@ -154,12 +154,15 @@ impl fmt::Display for Notice {
     }
 }
 
+/// Somebody who wants to know.
+pub(crate) type Listener = Arc<dyn Fn(&Notice) + Send + Sync>;
+
 /// Where notices go.
 #[derive(Clone)]
-pub(crate) struct Announcer(Arc<dyn Fn(&Notice) + Send + Sync>);
+pub(crate) struct Announcer(Listener);
 
 impl Announcer {
-    pub(crate) fn new(listeners: Vec<Arc<dyn Fn(&Notice) + Send + Sync>>) -> Self {
+    pub(crate) fn new(listeners: Vec<Listener>) -> Self {
         Self(Arc::new(move |notice| {
             for listener in &listeners {
                 listener(notice);

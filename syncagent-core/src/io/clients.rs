@@ -16,6 +16,7 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::Value;
 
+use crate::definition::{Kind, Scope};
 use crate::error::Error;
 
 /// How long a request that is not a watch may take.
@@ -456,6 +457,27 @@ impl Server {
     }
 }
 
+/// The path of a collection; `None` spans all namespaces, and is the only one of a cluster-scoped kind.
+#[must_use]
+pub fn collection(kind: &Kind, namespace: Option<&str>) -> String {
+    let root = match kind.group.as_str() {
+        "" => format!("/api/{}", kind.version),
+        group => format!("/apis/{group}/{}", kind.version),
+    };
+    match namespace {
+        Some(namespace) if kind.scope == Scope::Namespaced && !namespace.is_empty() => {
+            format!("{root}/namespaces/{}/{}", escape(namespace), kind.plural)
+        }
+        _ => format!("{root}/{}", kind.plural),
+    }
+}
+
+/// The path of an object. Names come from consumers: they are escaped, so none of them leads elsewhere.
+#[must_use]
+pub fn object(kind: &Kind, namespace: Option<&str>, name: &str) -> String {
+    format!("{}/{}", collection(kind, namespace), escape(name))
+}
+
 /// A text as one segment of a path or a query.
 #[must_use]
 pub fn escape(text: &str) -> String {
@@ -473,6 +495,22 @@ pub fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_name_leads_elsewhere() {
+        let secret = Kind {
+            group: String::new(),
+            version: "v1".into(),
+            kind: "Secret".into(),
+            plural: "secrets".into(),
+            scope: Scope::Namespaced,
+        };
+        assert_eq!(
+            object(&secret, Some("ns"), "../../configmaps/a?b"),
+            "/api/v1/namespaces/ns/secrets/..%2F..%2Fconfigmaps%2Fa%3Fb"
+        );
+        assert_eq!(collection(&secret, None), "/api/v1/secrets");
+    }
 
     #[test]
     fn a_query_is_escaped() {
