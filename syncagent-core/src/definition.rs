@@ -7,6 +7,10 @@
 //! Paths are written as on the wire and start at the object: `spec.bootstrap.initdb.secret`, `spec.hosts[]`,
 //! `spec.items[].ref`. `[]` means "each element".
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use serde_json::Value;
 
 /// A kind of object as one API server names it.
@@ -205,16 +209,107 @@ pub struct ReadRule {
 pub type Compose = fn(&Sources) -> Option<Value>;
 
 /// What a composing function sees, as JSON; `View` is its typed face.
+///
+/// It notices which parts a function looks at: a result is made anew only when a part it was made of changes.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// The order, as the consumer wrote it.
-    pub origin: Value,
+    origin: Value,
+    copy: Option<Value>,
+    reads: Vec<(ReadRule, Option<Value>)>,
+    taken: Vec<(String, Option<Value>)>,
+    used: Rc<RefCell<BTreeSet<Part>>>,
+}
+
+/// A part of what a composing function sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// What the consumer wrote.
+    Origin,
+    /// The status that the consumer sees.
+    Status,
+    /// The copy.
+    Copy,
+    /// One of the objects that the rule reads, by position.
+    Read(usize),
+    /// One of the objects that the order takes, by position.
+    Taken(usize),
+}
+
+impl Sources {
+    /// The sources of one order: its origin, with the status that the consumer is shown, and its copy.
+    #[must_use]
+    pub fn new(origin: Value, copy: Option<Value>) -> Self {
+        Self {
+            origin,
+            copy,
+            ..Self::default()
+        }
+    }
+
+    /// Adds an object that the rule reads; `None`: it is not there.
+    #[must_use]
+    pub fn with_read(mut self, rule: ReadRule, object: Option<Value>) -> Self {
+        self.reads.push((rule, object));
+        self
+    }
+
+    /// Adds an object that the order takes: the path of the rule, and the consumer's object.
+    #[must_use]
+    pub fn with_taken(mut self, path: impl Into<String>, object: Option<Value>) -> Self {
+        self.taken.push((path.into(), object));
+        self
+    }
+
+    /// The order, as the consumer wrote it; its `status` is not part of what counts as looked at.
+    pub fn origin(&self) -> &Value {
+        self.note(Part::Origin);
+        &self.origin
+    }
+
+    /// The status that the consumer sees.
+    pub fn status(&self) -> Option<&Value> {
+        self.note(Part::Status);
+        self.origin.get("status")
+    }
+
     /// The copy on the service cluster, when there is one.
-    pub copy: Option<Value>,
-    /// What the rule reads, in the order of declaration; `None`: not there yet.
-    pub reads: Vec<(ReadRule, Option<Value>)>,
-    /// What the order takes: the path of the field, and the consumer's object.
-    pub taken: Vec<(String, Option<Value>)>,
+    pub fn copy(&self) -> Option<&Value> {
+        self.note(Part::Copy);
+        self.copy.as_ref()
+    }
+
+    /// The first object that the rule reads and that `which` wants; `None`: not there, or none wanted.
+    pub fn read(&self, which: impl Fn(&ReadRule) -> bool) -> Option<&Value> {
+        let at = self.reads.iter().position(|(rule, _)| which(rule))?;
+        self.note(Part::Read(at));
+        self.reads[at].1.as_ref()
+    }
+
+    /// The objects that the field at `path` of the order takes, as far as they are there.
+    pub fn taken<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Value> + 'a {
+        let taken = self.taken.iter().enumerate();
+        let wanted = taken.filter(move |(_, (field, _))| field == path);
+        wanted.filter_map(|(at, (_, object))| {
+            self.note(Part::Taken(at));
+            object.as_ref()
+        })
+    }
+
+    /// Which parts were looked at so far, in a fixed order.
+    #[must_use]
+    pub fn used(&self) -> Vec<Part> {
+        self.used.borrow().iter().copied().collect()
+    }
+
+    /// The order, without taking note of the look.
+    #[cfg(feature = "typed")]
+    pub(crate) fn peek_origin(&self) -> &Value {
+        &self.origin
+    }
+
+    fn note(&self, part: Part) {
+        self.used.borrow_mut().insert(part);
+    }
 }
 
 /// What flows back as status.
@@ -258,6 +353,7 @@ pub enum StatusSource {
     },
 }
 
+/// What is decided once per publication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {

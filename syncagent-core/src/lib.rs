@@ -4,6 +4,8 @@
 
 pub mod definition;
 pub mod template;
+#[cfg(feature = "typed")]
+pub mod typed;
 
 #[cfg(feature = "rim")]
 pub mod controller;

@@ -176,9 +176,9 @@ impl Template {
             if tail.starts_with("{{") || tail.starts_with("}}") {
                 literal.push_str(&tail[..1]);
                 rest = &tail[2..];
-            } else if tail.starts_with('}') {
+            } else if let Some(after) = tail.strip_prefix('}') {
                 mistakes.push(TemplateError::Unopened);
-                rest = &tail[1..];
+                rest = after;
             } else if let Some(end) = tail.find('}') {
                 match slot(&tail[1..end], allowed) {
                     Ok(placeholder) => {
