@@ -5,4 +5,6 @@
 //! a Namespace may not be deleted while it is `default`. All of it is here, as functions of values: what the request
 //! carried and what is stored goes in, the object to store or a [`Failure`](crate::status::Failure) comes out.
 
+pub mod decode;
 pub mod kinds;
+pub mod meta;

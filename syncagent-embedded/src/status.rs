@@ -572,7 +572,7 @@ mod tests {
             &Value::Null,
             "spec.size in body must be of type integer: \"null\"",
         );
-        let one = Failure::invalid("rec.example.com", "Part", "a", vec![size.clone()]);
+        let one = Failure::invalid("rec.example.com", "Part", "a", vec![size]);
         assert_eq!(
             one.message,
             "Part.rec.example.com \"a\" is invalid: spec.size: Invalid value: \"null\": \
