@@ -3,7 +3,11 @@
 //! Read the modules in the order in which they are declared: each layer only knows the ones above it.
 
 pub mod definition;
+pub mod names;
+pub mod object;
 pub mod template;
+
+pub mod plan;
 #[cfg(feature = "typed")]
 pub mod typed;
 

@@ -1,0 +1,120 @@
+//! Names that stand on the wire: labels, annotations, finalizers, and what an agent is called.
+
+use std::fmt;
+
+use crate::definition::Kind;
+
+/// Label: which agent made the object.
+pub const AGENT: &str = "syncagent.kcp.io/agent-name";
+/// Label: the logical cluster of the origin.
+pub const CLUSTER: &str = "syncagent.kcp.io/remote-object-cluster";
+/// Label: the SHA-1 of the origin's name.
+pub const NAME_HASH: &str = "syncagent.kcp.io/remote-object-name-hash";
+/// Label: the SHA-1 of the origin's namespace; absent for a cluster-scoped origin.
+pub const NAMESPACE_HASH: &str = "syncagent.kcp.io/remote-object-namespace-hash";
+/// Annotation: the origin's name.
+pub const NAME: &str = "syncagent.kcp.io/remote-object-name";
+/// Annotation: the origin's namespace.
+pub const NAMESPACE: &str = "syncagent.kcp.io/remote-object-namespace";
+/// Annotation: the publication that made the copy, as `<plural>.<group>` of the offered kind.
+pub const PUBLICATION: &str = "syncagent.kcp.io/publication";
+/// Annotation: the fingerprint of what was applied.
+pub const APPLIED: &str = "syncagent.kcp.io/applied";
+/// Annotation: the uid of the origin.
+pub const ORIGIN_UID: &str = "syncagent.kcp.io/origin-uid";
+/// Annotation: the generation of the origin that was last written down.
+pub const ORIGIN_GENERATION: &str = "syncagent.kcp.io/origin-generation";
+/// Annotation on the copy of a taken object: the uid of the consumer's object.
+pub const RELATED_UID: &str = "syncagent.kcp.io/related-origin-uid";
+/// Annotation on the copy of a taken object: the resourceVersion of the consumer's object.
+pub const RELATED_VERSION: &str = "syncagent.kcp.io/related-origin-resource-version";
+/// Annotation on a returned object: the order it belongs to.
+pub const ORDER: &str = "syncagent.kcp.io/order";
+/// Annotation on a returned object: which parts it was made of, and a hash of their versions.
+pub const MADE_OF: &str = "syncagent.kcp.io/made-of";
+/// What all of the above start with.
+pub const PREFIX: &str = "syncagent.kcp.io/";
+
+/// The longest name of an object.
+pub const NAME_LENGTH: usize = 253;
+/// The longest name of a namespace, and the longest value of a label.
+pub const LABEL_LENGTH: usize = 63;
+
+/// What an agent is called: a label value that also can start a finalizer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgentName(String);
+
+/// A name that an agent cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no name for an agent: it takes lower-case letters, digits, dashes and dots, at most 63 characters"
+)]
+pub struct AgentNameError(pub String);
+
+impl AgentName {
+    /// Takes a name, usually the export's.
+    ///
+    /// # Errors
+    ///
+    /// When it is no DNS name of at most 63 characters.
+    pub fn parse(name: &str) -> Result<Self, AgentNameError> {
+        if name.len() <= LABEL_LENGTH && is_subdomain(name) {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(AgentNameError(name.to_owned()))
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The agent's finalizer.
+    #[must_use]
+    pub fn finalizer(&self) -> String {
+        format!("{}.{PREFIX}hold", self.0)
+    }
+
+    /// The field manager under which the agent writes.
+    #[must_use]
+    pub fn manager(&self) -> String {
+        format!("syncagent:{}", self.0)
+    }
+}
+
+impl fmt::Display for AgentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a text can be the name of an object: a DNS name.
+#[must_use]
+pub fn is_subdomain(text: &str) -> bool {
+    text.len() <= NAME_LENGTH && text.split('.').all(is_dns_part)
+}
+
+/// Whether a text can be the name of a namespace: one part of a DNS name.
+#[must_use]
+pub fn is_dns_label(text: &str) -> bool {
+    text.len() <= LABEL_LENGTH && is_dns_part(text)
+}
+
+fn is_dns_part(text: &str) -> bool {
+    let inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
+    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let bytes = text.as_bytes();
+    edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(inner)
+}
+
+/// The name of a resource across groups, as in `clusters.postgresql.cnpg.io`.
+#[must_use]
+pub fn resource(kind: &Kind) -> String {
+    if kind.group.is_empty() {
+        kind.plural.clone()
+    } else {
+        format!("{}.{}", kind.plural, kind.group)
+    }
+}

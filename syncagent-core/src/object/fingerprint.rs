@@ -1,0 +1,81 @@
+//! Fingerprints: equal content, equal fingerprint, whatever the order of its keys.
+//!
+//! A fingerprint stands for content that is not kept. It is written onto copies (of specs, never of a Secret's data: a
+//! hash of a password can be guessed offline) and remembered in records.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use sha1::{Digest, Sha1};
+
+/// The first 16 bytes of the SHA-1 of an object's canonical JSON.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint([u8; 16]);
+
+impl Fingerprint {
+    /// The fingerprint of a value.
+    #[must_use]
+    pub fn of(value: &Value) -> Self {
+        let mut text = String::new();
+        canonical(value, &mut text);
+        let digest = Sha1::digest(text.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// The SHA-1 of a text, as 40 hex digits.
+#[must_use]
+pub fn sha1_hex(text: &str) -> String {
+    let digest = Sha1::digest(text.as_bytes());
+    let mut hex = String::with_capacity(40);
+    for byte in digest {
+        write!(hex, "{byte:02x}").expect("writing to a string does not fail");
+    }
+    hex
+}
+
+/// JSON with sorted keys and no spaces.
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
+            out.push('{');
+            for (at, (key, value)) in entries.into_iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                write!(out, "{}:", Value::String(key.clone()))
+                    .expect("writing to a string does not fail");
+                canonical(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(list) => {
+            out.push('[');
+            for (at, value) in list.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                canonical(value, out);
+            }
+            out.push(']');
+        }
+        leaf => write!(out, "{leaf}").expect("writing to a string does not fail"),
+    }
+}

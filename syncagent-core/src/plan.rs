@@ -1,0 +1,74 @@
+//! One step of one order, decided: `plan(context, publication, key, record, seen) -> Plan`.
+//!
+//! The decision is total and deterministic. It knows no clock, no client and no lock: the time is in the [`Context`], what
+//! was seen is in [`Seen`], what was done before is in the [`Record`]. When it lacks data it returns [`Question`]s. It never
+//! waits: one pass plans everything that can be done now, and the answers to its effects come back through [`absorb`].
+//!
+//! The loop around it has no business `if`:
+//!
+//! ```text
+//! loop {
+//!     let plan = plan(&context, &publication, &key, &record, &seen);
+//!     record = plan.record;
+//!     index.replace(key, plan.concerns);                       // register first,
+//!     for question in plan.questions { seen.answer(...) }      // then ask
+//!     for effect in plan.effects {
+//!         match absorb(&publication, &key, &mut record, &mut seen, &effect, &send(&effect.request)) {
+//!             Heard::Next => {}                                // the next effect
+//!             Heard::Again => break,                           // plan again: something is not as it was thought
+//!             Heard::Later(why) => return back_off(why),       // the server is busy or says no: later
+//!         }
+//!     }
+//!     if nothing was asked and nothing was done { return plan.ending }
+//! }
+//! ```
+//!
+//! What a [`Sight`] says matters for the laws. *Unseen* is "no news since the record"; *Doubt* is "there is news, and it is
+//! not in hand" (a DELETED event is a doubt, not an absence); *Absent* is positive evidence (a GET answered 404).
+
+mod effect;
+mod key;
+mod record;
+mod seen;
+
+pub use effect::{Deed, Effect, Heard, Later, Reply, Request, Subresource, Verb};
+pub use key::{Key, ObjectRef, Place};
+pub use record::{CopyKnown, Known, Record, Refusal, ReturnedKnown, Synced, TakenKnown};
+pub use seen::{Depth, Question, Seen, Sight};
+
+/// What a decision may know beside the order itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The time, as RFC 3339 to the second and in UTC: `2026-11-22T18:00:00Z`.
+    pub now: String,
+}
+
+/// What a step comes to.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct Plan {
+    /// What to find out; answer these, then plan again.
+    pub questions: Vec<Question>,
+    /// What to do, in this order.
+    pub effects: Vec<Effect>,
+    /// What is known now; replaces the record that the plan was made from.
+    pub record: Record,
+    /// Every object beside origin and copy whose change matters to this order; replaces what was registered before.
+    pub concerns: Vec<ObjectRef>,
+    /// Where the order stands when nothing is left to ask and to do.
+    pub ending: Ending,
+}
+
+/// Where an order stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// Nothing to do until something changes.
+    Settled,
+    /// Waiting for an event; the sentence is for people.
+    Waiting(String),
+    /// Refused or not possible now; worth another look in minutes, also without an event. For the provider.
+    Refused(String),
+    /// There is no such order any more: the record can be dropped.
+    Gone,
+}

@@ -1,0 +1,139 @@
+//! What is to be done: requests that carry everything but the client, and what their answers mean.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::key::ObjectRef;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct Effect {
+    /// What it is to people, and to [`absorb`](super::absorb).
+    pub deed: Deed,
+    /// What goes over the wire.
+    pub request: Request,
+}
+
+/// What an effect is to people.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Deed {
+    /// Our finalizer onto the origin.
+    Hold,
+    /// The namespace of the copy.
+    Namespace,
+    /// The copy, new.
+    Place,
+    /// The copy, changed.
+    Refresh,
+    /// The status onto the origin.
+    Reflect,
+    /// Deletes the copy.
+    Retire,
+    /// Our finalizer off the origin.
+    Release,
+    /// Our finalizer onto an object of the consumer that goes down; the path of the rule's field.
+    HoldTaken(String),
+    /// The copy of a taken object, new.
+    Take(String),
+    /// The copy of a taken object, changed.
+    Retake(String),
+    /// Deletes the copy of a taken object.
+    Untake(String),
+    /// Our finalizer off an object of the consumer.
+    ReleaseTaken(String),
+    /// An object that comes up, new; the rule's id.
+    Return(String),
+    /// An object that comes up, changed.
+    Update(String),
+    /// Deletes an object that came up.
+    Unreturn(String),
+}
+
+/// What goes over the wire.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Which object, where.
+    pub object: ObjectRef,
+    /// What to do with it.
+    pub verb: Verb,
+    /// The body; for `Delete` the `DeleteOptions`.
+    pub body: Value,
+}
+
+/// What to do with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verb {
+    /// POST on the collection.
+    Create,
+    /// PATCH with `application/apply-patch+yaml` under the publication's field manager.
+    Apply {
+        /// Take over fields that others own.
+        force: bool,
+    },
+    /// PATCH with `application/json-patch+json`.
+    JsonPatch {
+        /// Of which part.
+        subresource: Option<Subresource>,
+    },
+    /// DELETE; the body carries the precondition on the uid.
+    Delete,
+}
+
+/// A part of an object with a path of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subresource {
+    /// `/status`.
+    Status,
+}
+
+/// What a server answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The HTTP code.
+    pub code: u16,
+    /// The body: an object, or a `Status`.
+    pub body: Value,
+}
+
+/// What an answer means for the step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Heard {
+    /// Done: the next effect.
+    Next,
+    /// Something is not as it was thought: drop the other effects and plan again.
+    Again,
+    /// Not now: drop the other effects and come back.
+    Later(Later),
+}
+
+/// Why to come back later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Later {
+    /// The server is busy, away or failing: back off.
+    Unavailable,
+    /// The server does not allow it: back off, and tell the provider.
+    Denied,
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.request.verb {
+            Verb::Create => "POST".to_owned(),
+            Verb::Apply { force: false } => "APPLY".to_owned(),
+            Verb::Apply { force: true } => "APPLY!".to_owned(),
+            Verb::JsonPatch { subresource: None } => "PATCH".to_owned(),
+            Verb::JsonPatch {
+                subresource: Some(Subresource::Status),
+            } => "PATCH/status".to_owned(),
+            Verb::Delete => "DELETE".to_owned(),
+        };
+        write!(
+            f,
+            "{:?}: {verb} {} {}",
+            self.deed, self.request.object, self.request.body
+        )
+    }
+}

@@ -1,0 +1,103 @@
+//! Which order, and which object.
+
+use std::fmt;
+
+use crate::definition::{Kind, Scope};
+use crate::names;
+use crate::object::identity::Identity;
+
+/// One order: an object of a publication in a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The publication, by its id (`<plural>.<group>` of the offered kind).
+    pub publication: String,
+    /// The logical cluster.
+    pub cluster: String,
+    /// The namespace there; empty for a cluster-scoped order.
+    pub namespace: String,
+    /// The name there.
+    pub name: String,
+}
+
+impl Key {
+    /// Which object in which workspace.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity {
+            cluster: self.cluster.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// The workspace of the order.
+    #[must_use]
+    pub fn workspace(&self) -> Place {
+        Place::Workspace(self.cluster.clone())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.publication, self.cluster)?;
+        if !self.namespace.is_empty() {
+            write!(f, "/{}", self.namespace)?;
+        }
+        write!(f, "/{}", self.name)
+    }
+}
+
+/// Where an object lives.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// In the workspace with this logical cluster's name.
+    Workspace(String),
+    /// On the service cluster.
+    Service,
+}
+
+/// One object in one place, whether or not it exists.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectRef {
+    /// Where.
+    pub place: Place,
+    /// Of which kind.
+    pub kind: Kind,
+    /// In which namespace; empty when cluster-scoped.
+    pub namespace: String,
+    /// Under which name.
+    pub name: String,
+}
+
+impl ObjectRef {
+    /// A namespace of the service cluster.
+    #[must_use]
+    pub fn service_namespace(name: &str) -> Self {
+        Self {
+            place: Place::Service,
+            kind: Kind {
+                group: String::new(),
+                version: "v1".into(),
+                kind: "Namespace".into(),
+                plural: "namespaces".into(),
+                scope: Scope::Cluster,
+            },
+            namespace: String::new(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Workspace(cluster) => write!(f, "workspace {cluster}: ")?,
+            Place::Service => write!(f, "service: ")?,
+        }
+        write!(f, "{} ", names::resource(&self.kind))?;
+        if !self.namespace.is_empty() {
+            write!(f, "{}/", self.namespace)?;
+        }
+        write!(f, "{}", self.name)
+    }
+}

@@ -1,0 +1,115 @@
+//! What is seen now, and what to find out.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::key::ObjectRef;
+
+/// What is known of one object in this step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Sight {
+    /// No news since the record was written.
+    #[default]
+    Unseen,
+    /// There is news, and it is not in hand: a DELETED event, a failed guard. A question, not evidence.
+    Doubt,
+    /// It does not exist: a GET answered 404, or a DELETE answered with success for its uid. A list in which it is
+    /// missing is no such evidence.
+    Absent,
+    /// It may not be read: a GET answered 403.
+    Barred,
+    /// Its metadata, as a metadata-only list or watch brings it: an object with `metadata` and no content.
+    Outline(Value),
+    /// All of it.
+    There(Value),
+}
+
+impl Sight {
+    /// The metadata that is in hand, as an object.
+    #[must_use]
+    pub fn outline(&self) -> Option<&Value> {
+        match self {
+            Self::Outline(object) | Self::There(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The whole object, when it is in hand.
+    #[must_use]
+    pub fn body(&self) -> Option<&Value> {
+        match self {
+            Self::There(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+/// Everything that is seen in one step: what events brought, and what questions were answered with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    sights: BTreeMap<ObjectRef, Sight>,
+    users: BTreeMap<ObjectRef, bool>,
+}
+
+impl Seen {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What is known of an object.
+    #[must_use]
+    pub fn of(&self, object: &ObjectRef) -> &Sight {
+        self.sights.get(object).unwrap_or(&Sight::Unseen)
+    }
+
+    /// Takes note of an object.
+    pub fn note(&mut self, object: ObjectRef, sight: Sight) {
+        self.sights.insert(object, sight);
+    }
+
+    /// Whether orders other than this one have the object among their concerns; `None`: not asked yet.
+    #[must_use]
+    pub fn used_by_others(&self, object: &ObjectRef) -> Option<bool> {
+        self.users.get(object).copied()
+    }
+
+    /// Takes note of whether orders other than this one have the object among their concerns.
+    pub fn note_users(&mut self, object: ObjectRef, others: bool) {
+        self.users.insert(object, others);
+    }
+
+    /// Everything seen, in a fixed order.
+    pub fn iter(&self) -> impl Iterator<Item = (&ObjectRef, &Sight)> {
+        self.sights.iter()
+    }
+}
+
+/// How much of an object is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Depth {
+    /// Its metadata; a synced metadata watch answers this without a request, with `Outline` or `Absent`.
+    Outline,
+    /// All of it: a GET.
+    Body,
+}
+
+/// Something to find out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Question {
+    /// How is this object? The answer goes to [`Seen::note`]: 404 is `Absent`, 403 is `Barred`.
+    Look {
+        /// The object.
+        object: ObjectRef,
+        /// How much of it.
+        depth: Depth,
+    },
+    /// Have other orders this object among their concerns? The answer goes to [`Seen::note_users`] and comes from the
+    /// reverse index, without a request.
+    Users {
+        /// The object.
+        object: ObjectRef,
+    },
+}
