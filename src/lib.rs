@@ -1,1 +1,65 @@
-//! syncagent
+//! Publish the CRDs of a Kubernetes cluster as services in kcp: derive, run, done.
+//!
+//! Somebody runs a service on a Kubernetes cluster, PostgreSQL say, and an operator there makes one of each `Cluster`
+//! object. Users of a kcp installation want to order one from a workspace of their own. This crate carries every order
+//! to the service cluster, and status and credentials back.
+//!
+//! What is offered, and how it crosses the border, is declared on the Rust type of the CRD:
+//!
+//! ```
+//! use k8s_openapi::api::core::v1::{Secret, Service};
+//! use kube::CustomResource;
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
+//! use syncagent::{LocalObjectReference, Publish, PublishStatus, View};
+//!
+//! /// A PostgreSQL cluster.
+//! #[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+//! #[kube(group = "postgresql.cnpg.io", version = "v1", kind = "Cluster", namespaced, status = "ClusterStatus")]
+//! #[publish(copy = "{workspace}/{name}", only(namespaces = ["default"]))]
+//! #[publish(returns(Secret, id = "connection", reads(Service, name = "{copy.name}-rw"), with = connection))]
+//! #[serde(rename_all = "camelCase")]
+//! pub struct ClusterSpec {
+//!     pub instances: i32,
+//!     /// A Secret of the consumer that goes down with the order.
+//!     #[publish(takes(Secret))]
+//!     pub superuser_secret: Option<LocalObjectReference>,
+//! }
+//!
+//! /// Only what is declared here flows back.
+//! #[derive(PublishStatus, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+//! pub struct ClusterStatus {
+//!     pub phase: Option<String>,
+//! }
+//!
+//! /// What the consumer needs to connect; `None` is "not yet".
+//! fn connection(order: &View<Cluster>) -> Option<Secret> {
+//!     let host = order.read::<Service>()?.spec?.load_balancer_ip?;
+//!     Some(Secret { string_data: Some([("host".to_owned(), host)].into()), ..Secret::default() })
+//! }
+//!
+//! let definition = Cluster::definition();
+//! assert_eq!(definition.copy.name, "{name}");
+//! assert_eq!(definition.fields[0].path, "spec.superuserSecret");
+//! ```
+//!
+//! The reference of the attributes is the documentation of the derive [`macro@Publish`].
+
+#[doc(inline)]
+pub use syncagent_core::definition;
+pub use syncagent_core::definition::Definition;
+pub use syncagent_core::typed::{
+    LocalObjectReference, Publish, PublishPart, PublishStatus, Reference, View,
+};
+#[doc(inline)]
+pub use syncagent_derive::{Publish, PublishPart, PublishStatus};
+
+/// What the derives call. It changes without notice.
+#[doc(hidden)]
+pub mod __private {
+    pub use syncagent_core::definition::{
+        Definition, FieldRule, SchemaSource, StatusField, StatusRule,
+    };
+    pub use syncagent_core::typed::derived::*;
+    pub use syncagent_core::typed::{Publish, PublishPart, PublishStatus};
+}

@@ -310,8 +310,9 @@ fn nearest(word: &str, allowed: &[Placeholder]) -> Option<Placeholder> {
         .copied()
 }
 
-/// How many letters must be added, dropped or changed.
-fn distance(a: &str, b: &str) -> usize {
+/// How many letters must be added, dropped or changed to get from one word to the other.
+#[must_use]
+pub fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {

@@ -25,6 +25,8 @@
 //! assert_eq!(rule.path, "spec.superuserSecret");
 //! ```
 
+pub mod derived;
+
 use std::marker::PhantomData;
 
 use kube::core::object::{HasSpec, HasStatus};

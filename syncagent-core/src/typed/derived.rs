@@ -1,0 +1,342 @@
+//! What the derive calls: one short function per thing that can be said, so that the emitted code stays data.
+//!
+//! Not for people: it changes together with `syncagent-derive`, which has exactly this version.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+pub use serde_json::Value;
+
+use super::{Publish, Reference, ServedScope, View, compose, crd_of, kind_of, reference};
+use crate::definition::{
+    Convert, CopyNaming, Definition, FieldRule, Kind, Only, Pass, Policy, ReadRule, ReturnRule,
+    ReturnSource, Rule, SchemaSource, Scope, SetRule, Sources, StatusField, StatusRule,
+    StatusSource, TakeRule,
+};
+
+/// A definition in which nothing but the two types is said: `T` is offered, `S` stands behind it.
+#[must_use]
+pub fn offer<T, S>() -> Definition
+where
+    T: kube::Resource<DynamicType = ()> + kube::CustomResourceExt,
+    T::Scope: ServedScope,
+    S: kube::Resource<DynamicType = ()>,
+    S::Scope: ServedScope,
+{
+    let (offered, service) = (kind_of::<T>(), kind_of::<S>());
+    Definition {
+        copy: default_naming(offered.scope, service.scope),
+        service,
+        offered,
+        schema: SchemaSource::Type(crd_of::<T>()),
+        only: Only::default(),
+        fields: Vec::new(),
+        set: Vec::new(),
+        pass: Pass::default(),
+        returns: Vec::new(),
+        status: StatusRule::None,
+        policy: Policy::derived(),
+    }
+}
+
+/// The naming where none is declared: it tells all orders apart and fits into the length of a name.
+fn default_naming(offered: Scope, service: Scope) -> CopyNaming {
+    let order = match offered {
+        Scope::Namespaced => "{namespace.hash}-{name.hash}",
+        Scope::Cluster => "{name.hash}",
+    };
+    match service {
+        Scope::Namespaced => naming(Some("{workspace}"), order),
+        Scope::Cluster => naming(None, &format!("{{workspace}}-{order}")),
+    }
+}
+
+/// `copy = "namespace/name"`
+#[must_use]
+pub fn naming(namespace: Option<&str>, name: &str) -> CopyNaming {
+    CopyNaming {
+        namespace: namespace.map(str::to_owned),
+        name: name.to_owned(),
+    }
+}
+
+/// `only(namespaces = [..], label(..))`
+#[must_use]
+pub fn only(namespaces: &[&str], labels: &[(&str, &str)]) -> Only {
+    Only {
+        namespaces: owned(namespaces),
+        labels: pairs(labels),
+    }
+}
+
+/// `pass(labels = [..], annotations = [..])`
+#[must_use]
+pub fn pass(labels: &[&str], annotations: &[&str]) -> Pass {
+    Pass {
+        labels: owned(labels),
+        annotations: owned(annotations),
+    }
+}
+
+/// `set(at = "..", value = ..)`
+///
+/// # Panics
+///
+/// When the value has no form in JSON.
+#[must_use]
+pub fn set(at: &str, value: &(impl Serialize + ?Sized)) -> SetRule {
+    SetRule {
+        at: at.to_owned(),
+        value: serde_json::to_value(value).expect("a constant that is set has a form in JSON"),
+    }
+}
+
+/// The path of a field below the one that holds it.
+#[must_use]
+pub fn below(prefix: &str, field: &str) -> String {
+    if prefix.is_empty() {
+        field.to_owned()
+    } else {
+        format!("{prefix}.{field}")
+    }
+}
+
+/// `at = ".."`
+#[must_use]
+pub fn moved(path: &str, at: Option<&str>) -> FieldRule {
+    let at = at.map(str::to_owned);
+    rule(path, Rule::Moved { at, with: None })
+}
+
+/// `with = ..`, perhaps with `at`
+#[must_use]
+pub fn computed(path: &str, at: Option<&str>, with: Convert) -> FieldRule {
+    let at = at.map(str::to_owned);
+    rule(
+        path,
+        Rule::Moved {
+            at,
+            with: Some(with),
+        },
+    )
+}
+
+/// `takes(K, ..)` on a field of type `F`
+#[must_use]
+pub fn takes<K, F>(path: &str, name: Option<&str>, labels: &[(&str, &str)]) -> FieldRule
+where
+    K: kube::Resource<DynamicType = ()>,
+    K::Scope: ServedScope,
+    F: Reference,
+{
+    let it = reference::<F>(path);
+    let take = TakeRule {
+        kind: kind_of::<K>(),
+        name_at: it.name_at,
+        name: name.unwrap_or("{name}.taken").to_owned(),
+        labels: pairs(labels),
+    };
+    rule(&it.path, Rule::Takes(take))
+}
+
+/// `refers_to = T` on a field of type `F`
+#[must_use]
+pub fn refers_to<T, F>(path: &str) -> FieldRule
+where
+    T: Publish + kube::Resource<DynamicType = ()>,
+    T::Scope: ServedScope,
+    F: Reference,
+{
+    let it = reference::<F>(path);
+    rule(
+        &it.path,
+        Rule::RefersTo {
+            offered: kind_of::<T>(),
+            name_at: it.name_at,
+        },
+    )
+}
+
+/// `hidden`
+#[must_use]
+pub fn hidden(path: &str) -> FieldRule {
+    rule(path, Rule::Hidden)
+}
+
+/// `local`
+#[must_use]
+pub fn local(path: &str) -> FieldRule {
+    rule(path, Rule::Local)
+}
+
+/// `returns(K, from = "..")`
+#[must_use]
+pub fn returned_from<K>(id: &str, name: &str, from: &str, keys: &[&str]) -> ReturnRule
+where
+    K: kube::Resource<DynamicType = ()>,
+    K::Scope: ServedScope,
+{
+    let source = ReturnSource::From {
+        name: from.to_owned(),
+        keys: owned(keys),
+    };
+    returned(id, kind_of::<K>(), name, source)
+}
+
+/// `returns(K, with = ..)`
+#[must_use]
+pub fn returned_with<K>(
+    id: &str,
+    name: &str,
+    reads: Vec<ReadRule>,
+    compose: fn(&Sources) -> Option<Value>,
+) -> ReturnRule
+where
+    K: kube::Resource<DynamicType = ()>,
+    K::Scope: ServedScope,
+{
+    returned(
+        id,
+        kind_of::<K>(),
+        name,
+        ReturnSource::With { reads, compose },
+    )
+}
+
+/// `reads(K, name = "..")`
+#[must_use]
+pub fn reads<K>(name: &str) -> ReadRule
+where
+    K: kube::Resource<DynamicType = ()>,
+    K::Scope: ServedScope,
+{
+    ReadRule {
+        kind: kind_of::<K>(),
+        name: name.to_owned(),
+    }
+}
+
+/// Runs the function of a return.
+pub fn composed<T: Publish, K: Serialize>(
+    function: fn(&View<T>) -> Option<K>,
+    sources: &Sources,
+) -> Option<Value> {
+    compose(sources, function)
+}
+
+/// A declared field of the status.
+#[must_use]
+pub fn status_at(path: &str, at: &str) -> StatusField {
+    status(path, StatusSource::At(at.to_owned()))
+}
+
+/// A computed field of the status; an empty path is the whole copy.
+#[must_use]
+pub fn status_with(path: &str, at: &str, with: Convert) -> StatusField {
+    status(
+        path,
+        StatusSource::With {
+            at: at.to_owned(),
+            with,
+        },
+    )
+}
+
+/// A name in the status that follows the naming of `T` backwards.
+#[must_use]
+pub fn status_refers_to<T>(path: &str, at: &str) -> StatusField
+where
+    T: Publish + kube::Resource<DynamicType = ()>,
+    T::Scope: ServedScope,
+{
+    status(
+        path,
+        StatusSource::RefersTo {
+            offered: kind_of::<T>(),
+            at: at.to_owned(),
+        },
+    )
+}
+
+/// What a function named by `with` takes, from JSON.
+///
+/// # Errors
+///
+/// When the value does not have the form; the sentence is for people.
+pub fn argument<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+    T::deserialize(value).map_err(|error| error.to_string())
+}
+
+/// What a function named by `with` gave: a value, or a `Result` whose error is a sentence for the consumer.
+///
+/// Which of the two is decided by method resolution on `&Answer(..)`, as [`AnswerOfResult`] needs one reference less.
+#[derive(Debug)]
+pub struct Answer<T>(pub T);
+
+/// A function that can fail.
+pub trait AnswerOfResult {
+    /// The value as JSON.
+    ///
+    /// # Errors
+    ///
+    /// What the function says.
+    fn json(&self) -> Result<Value, String>;
+}
+
+impl<T: Serialize, E: Display> AnswerOfResult for Answer<Result<T, E>> {
+    fn json(&self) -> Result<Value, String> {
+        let value = self.0.as_ref().map_err(ToString::to_string)?;
+        serde_json::to_value(value).map_err(|error| error.to_string())
+    }
+}
+
+/// A function that cannot fail.
+pub trait AnswerOfValue {
+    /// The value as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When it has no form in JSON.
+    fn json(&self) -> Result<Value, String>;
+}
+
+impl<T: Serialize> AnswerOfValue for &Answer<T> {
+    fn json(&self) -> Result<Value, String> {
+        serde_json::to_value(&self.0).map_err(|error| error.to_string())
+    }
+}
+
+fn rule(path: &str, rule: Rule) -> FieldRule {
+    FieldRule {
+        path: path.to_owned(),
+        rule,
+    }
+}
+
+fn returned(id: &str, kind: Kind, name: &str, source: ReturnSource) -> ReturnRule {
+    ReturnRule {
+        id: id.to_owned(),
+        kind,
+        name: name.to_owned(),
+        source,
+    }
+}
+
+fn status(path: &str, source: StatusSource) -> StatusField {
+    StatusField {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&it| it.to_owned()).collect()
+}
+
+fn pairs(labels: &[(&str, &str)]) -> Vec<(String, String)> {
+    labels
+        .iter()
+        .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}

@@ -1,0 +1,247 @@
+//! What was written: the `#[publish(...)]` attributes, faithful to the text and with every span kept.
+//!
+//! Each key is read on its own, so that a mistake in one does not hide the mistakes in the others. Nothing is decided
+//! here: defaults, meanings and contradictions belong to `model` and `check`.
+
+mod groups;
+mod neighbours;
+mod values;
+
+use darling::ast::NestedMeta;
+use darling::error::Accumulator;
+use darling::{Error, FromMeta};
+use proc_macro2::Span;
+use syn::spanned::Spanned;
+use syn::{Attribute, Meta};
+
+pub(crate) use groups::{
+    LabelAttr, OnlyAttr, PassAttr, ReadsAttr, ReturnsAttr, SetAttr, TakesAttr,
+};
+pub(crate) use neighbours::{KubeAttr, SerdeContainer, SerdeField};
+pub(crate) use values::{FnName, Text, TypeName, Word};
+
+/// Keys above a struct with `#[derive(Publish)]`.
+const ON_STRUCT: &[&str] = &[
+    "copy",
+    "only",
+    "schema",
+    "service",
+    "set",
+    "returns",
+    "pass",
+    "drift",
+    "adoption",
+    "conditions",
+    "crate",
+];
+/// Keys on a field of a spec, or of a part of one.
+const ON_FIELD: &[&str] = &[
+    "nested",
+    "takes",
+    "refers_to",
+    "at",
+    "with",
+    "hidden",
+    "local",
+];
+/// Keys on a field of a status.
+const ON_STATUS_FIELD: &[&str] = &["at", "with", "refers_to"];
+/// Keys above a part and above a status.
+const ON_PART: &[&str] = &["crate"];
+
+/// What stands above a struct with `#[derive(Publish)]`.
+#[derive(Default)]
+pub(crate) struct StructAttr {
+    pub(crate) copy: Option<Text>,
+    pub(crate) only: Option<OnlyAttr>,
+    pub(crate) schema: Option<Text>,
+    pub(crate) service: Option<TypeName>,
+    pub(crate) set: Vec<SetAttr>,
+    pub(crate) returns: Vec<ReturnsAttr>,
+    pub(crate) pass: Option<PassAttr>,
+    pub(crate) drift: Option<Text>,
+    pub(crate) adoption: Option<Text>,
+    pub(crate) conditions: Option<bool>,
+    pub(crate) krate: Option<syn::Path>,
+}
+
+/// What stands on a field of a spec, of a part, or of a status.
+#[derive(Default)]
+pub(crate) struct FieldAttr {
+    pub(crate) nested: Option<Word>,
+    pub(crate) takes: Option<TakesAttr>,
+    pub(crate) refers_to: Option<TypeName>,
+    pub(crate) at: Option<Text>,
+    pub(crate) with: Option<FnName>,
+    pub(crate) hidden: Option<Word>,
+    pub(crate) local: Option<Word>,
+}
+
+/// Where a list of keys stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stands {
+    /// Above a struct with `#[derive(Publish)]`.
+    Struct,
+    /// Above a part or a status.
+    Part,
+    /// On a field of a spec or a part.
+    Field,
+    /// On a field of a status.
+    StatusField,
+}
+
+impl StructAttr {
+    pub(crate) fn read(attrs: &[Attribute], stands: Stands, acc: &mut Accumulator) -> Self {
+        let mut it = Self::default();
+        for (key, item) in keys(attrs, stands, acc) {
+            match key.as_str() {
+                "copy" => once(&mut it.copy, &key, &item, acc),
+                "only" => once(&mut it.only, &key, &item, acc),
+                "schema" => once(&mut it.schema, &key, &item, acc),
+                "service" => once(&mut it.service, &key, &item, acc),
+                "set" => it.set.extend(acc.handle(SetAttr::from_nested_meta(&item))),
+                "returns" => it
+                    .returns
+                    .extend(acc.handle(ReturnsAttr::from_nested_meta(&item))),
+                "pass" => once(&mut it.pass, &key, &item, acc),
+                "drift" => once(&mut it.drift, &key, &item, acc),
+                "adoption" => once(&mut it.adoption, &key, &item, acc),
+                "conditions" => once(&mut it.conditions, &key, &item, acc),
+                _ => once(&mut it.krate, &key, &item, acc),
+            }
+        }
+        it
+    }
+}
+
+impl FieldAttr {
+    pub(crate) fn read(attrs: &[Attribute], stands: Stands, acc: &mut Accumulator) -> Self {
+        let mut it = Self::default();
+        for (key, item) in keys(attrs, stands, acc) {
+            match key.as_str() {
+                "nested" => once(&mut it.nested, &key, &item, acc),
+                "takes" => once(&mut it.takes, &key, &item, acc),
+                "refers_to" => once(&mut it.refers_to, &key, &item, acc),
+                "at" => once(&mut it.at, &key, &item, acc),
+                "with" => once(&mut it.with, &key, &item, acc),
+                "hidden" => once(&mut it.hidden, &key, &item, acc),
+                _ => once(&mut it.local, &key, &item, acc),
+            }
+        }
+        it
+    }
+}
+
+/// The known keys of all `#[publish(...)]`, each with its item; the others are refused here.
+fn keys(attrs: &[Attribute], stands: Stands, acc: &mut Accumulator) -> Vec<(String, NestedMeta)> {
+    let mut known = Vec::new();
+    for attr in attrs.iter().filter(|it| it.path().is_ident("publish")) {
+        let Meta::List(list) = &attr.meta else {
+            acc.push(
+                Error::custom("write what holds in parentheses: `#[publish(...)]`").with_span(attr),
+            );
+            continue;
+        };
+        let Some(items) =
+            acc.handle(NestedMeta::parse_meta_list(list.tokens.clone()).map_err(Error::from))
+        else {
+            continue;
+        };
+        for item in items {
+            match key_of(&item) {
+                Some(key) if stands.keys().contains(&key.as_str()) => known.push((key, item)),
+                Some(key) => {
+                    acc.push(Error::custom(stands.refuse(&key)).with_span(&key_span(&item)));
+                }
+                None => acc.push(
+                    Error::custom(format!("here stands one of {}", quoted(stands.keys())))
+                        .with_span(&item),
+                ),
+            }
+        }
+    }
+    known
+}
+
+impl Stands {
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Struct => ON_STRUCT,
+            Self::Part => ON_PART,
+            Self::Field => ON_FIELD,
+            Self::StatusField => ON_STATUS_FIELD,
+        }
+    }
+
+    /// What to write instead of a key that is unknown here.
+    fn refuse(self, key: &str) -> String {
+        match self {
+            Self::Field | Self::StatusField if ON_STRUCT.contains(&key) => {
+                format!(
+                    "`{key}` is said once for the whole kind: write it above the struct that derives `Publish`"
+                )
+            }
+            Self::Part if ON_STRUCT.contains(&key) => {
+                format!(
+                    "`{key}` is said once for the whole kind: write it above the struct that derives `Publish`"
+                )
+            }
+            Self::Struct | Self::Part if ON_FIELD.contains(&key) => {
+                format!("`{key}` is said about one field: write it on that field")
+            }
+            Self::StatusField if ON_FIELD.contains(&key) => format!(
+                "`{key}` is said about fields that go down; a field of the status knows {}",
+                quoted(ON_STATUS_FIELD)
+            ),
+            _ => match nearest(key, self.keys()) {
+                Some(near) => format!("unknown key `{key}`; did you mean `{near}`?"),
+                None => format!("unknown key `{key}`; known here: {}", quoted(self.keys())),
+            },
+        }
+    }
+}
+
+/// Fills a key that may be said once.
+fn once<T: FromMeta>(slot: &mut Option<T>, key: &str, item: &NestedMeta, acc: &mut Accumulator) {
+    let value = acc.handle(T::from_nested_meta(item));
+    if slot.is_some() {
+        acc.push(
+            Error::custom(format!("`{key}` is said twice; keep one")).with_span(&key_span(item)),
+        );
+    } else {
+        *slot = value;
+    }
+}
+
+fn key_of(item: &NestedMeta) -> Option<String> {
+    let path = match item {
+        NestedMeta::Meta(meta) => meta.path(),
+        NestedMeta::NameValueInvalidExpr(pair) => &pair.path,
+        NestedMeta::Lit(_) => return None,
+    };
+    path.get_ident().map(ToString::to_string)
+}
+
+fn key_span(item: &NestedMeta) -> Span {
+    match item {
+        NestedMeta::Meta(meta) => meta.path().span(),
+        NestedMeta::NameValueInvalidExpr(pair) => pair.path.span(),
+        NestedMeta::Lit(lit) => lit.span(),
+    }
+}
+
+/// "`a`, `b`, `c`"
+pub(crate) fn quoted(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
+}
+
+/// The known word that a misspelt one means, if one is near enough.
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = |it: &&&str| crate::template::distance(word, it) <= 2 && it.len() > 2;
+    known
+        .iter()
+        .filter(near)
+        .min_by_key(|it| crate::template::distance(word, it))
+        .copied()
+}

@@ -1,0 +1,223 @@
+//! The keys that have a list of their own: `takes(Secret, name = "..")`.
+
+use darling::ast::NestedMeta;
+use darling::error::Accumulator;
+use darling::util::parse_expr;
+use darling::{Error, FromMeta, Result};
+use syn::{Expr, Lit, Meta};
+
+use super::values::{FnName, Text, Texts, TypeName};
+
+/// `label(key = "..", value = "..")`
+#[derive(Clone, FromMeta)]
+pub(crate) struct LabelAttr {
+    pub(crate) key: Text,
+    pub(crate) value: Text,
+}
+
+/// `only(namespaces = [..], label(key = "..", value = ".."))`
+#[derive(FromMeta)]
+pub(crate) struct OnlyAttr {
+    #[darling(default)]
+    pub(crate) namespaces: Texts,
+    #[darling(multiple, rename = "label")]
+    pub(crate) labels: Vec<LabelAttr>,
+}
+
+/// `set(at = "..", value = ..)`
+#[derive(FromMeta)]
+pub(crate) struct SetAttr {
+    pub(crate) at: Text,
+    #[darling(with = parse_expr::preserve_str_literal)]
+    pub(crate) value: Expr,
+}
+
+/// `pass(labels = [..], annotations = [..])`
+#[derive(FromMeta)]
+pub(crate) struct PassAttr {
+    #[darling(default)]
+    pub(crate) labels: Texts,
+    #[darling(default)]
+    pub(crate) annotations: Texts,
+}
+
+/// `takes(Secret, name = "..", label(key = "..", value = ".."))`
+pub(crate) struct TakesAttr {
+    pub(crate) kind: TypeName,
+    pub(crate) name: Option<Text>,
+    pub(crate) labels: Vec<LabelAttr>,
+}
+
+/// `returns(Secret, id = "..", name = "..", from = "..", keys = [..])`, or with `with = ..` and `reads(..)`
+pub(crate) struct ReturnsAttr {
+    pub(crate) kind: TypeName,
+    pub(crate) id: Text,
+    pub(crate) name: Option<Text>,
+    pub(crate) from: Option<Text>,
+    pub(crate) keys: Option<Texts>,
+    pub(crate) with: Option<FnName>,
+    pub(crate) reads: Vec<ReadsAttr>,
+}
+
+/// `reads(Service, name = "..")`
+pub(crate) struct ReadsAttr {
+    pub(crate) kind: TypeName,
+    pub(crate) name: Text,
+}
+
+#[derive(FromMeta)]
+struct TakesKeys {
+    name: Option<Text>,
+    #[darling(multiple, rename = "label")]
+    labels: Vec<LabelAttr>,
+}
+
+impl FromMeta for TakesAttr {
+    fn from_word() -> Result<Self> {
+        Err(Error::custom(
+            "say which kind the field names: `takes(Secret)`",
+        ))
+    }
+
+    fn from_expr(expr: &Expr) -> Result<Self> {
+        Err(
+            Error::custom("say in parentheses which kind the field names: `takes(Secret)`")
+                .with_span(expr),
+        )
+    }
+
+    fn from_list(items: &[NestedMeta]) -> Result<Self> {
+        let mut acc = Error::accumulator();
+        let (kind, rest) = split_kind(items, "takes", &mut acc);
+        let keys = acc.handle(TakesKeys::from_list(&rest));
+        let both = kind.zip(keys);
+        acc.finish()?;
+        let (kind, keys) = both.expect("no mistake was found");
+        Ok(Self {
+            kind,
+            name: keys.name,
+            labels: keys.labels,
+        })
+    }
+}
+
+#[derive(FromMeta)]
+struct ReturnsKeys {
+    id: Option<Text>,
+    name: Option<Text>,
+    from: Option<Text>,
+    keys: Option<Texts>,
+    with: Option<FnName>,
+    #[darling(multiple)]
+    reads: Vec<ReadsAttr>,
+}
+
+impl FromMeta for ReturnsAttr {
+    fn from_word() -> Result<Self> {
+        Err(Error::custom(
+            "say what is returned: `returns(Secret, id = \"..\", from = \"..\")`",
+        ))
+    }
+
+    fn from_expr(expr: &Expr) -> Result<Self> {
+        Err(Error::custom(
+            "say in parentheses what is returned: `returns(Secret, id = \"..\", from = \"..\")`",
+        )
+        .with_span(expr))
+    }
+
+    fn from_list(items: &[NestedMeta]) -> Result<Self> {
+        let mut acc = Error::accumulator();
+        let (kind, rest) = split_kind(items, "returns", &mut acc);
+        let keys = acc.handle(ReturnsKeys::from_list(&rest));
+        if keys.as_ref().is_some_and(|keys| keys.id.is_none()) {
+            acc.push(Error::custom(
+                "`returns` needs an identifier of its own, as in `id = \"connection\"`",
+            ));
+        }
+        acc.finish()?;
+        let keys = keys.expect("no mistake was found");
+        Ok(Self {
+            kind: kind.expect("no mistake was found"),
+            id: keys.id.expect("no mistake was found"),
+            name: keys.name,
+            from: keys.from,
+            keys: keys.keys,
+            with: keys.with,
+            reads: keys.reads,
+        })
+    }
+}
+
+#[derive(FromMeta)]
+struct ReadsKeys {
+    name: Option<Text>,
+}
+
+impl FromMeta for ReadsAttr {
+    fn from_word() -> Result<Self> {
+        Err(Error::custom(
+            "say what is read: `reads(Service, name = \"{copy.name}-rw\")`",
+        ))
+    }
+
+    fn from_expr(expr: &Expr) -> Result<Self> {
+        Err(
+            Error::custom("say in parentheses what is read: `reads(Service, name = \"..\")`")
+                .with_span(expr),
+        )
+    }
+
+    fn from_list(items: &[NestedMeta]) -> Result<Self> {
+        let mut acc = Error::accumulator();
+        let (kind, rest) = split_kind(items, "reads", &mut acc);
+        let keys = acc.handle(ReadsKeys::from_list(&rest));
+        if keys.as_ref().is_some_and(|keys| keys.name.is_none()) {
+            acc.push(Error::custom(
+                "`reads` needs the object's name there, as in `name = \"{copy.name}-rw\"`",
+            ));
+        }
+        acc.finish()?;
+        Ok(Self {
+            kind: kind.expect("no mistake was found"),
+            name: keys
+                .and_then(|keys| keys.name)
+                .expect("no mistake was found"),
+        })
+    }
+}
+
+/// The kind that stands first, bare, and the keys after it.
+fn split_kind(
+    items: &[NestedMeta],
+    key: &str,
+    acc: &mut Accumulator,
+) -> (Option<TypeName>, Vec<NestedMeta>) {
+    let mut kinds = Vec::new();
+    let mut rest = Vec::new();
+    for item in items {
+        match item {
+            NestedMeta::Meta(Meta::Path(path)) => kinds.push(path.clone()),
+            NestedMeta::Lit(Lit::Str(text)) => {
+                let message = format!(
+                    "kinds are Rust types and stand bare: write `{key}({}, ..)`",
+                    text.value()
+                );
+                acc.push(Error::custom(message).with_span(text));
+                return (None, Vec::new());
+            }
+            other => rest.push(other.clone()),
+        }
+    }
+    for further in kinds.iter().skip(1) {
+        let message = format!("`{key}` names one kind; write a second `{key}(..)` for this one");
+        acc.push(Error::custom(message).with_span(further));
+    }
+    let first = kinds.into_iter().next();
+    if first.is_none() {
+        acc.push(Error::custom(format!(
+            "say which kind, as the first thing in the parentheses: `{key}(Secret, ..)`"
+        )));
+    }
+    (first.map(TypeName), rest)
+}

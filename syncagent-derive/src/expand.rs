@@ -1,0 +1,312 @@
+//! The code that is emitted: it builds a `Definition` and calls the library. It cannot fail.
+//!
+//! Everything stands in an anonymous constant, names the facade's `__private` only, and keeps the spans of the user's
+//! types and functions, so that what the compiler has to say about them lands there.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Generics, Path};
+
+use crate::attr::{LabelAttr, Text};
+use crate::model::{
+    Field, Naming, Part, Place, Publication, Return, Role, Schema, Service, Source, Status,
+    StatusField, StatusType,
+};
+
+impl Publication {
+    pub(crate) fn expand(&self) -> TokenStream {
+        let prefix = self.prefix;
+        let service = self.service_type();
+        let rules = self.fields.iter().map(Field::expand);
+        let copy = match &self.copy {
+            Naming::Default => quote!(),
+            Naming::Given {
+                namespace, name, ..
+            } => {
+                let namespace = option(namespace.as_ref());
+                quote!(definition.copy = __syncagent::naming(#namespace, #name);)
+            }
+        };
+        let only = if self.namespaces.is_empty() && self.labels.is_empty() {
+            quote!()
+        } else {
+            let namespaces = values(&self.namespaces);
+            let labels = pairs(&self.labels);
+            quote!(definition.only = __syncagent::only(&[#(#namespaces),*], &[#(#labels),*]);)
+        };
+        let set = self.set.iter().map(|it| {
+            let (at, value) = (&it.at.value, &it.value);
+            quote_spanned!(value.span()=> definition.set.push(__syncagent::set(#at, &#value));)
+        });
+        let pass = if self.pass_labels.is_empty() && self.pass_annotations.is_empty() {
+            quote!()
+        } else {
+            let (labels, annotations) = (values(&self.pass_labels), values(&self.pass_annotations));
+            quote!(definition.pass = __syncagent::pass(&[#(#labels),*], &[#(#annotations),*]);)
+        };
+        let schema = match self.schema {
+            Schema::Type => quote!(),
+            Schema::Cluster => quote!(definition.schema = __syncagent::SchemaSource::Cluster;),
+        };
+        let returns = self.returns.iter().map(Return::expand);
+        let status = match &self.status {
+            Status::None => quote!(),
+            Status::Whole => quote!(definition.status = __syncagent::StatusRule::Whole;),
+            Status::Fields(ty) => quote_spanned! {ty.span()=>
+                definition.status = __syncagent::StatusRule::Fields(<#ty as __syncagent::PublishStatus>::status_fields());
+            },
+        };
+        let conditions = if self.conditions {
+            quote!()
+        } else {
+            quote!(definition.policy.conditions = false;)
+        };
+        let rules: Vec<TokenStream> = rules.collect();
+        let prefix = if rules.is_empty() {
+            quote!()
+        } else {
+            quote!(let prefix = #prefix; let rules = &mut definition.fields;)
+        };
+        let offer = match &self.service {
+            Service::Same => quote!(__syncagent::offer::<Self, Self>()),
+            Service::Other(ty) => quote_spanned!(ty.span()=> __syncagent::offer::<Self, #ty>()),
+        };
+        self.implement(
+            &service,
+            &quote! {
+                #[allow(unused_mut)]
+                let mut definition = #offer;
+                #schema #copy #only
+                { #prefix #(#rules)* }
+                #(#set)* #pass #(#returns)* #status #conditions
+                definition
+            },
+        )
+    }
+
+    /// What stands in when there are mistakes, so that they stay the only ones.
+    pub(crate) fn fallback(&self) -> TokenStream {
+        self.implement(&quote!(Self), &never())
+    }
+
+    fn service_type(&self) -> TokenStream {
+        match &self.service {
+            Service::Same => quote!(Self),
+            Service::Other(ty) => quote!(#ty),
+        }
+    }
+
+    fn implement(&self, service: &TokenStream, body: &TokenStream) -> TokenStream {
+        let kind = &self.kind;
+        wrap(
+            &self.krate,
+            &quote! {
+                impl __syncagent::Publish for #kind {
+                    type Service = #service;
+                    fn definition() -> __syncagent::Definition { #body }
+                }
+            },
+        )
+    }
+}
+
+impl Part {
+    pub(crate) fn expand(&self) -> TokenStream {
+        let rules = self.fields.iter().map(Field::expand);
+        self.implement(&quote! {
+            #[allow(unused_mut)]
+            let mut all = ::std::vec::Vec::new();
+            #[allow(unused_variables)]
+            let rules = &mut all;
+            #(#rules)*
+            all
+        })
+    }
+
+    pub(crate) fn fallback(&self) -> TokenStream {
+        self.implement(&never())
+    }
+
+    fn implement(&self, body: &TokenStream) -> TokenStream {
+        implement(
+            &self.krate,
+            &self.ident,
+            &self.generics,
+            "PublishPart",
+            &quote! {
+                #[allow(unused_variables)]
+                fn fields(prefix: &str) -> ::std::vec::Vec<__syncagent::FieldRule> { #body }
+            },
+        )
+    }
+}
+
+impl StatusType {
+    pub(crate) fn expand(&self) -> TokenStream {
+        let fields = self.fields.iter().map(StatusField::expand);
+        self.implement(&quote!(::std::vec![#(#fields),*]))
+    }
+
+    pub(crate) fn fallback(&self) -> TokenStream {
+        self.implement(&never())
+    }
+
+    fn implement(&self, body: &TokenStream) -> TokenStream {
+        implement(
+            &self.krate,
+            &self.ident,
+            &self.generics,
+            "PublishStatus",
+            &quote! {
+                fn status_fields() -> ::std::vec::Vec<__syncagent::StatusField> { #body }
+            },
+        )
+    }
+}
+
+impl Field {
+    fn expand(&self) -> TokenStream {
+        let path = match &self.place {
+            Place::Below(name) => quote!(&__syncagent::below(prefix, #name)),
+            Place::Here => quote!(prefix),
+        };
+        let ty = &self.ty;
+        self.roles
+            .iter()
+            .map(|role| match role {
+                Role::Nested => quote_spanned! {ty.span()=>
+                    rules.extend(<#ty as __syncagent::PublishPart>::fields(#path));
+                },
+                Role::Moved { at, with: None } => {
+                    let at = option(at.as_ref().map(|it| &it.value));
+                    quote!(rules.push(__syncagent::moved(#path, #at));)
+                }
+                Role::Moved { at, with: Some(function) } => {
+                    let at = option(at.as_ref().map(|it| &it.value));
+                    let convert = convert(function, Some(&quote!(#ty)));
+                    quote!(rules.push(__syncagent::computed(#path, #at, #convert));)
+                }
+                Role::Takes { kind, name, labels } => {
+                    let name = option(name.as_ref().map(|it| &it.value));
+                    let labels = pairs(labels);
+                    quote!(rules.push(__syncagent::takes::<#kind, #ty>(#path, #name, &[#(#labels),*]));)
+                }
+                Role::RefersTo(target) => quote!(rules.push(__syncagent::refers_to::<#target, #ty>(#path));),
+                Role::Hidden => quote!(rules.push(__syncagent::hidden(#path));),
+                Role::Local => quote!(rules.push(__syncagent::local(#path));),
+            })
+            .collect()
+    }
+}
+
+impl StatusField {
+    fn expand(&self) -> TokenStream {
+        let path = format!("status.{}", self.wire);
+        let at = self
+            .at
+            .as_ref()
+            .map_or(path.as_str(), |it| it.value.as_str());
+        match (&self.with, &self.refers_to) {
+            (Some(function), _) => {
+                // Without `at` the function sees the whole copy.
+                let at = self.at.as_ref().map_or("", |it| it.value.as_str());
+                let convert = convert(function, None);
+                quote!(__syncagent::status_with(#path, #at, #convert))
+            }
+            (None, Some(target)) => quote!(__syncagent::status_refers_to::<#target>(#path, #at)),
+            (None, None) => quote!(__syncagent::status_at(#path, #at)),
+        }
+    }
+}
+
+impl Return {
+    fn expand(&self) -> TokenStream {
+        let (kind, id, name) = (&self.kind, &self.id.value, &self.name.value);
+        match &self.source {
+            Source::From { name: from, keys } => {
+                let from = &from.value;
+                let keys = values(keys);
+                quote!(definition.returns.push(__syncagent::returned_from::<#kind>(#id, #name, #from, &[#(#keys),*]));)
+            }
+            Source::With { function, reads } => {
+                let reads = reads.iter().map(|it| {
+                    let (kind, name) = (&it.kind.0, &it.name.value);
+                    quote!(__syncagent::reads::<#kind>(#name))
+                });
+                quote! {
+                    definition.returns.push(__syncagent::returned_with::<#kind>(
+                        #id,
+                        #name,
+                        ::std::vec![#(#reads),*],
+                        |sources| __syncagent::composed::<Self, #kind>(#function, sources),
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// A closure that captures nothing and runs the user's function over JSON. A function may give a value, or a `Result`
+/// whose error is a sentence for the consumer.
+fn convert(function: &Path, argument: Option<&TokenStream>) -> TokenStream {
+    let ty = argument.map(|ty| quote!(: #ty));
+    let call = quote_spanned!(function.span()=> #function(&argument));
+    quote! {
+        |value: &__syncagent::Value| -> ::core::result::Result<__syncagent::Value, ::std::string::String> {
+            #[allow(unused_imports)]
+            use __syncagent::{AnswerOfResult as _, AnswerOfValue as _};
+            let argument #ty = __syncagent::argument(value)?;
+            (&__syncagent::Answer(#call)).json()
+        }
+    }
+}
+
+fn implement(
+    krate: &Path,
+    ident: &Ident,
+    generics: &Generics,
+    name: &str,
+    body: &TokenStream,
+) -> TokenStream {
+    let name = Ident::new(name, proc_macro2::Span::call_site());
+    let (generics, arguments, clause) = generics.split_for_impl();
+    wrap(
+        krate,
+        &quote!(impl #generics __syncagent::#name for #ident #arguments #clause { #body }),
+    )
+}
+
+fn wrap(krate: &Path, item: &TokenStream) -> TokenStream {
+    quote! {
+        const _: () = {
+            use #krate::__private as __syncagent;
+            #[automatically_derived]
+            #[allow(clippy::all)]
+            #item
+        };
+    }
+}
+
+fn never() -> TokenStream {
+    quote!(::core::unreachable!("the derive reported mistakes"))
+}
+
+fn option(text: Option<&String>) -> TokenStream {
+    match text {
+        Some(text) => quote!(::core::option::Option::Some(#text)),
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+fn values(texts: &[Text]) -> Vec<&String> {
+    texts.iter().map(|it| &it.value).collect()
+}
+
+fn pairs(labels: &[LabelAttr]) -> Vec<TokenStream> {
+    let pair = |it: &LabelAttr| {
+        let (key, value) = (&it.key.value, &it.value.value);
+        quote!((#key, #value))
+    };
+    labels.iter().map(pair).collect()
+}

@@ -1,0 +1,470 @@
+//! Attributes in, definition out: the three sketches of the design, and the corners that they leave out.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the types are there to be described, not to be used"
+)]
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use syncagent::definition::{
+    Definition, ReturnSource, Rule, SchemaSource, Scope, Sources, StatusRule, StatusSource,
+};
+use syncagent::{LocalObjectReference, Publish, PublishPart, PublishStatus, View};
+
+mod postgres {
+    use super::*;
+
+    /// A PostgreSQL cluster.
+    #[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    #[kube(
+        group = "postgresql.cnpg.io",
+        version = "v1",
+        kind = "Cluster",
+        namespaced,
+        status = "ClusterStatus"
+    )]
+    #[publish(copy = "{workspace}/{name}", only(namespaces = ["default"]))]
+    #[publish(returns(
+        Secret, id = "connection", name = "{name}-connection", reads(Service, name = "{copy.name}-rw"), with = connection
+    ))]
+    #[serde(rename_all = "camelCase")]
+    pub struct ClusterSpec {
+        pub instances: i32,
+        #[publish(nested)]
+        pub bootstrap: Option<Bootstrap>,
+        #[publish(takes(Secret, label(key = "cnpg.io/reload", value = "true")))]
+        pub superuser_secret: Option<LocalObjectReference>,
+    }
+
+    #[derive(PublishPart, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    pub struct Bootstrap {
+        #[publish(nested)]
+        pub initdb: Option<InitDb>,
+    }
+
+    #[derive(PublishPart, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    pub struct InitDb {
+        pub database: String,
+        #[publish(takes(Secret))]
+        pub secret: Option<LocalObjectReference>,
+        #[serde(rename = "postInitSQLRefs")]
+        #[publish(takes(ConfigMap, name = "{copy.name}-{name}"))]
+        pub sql: Vec<LocalObjectReference>,
+    }
+
+    #[derive(PublishStatus, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    #[serde(rename_all = "camelCase")]
+    pub struct ClusterStatus {
+        pub phase: Option<String>,
+        pub ready_instances: Option<i32>,
+    }
+
+    #[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    #[kube(
+        group = "postgresql.cnpg.io",
+        version = "v1",
+        kind = "Database",
+        namespaced,
+        status = "DatabaseStatus"
+    )]
+    pub struct DatabaseSpec {
+        #[publish(refers_to = Cluster)]
+        pub cluster: LocalObjectReference,
+    }
+
+    #[derive(PublishStatus, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    pub struct DatabaseStatus {
+        #[publish(refers_to = Cluster, at = "status.clusterName")]
+        pub cluster: Option<String>,
+    }
+
+    fn connection(order: &View<Cluster>) -> Option<Secret> {
+        let _instances = order.spec().instances;
+        let service = order.read::<Service>()?;
+        let host = service.spec?.load_balancer_ip?;
+        Some(Secret {
+            string_data: Some([("host".to_owned(), host)].into()),
+            ..Secret::default()
+        })
+    }
+
+    #[test]
+    fn a_type_is_offered_as_it_is() {
+        let it = Cluster::definition();
+        assert_eq!(it.offered, it.service);
+        assert_eq!(
+            (it.offered.plural.as_str(), it.offered.scope),
+            ("clusters", Scope::Namespaced)
+        );
+        assert_eq!(it.copy.namespace.as_deref(), Some("{workspace}"));
+        assert_eq!(it.copy.name, "{name}");
+        assert_eq!(it.only.namespaces, ["default"]);
+        let SchemaSource::Type(crd) = &it.schema else {
+            panic!("{:?}", it.schema)
+        };
+        assert_eq!(crd["spec"]["names"]["kind"], "Cluster");
+        assert!(it.policy.conditions);
+    }
+
+    #[test]
+    fn fields_carry_their_rules_under_their_names_on_the_wire() {
+        let said = rules(&Cluster::definition());
+        assert_eq!(
+            said,
+            [
+                "spec.bootstrap.initdb.secret takes Secret by name as {name}.taken []",
+                "spec.bootstrap.initdb.postInitSQLRefs[] takes ConfigMap by name as {copy.name}-{name} []",
+                r#"spec.superuserSecret takes Secret by name as {name}.taken [("cnpg.io/reload", "true")]"#,
+            ]
+        );
+        assert_eq!(
+            rules(&Database::definition()),
+            ["spec.cluster refers to Cluster by name"]
+        );
+    }
+
+    #[test]
+    fn the_status_is_what_it_declares() {
+        assert_eq!(
+            status(&Cluster::definition()),
+            [
+                "status.phase from status.phase",
+                "status.readyInstances from status.readyInstances"
+            ]
+        );
+        assert_eq!(
+            status(&Database::definition()),
+            ["status.cluster refers to Cluster from status.clusterName"]
+        );
+    }
+
+    #[test]
+    fn a_returned_object_is_composed_by_the_users_function() {
+        let it = Cluster::definition();
+        let rule = &it.returns[0];
+        assert_eq!(
+            (rule.id.as_str(), rule.name.as_str()),
+            ("connection", "{name}-connection")
+        );
+        assert_eq!(
+            (rule.kind.group.as_str(), rule.kind.kind.as_str()),
+            ("", "Secret")
+        );
+        let ReturnSource::With { reads, compose } = &rule.source else {
+            panic!("{:?}", rule.source)
+        };
+        assert_eq!(
+            (reads[0].kind.kind.as_str(), reads[0].name.as_str()),
+            ("Service", "{copy.name}-rw")
+        );
+        let order = json!({ "metadata": { "name": "kcp" }, "spec": { "instances": 1 } });
+        let service = json!({ "spec": { "loadBalancerIP": "127.0.0.1" } });
+        let none = Sources::new(order.clone(), None).with_read(reads[0].clone(), None);
+        assert_eq!(compose(&none), None);
+        let ready = Sources::new(order, None).with_read(reads[0].clone(), Some(service));
+        assert_eq!(
+            compose(&ready).expect("a secret")["stringData"],
+            json!({ "host": "127.0.0.1" })
+        );
+    }
+}
+
+mod certificates {
+    use super::*;
+
+    #[derive(CustomResource, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    #[kube(
+        group = "cert-manager.io",
+        version = "v1",
+        kind = "Certificate",
+        namespaced
+    )]
+    #[serde(rename_all = "camelCase")]
+    pub struct CertificateSpec {
+        pub dns_names: Vec<String>,
+    }
+
+    const ISSUER: &str = "acme";
+
+    #[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    #[kube(
+        group = "tls.acme.io",
+        version = "v1",
+        kind = "TlsCert",
+        namespaced,
+        status = "TlsCertStatus"
+    )]
+    #[publish(service = Certificate)]
+    #[publish(set(at = "spec.issuerRef.name", value = ISSUER), set(at = "spec.secretName", value = "{copy.name}-tls"))]
+    #[publish(set(at = "spec.usages", value = ["server auth"]), set(at = "spec.isCA", value = false))]
+    #[publish(returns(Secret, id = "tls", from = "{copy.name}-tls", keys = ["tls.crt", "tls.key"]))]
+    #[publish(pass(labels = ["team"], annotations = ["*"]), conditions = false)]
+    pub struct TlsCertSpec {
+        #[publish(at = "spec.dnsNames")]
+        pub hosts: Vec<String>,
+        #[publish(at = "spec.duration", with = days)]
+        pub days: u16,
+        #[publish(with = shorter)]
+        pub note: String,
+        #[publish(local)]
+        pub comment: Option<String>,
+        #[publish(hidden)]
+        pub r#priority: Option<u8>,
+    }
+
+    #[derive(PublishStatus, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    pub struct TlsCertStatus {
+        #[publish(at = "status.notAfter")]
+        pub expires: Option<String>,
+        #[publish(with = ready)]
+        pub ready: Option<bool>,
+        #[publish(at = "status.revision", with = next)]
+        pub next: Option<u64>,
+        #[serde(skip)]
+        pub internal: (),
+    }
+
+    fn days(days: &u16) -> String {
+        format!("{}h", u32::from(*days) * 24)
+    }
+
+    fn shorter(note: &str) -> Result<String, &'static str> {
+        if note.len() > 10 {
+            Err("is too long")
+        } else {
+            Ok(note.to_owned())
+        }
+    }
+
+    fn ready(copy: &Value) -> Option<bool> {
+        copy["status"]["ready"].as_bool()
+    }
+
+    fn next(revision: &u64) -> u64 {
+        revision + 1
+    }
+
+    #[test]
+    fn another_type_stands_behind() {
+        let it = TlsCert::definition();
+        assert_eq!(
+            (it.offered.kind.as_str(), it.service.kind.as_str()),
+            ("TlsCert", "Certificate")
+        );
+        assert_eq!(it.service.group, "cert-manager.io");
+        assert_eq!(it.copy.name, "{namespace.hash}-{name.hash}");
+        assert_eq!(
+            rules(&it),
+            [
+                "spec.hosts at spec.dnsNames",
+                "spec.days at spec.duration computed",
+                "spec.note computed",
+                "spec.comment local",
+                "spec.priority hidden",
+            ]
+        );
+        let set: Vec<_> = it
+            .set
+            .iter()
+            .map(|it| (it.at.as_str(), it.value.clone()))
+            .collect();
+        assert_eq!(
+            set,
+            [
+                ("spec.issuerRef.name", json!("acme")),
+                ("spec.secretName", json!("{copy.name}-tls")),
+                ("spec.usages", json!(["server auth"])),
+                ("spec.isCA", json!(false)),
+            ]
+        );
+        assert_eq!(
+            (it.pass.labels, it.pass.annotations),
+            (vec!["team".to_owned()], vec!["*".to_owned()])
+        );
+        assert!(!it.policy.conditions);
+        let rule = &it.returns[0];
+        assert_eq!(rule.name, "{name}-tls");
+        let ReturnSource::From { name, keys } = &rule.source else {
+            panic!("{:?}", rule.source)
+        };
+        assert_eq!((name.as_str(), keys.len()), ("{copy.name}-tls", 2));
+    }
+
+    #[test]
+    fn functions_work_on_the_types_they_name() {
+        let it = TlsCert::definition();
+        let down = |at: usize, value: Value| match &it.fields[at].rule {
+            Rule::Moved {
+                with: Some(with), ..
+            } => with(&value),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(down(1, json!(2)), Ok(json!("48h")));
+        assert!(down(1, json!("two")).is_err());
+        assert_eq!(down(2, json!("short")), Ok(json!("short")));
+        assert_eq!(
+            down(2, json!("far too long")),
+            Err("is too long".to_owned())
+        );
+        let StatusRule::Fields(fields) = &it.status else {
+            panic!("{:?}", it.status)
+        };
+        let up = |at: usize, value: Value| match &fields[at].source {
+            StatusSource::With { with, .. } => with(&value),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            up(1, json!({ "status": { "ready": true } })),
+            Ok(json!(true))
+        );
+        assert_eq!(up(1, json!({})), Ok(Value::Null));
+        assert_eq!(up(2, json!(6)), Ok(json!(7)));
+        assert_eq!(
+            status(&it),
+            [
+                "status.expires from status.notAfter",
+                "status.ready computed from ",
+                "status.next computed from status.revision",
+            ]
+        );
+    }
+}
+
+mod corners {
+    use super::*;
+
+    /// Everything that an operator of our own offers under its own schema, for the whole cluster.
+    #[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    #[kube(
+        group = "cache.acme.io",
+        version = "v1",
+        kind = "Cache",
+        status = "CacheStatus"
+    )]
+    #[publish(
+        schema = "cluster",
+        copy = "{workspace}-{name}",
+        only(label(key = "tier", value = "gold"))
+    )]
+    pub struct CacheSpec {
+        #[serde(flatten)]
+        #[publish(nested)]
+        pub shared: Shared,
+        #[publish(takes(Secret), at = "spec.passwordSecret")]
+        pub password: String,
+        #[publish(nested)]
+        pub mirrors: Vec<Mirror<Shared>>,
+    }
+
+    #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    pub struct CacheStatus {
+        pub endpoint: Option<String>,
+    }
+
+    #[derive(PublishPart, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    pub struct Shared {
+        #[publish(hidden)]
+        pub node_pool: Option<String>,
+    }
+
+    #[derive(PublishPart, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    pub struct Mirror<T: PublishPart> {
+        #[publish(nested)]
+        pub of: Option<Box<T>>,
+    }
+
+    #[test]
+    fn parts_flatten_repeat_and_are_generic() {
+        let it = Cache::definition();
+        assert!(matches!(it.schema, SchemaSource::Cluster));
+        assert!(matches!(it.status, StatusRule::Whole));
+        assert_eq!(
+            (it.copy.namespace.as_deref(), it.copy.name.as_str()),
+            (None, "{workspace}-{name}")
+        );
+        assert_eq!(it.only.labels, [("tier".to_owned(), "gold".to_owned())]);
+        assert_eq!(
+            rules(&it),
+            [
+                "spec.node_pool hidden",
+                "spec.password at spec.passwordSecret",
+                "spec.password takes Secret as {name}.taken []",
+                "spec.mirrors[].of.node_pool hidden",
+            ]
+        );
+    }
+
+    #[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    #[kube(group = "cache.acme.io", version = "v1", kind = "Plain", no_spec)]
+    pub struct PlainSpec {
+        #[publish(local)]
+        pub note: Option<String>,
+    }
+
+    #[test]
+    fn nothing_said_is_a_definition_too() {
+        let it = Plain::definition();
+        assert!(matches!(it.status, StatusRule::None));
+        assert_eq!(
+            (it.copy.namespace.as_deref(), it.copy.name.as_str()),
+            (None, "{workspace}-{name.hash}")
+        );
+        assert_eq!(rules(&it), ["note local"]);
+    }
+}
+
+/// One line per rule, for people.
+fn rules(it: &Definition) -> Vec<String> {
+    let by = |name_at: &Option<String>| {
+        name_at
+            .as_ref()
+            .map(|it| format!(" by {it}"))
+            .unwrap_or_default()
+    };
+    let rule = |rule: &Rule| match rule {
+        Rule::Moved { at, with } => {
+            let at = at
+                .as_ref()
+                .map(|it| format!(" at {it}"))
+                .unwrap_or_default();
+            format!("{at}{}", if with.is_some() { " computed" } else { "" })
+        }
+        Rule::Takes(it) => format!(
+            " takes {}{} as {} {:?}",
+            it.kind.kind,
+            by(&it.name_at),
+            it.name,
+            it.labels
+        ),
+        Rule::RefersTo { offered, name_at } => {
+            format!(" refers to {}{}", offered.kind, by(name_at))
+        }
+        Rule::Hidden => " hidden".to_owned(),
+        Rule::Local => " local".to_owned(),
+    };
+    it.fields
+        .iter()
+        .map(|it| format!("{}{}", it.path, rule(&it.rule)))
+        .collect()
+}
+
+/// One line per field of the status.
+fn status(it: &Definition) -> Vec<String> {
+    let StatusRule::Fields(fields) = &it.status else {
+        panic!("{:?}", it.status)
+    };
+    let source = |source: &StatusSource| match source {
+        StatusSource::At(at) => format!("from {at}"),
+        StatusSource::With { at, .. } => format!("computed from {at}"),
+        StatusSource::RefersTo { offered, at } => format!("refers to {} from {at}", offered.kind),
+    };
+    fields
+        .iter()
+        .map(|it| format!("{} {}", it.path, source(&it.source)))
+        .collect()
+}
