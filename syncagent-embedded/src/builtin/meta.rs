@@ -382,7 +382,7 @@ fn is_word(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn lines(metadata: Value) -> Vec<String> {
+    fn lines(metadata: &Value) -> Vec<String> {
         validate(&json!({"metadata": metadata}), Names::Subdomain)
             .iter()
             .map(Cause::line)
@@ -393,7 +393,7 @@ mod tests {
     fn names_are_checked_as_recorded() {
         for name in ["Upper", "a_b", "a/b", "-a", "a..b", "."] {
             assert_eq!(
-                lines(json!({"name": name})),
+                lines(&json!({"name": name})),
                 [format!(
                     "metadata.name: Invalid value: {name:?}: {SUBDOMAIN}"
                 )]
@@ -401,14 +401,14 @@ mod tests {
         }
         let long = "x".repeat(254);
         assert_eq!(
-            lines(json!({"name": long})),
+            lines(&json!({"name": long})),
             [format!(
                 "metadata.name: Invalid value: {long:?}: must be no more than 253 characters"
             )]
         );
-        assert_eq!(lines(json!({"name": "a.b"})), Vec::<String>::new());
+        assert_eq!(lines(&json!({"name": "a.b"})), Vec::<String>::new());
         assert_eq!(
-            lines(json!({})),
+            lines(&json!({})),
             ["metadata.name: Required value: name or generateName is required"]
         );
         assert_eq!(label("a.b"), ["must not contain dots"]);
@@ -418,25 +418,25 @@ mod tests {
     #[test]
     fn labels_annotations_and_finalizers_are_checked_as_recorded() {
         assert_eq!(
-            lines(json!({"name": "a", "labels": {"a b": "x"}})),
+            lines(&json!({"name": "a", "labels": {"a b": "x"}})),
             [format!(
                 "metadata.labels: Invalid value: \"a b\": {NAME_PART}"
             )]
         );
         assert_eq!(
-            lines(json!({"name": "a", "labels": {"a": "b c"}})),
+            lines(&json!({"name": "a", "labels": {"a": "b c"}})),
             [format!(
                 "metadata.labels: Invalid value: \"b c\": {LABEL_VALUE}"
             )]
         );
         assert_eq!(
-            lines(json!({"name": "a", "annotations": {"a b": "x"}})),
+            lines(&json!({"name": "a", "annotations": {"a b": "x"}})),
             [format!(
                 "metadata.annotations: Invalid value: \"a b\": {NAME_PART}"
             )]
         );
         assert_eq!(
-            lines(json!({"name": "a", "finalizers": ["bad name"]})),
+            lines(&json!({"name": "a", "finalizers": ["bad name"]})),
             [format!(
                 "metadata.finalizers: Invalid value: \"bad name\": {NAME_PART}"
             )]
@@ -454,20 +454,20 @@ mod tests {
         let owner = |uid: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": uid, "controller": true});
         assert_eq!(
             lines(
-                json!({"name": "a", "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "o"}]})
+                &json!({"name": "a", "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "o"}]})
             ),
             ["metadata.ownerReferences.uid: Invalid value: \"\": must not be empty"]
         );
         assert_eq!(
             lines(
-                json!({"name": "a", "ownerReferences": [{"apiVersion": "a/b/c", "kind": "ConfigMap", "name": "o", "uid": "1"}]})
+                &json!({"name": "a", "ownerReferences": [{"apiVersion": "a/b/c", "kind": "ConfigMap", "name": "o", "uid": "1"}]})
             ),
             [
                 "metadata.ownerReferences.apiVersion: Invalid value: \"a/b/c\": version must not be empty"
             ]
         );
         assert_eq!(
-            lines(json!({"name": "a", "ownerReferences": [owner("1"), owner("2")]})),
+            lines(&json!({"name": "a", "ownerReferences": [owner("1"), owner("2")]})),
             [
                 "metadata.ownerReferences: Invalid value: [{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"o\",\"uid\":\"1\",\"controller\":true},{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"o\",\"uid\":\"2\",\"controller\":true}]: Only one reference can have Controller set to true. Found \"true\" in references for ConfigMap/o and ConfigMap/o"
             ]
