@@ -3,7 +3,10 @@
 //! Read the modules in the order in which they are declared: pure parts first, then the server that is built of them.
 
 pub mod api;
+pub mod apply;
 pub mod builtin;
 pub mod discovery;
+pub mod fields;
+pub mod patch;
 pub mod status;
 pub mod table;
