@@ -8,5 +8,6 @@ pub mod builtin;
 pub mod discovery;
 pub mod fields;
 pub mod patch;
+pub mod rbac;
 pub mod status;
 pub mod table;
