@@ -355,10 +355,11 @@ impl fmt::Display for Collision {
             }
             Self::RunTogether(left, right) => {
                 write!(f, "`{left}` and `{right}` run together, so that two orders could collide")?;
-                match (left, right) {
-                    (Namespace | CopyNamespace, _) => write!(f, "; write `{left}.{right}`, or use a hash"),
-                    (Workspace, _) => write!(f, "; write `{left}-{right}`, or use a hash"),
-                    _ => f.write_str("; use a hash for one of them"),
+                match left {
+                    Workspace => write!(f, "; write `{left}-{right}`"),
+                    Namespace => write!(f, "; write `{NamespaceHash}-{right}`, for a hash has a fixed length"),
+                    Name => write!(f, "; write `{NameHash}-{right}`, for a hash has a fixed length"),
+                    _ => f.write_str("; put something between them that neither can hold"),
                 }
             }
         }

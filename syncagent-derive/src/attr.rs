@@ -138,7 +138,8 @@ fn keys(attrs: &[Attribute], stands: Stands, acc: &mut Accumulator) -> Vec<(Stri
     for attr in attrs.iter().filter(|it| it.path().is_ident("publish")) {
         let Meta::List(list) = &attr.meta else {
             acc.push(
-                Error::custom("write what holds in parentheses: `#[publish(...)]`").with_span(attr),
+                Error::custom("write what holds in parentheses: `#[publish(...)]`")
+                    .with_span(attr.path()),
             );
             continue;
         };
@@ -149,7 +150,10 @@ fn keys(attrs: &[Attribute], stands: Stands, acc: &mut Accumulator) -> Vec<(Stri
         };
         for item in items {
             match key_of(&item) {
-                Some(key) if stands.keys().contains(&key.as_str()) => known.push((key, item)),
+                Some(key) if stands.keys().contains(&key.as_str()) => {
+                    inside(&key, &item, acc);
+                    known.push((key, item));
+                }
                 Some(key) => {
                     acc.push(Error::custom(stands.refuse(&key)).with_span(&key_span(&item)));
                 }
@@ -161,6 +165,48 @@ fn keys(attrs: &[Attribute], stands: Stands, acc: &mut Accumulator) -> Vec<(Stri
         }
     }
     known
+}
+
+/// The keys that a key has in its parentheses.
+fn known_inside(key: &str) -> &'static [&'static str] {
+    match key {
+        "only" => &["namespaces", "label"],
+        "set" => &["at", "value"],
+        "pass" => &["labels", "annotations"],
+        "takes" => &["name", "label"],
+        "returns" => &["id", "name", "from", "keys", "with", "reads"],
+        "reads" => &["name"],
+        "label" => &["key", "value"],
+        _ => &[],
+    }
+}
+
+/// Refuses unknown keys inside parentheses, however deep; a kind that stands bare is none.
+fn inside(key: &str, item: &NestedMeta, acc: &mut Accumulator) {
+    let known = known_inside(key);
+    let NestedMeta::Meta(Meta::List(list)) = item else {
+        return;
+    };
+    let Ok(items) = NestedMeta::parse_meta_list(list.tokens.clone()) else {
+        return;
+    };
+    for item in items {
+        let kind = matches!(&item, NestedMeta::Meta(Meta::Path(_)));
+        match key_of(&item) {
+            Some(key) if known.contains(&key.as_str()) => inside(&key, &item, acc),
+            Some(key) if !kind => {
+                acc.push(Error::custom(unknown(&key, known)).with_span(&key_span(&item)));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn unknown(key: &str, known: &[&str]) -> String {
+    match nearest(key, known) {
+        Some(near) => format!("unknown key `{key}`; did you mean `{near}`?"),
+        None => format!("unknown key `{key}`; known here: {}", quoted(known)),
+    }
 }
 
 impl Stands {
@@ -193,10 +239,7 @@ impl Stands {
                 "`{key}` is said about fields that go down; a field of the status knows {}",
                 quoted(ON_STATUS_FIELD)
             ),
-            _ => match nearest(key, self.keys()) {
-                Some(near) => format!("unknown key `{key}`; did you mean `{near}`?"),
-                None => format!("unknown key `{key}`; known here: {}", quoted(self.keys())),
-            },
+            _ => unknown(key, self.keys()),
         }
     }
 }

@@ -54,9 +54,7 @@ impl Publication {
         };
         let scoped_alike = matches!(self.service, Service::Same);
         if scoped_alike && self.namespaced && namespace.is_none() {
-            let message = format!(
-                "the copy lives in a namespace: write it before the name, as in `copy = \"{{workspace}}/{name}\"`"
-            );
+            let message = "the copy lives in a namespace: write it before the name, as in `copy = \"{workspace}/{namespace.hash}-{name}\"`";
             acc.point_at(text, message);
             return;
         }

@@ -85,11 +85,6 @@ impl Publication {
         )
     }
 
-    /// What stands in when there are mistakes, so that they stay the only ones.
-    pub(crate) fn fallback(&self) -> TokenStream {
-        self.implement(&quote!(Self), &never())
-    }
-
     fn service_type(&self) -> TokenStream {
         match &self.service {
             Service::Same => quote!(Self),
@@ -124,10 +119,6 @@ impl Part {
         })
     }
 
-    pub(crate) fn fallback(&self) -> TokenStream {
-        self.implement(&never())
-    }
-
     fn implement(&self, body: &TokenStream) -> TokenStream {
         implement(
             &self.krate,
@@ -146,10 +137,6 @@ impl StatusType {
     pub(crate) fn expand(&self) -> TokenStream {
         let fields = self.fields.iter().map(StatusField::expand);
         self.implement(&quote!(::std::vec![#(#fields),*]))
-    }
-
-    pub(crate) fn fallback(&self) -> TokenStream {
-        self.implement(&never())
     }
 
     fn implement(&self, body: &TokenStream) -> TokenStream {
@@ -175,6 +162,8 @@ impl Field {
         self.roles
             .iter()
             .map(|role| match role {
+                // Beside another role it is a mistake that is reported already.
+                Role::Nested if self.roles.len() > 1 => TokenStream::new(),
                 Role::Nested => quote_spanned! {ty.span()=>
                     rules.extend(<#ty as __syncagent::PublishPart>::fields(#path));
                 },
@@ -286,10 +275,6 @@ fn wrap(krate: &Path, item: &TokenStream) -> TokenStream {
             #item
         };
     }
-}
-
-fn never() -> TokenStream {
-    quote!(::core::unreachable!("the derive reported mistakes"))
 }
 
 fn option(text: Option<&String>) -> TokenStream {

@@ -33,13 +33,7 @@ pub fn publish(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     }
     finish(
         acc,
-        || model.as_ref().map(Publication::expand).unwrap_or_default(),
-        || {
-            model
-                .as_ref()
-                .map(Publication::fallback)
-                .unwrap_or_default()
-        },
+        &model.as_ref().map(Publication::expand).unwrap_or_default(),
     )
 }
 
@@ -52,7 +46,7 @@ pub fn publish_part(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let mut acc = Error::accumulator();
     let model = Part::of(&input, &mut acc);
     model.check(&mut acc);
-    finish(acc, || model.expand(), || model.fallback())
+    finish(acc, &model.expand())
 }
 
 /// Says which fields of the status flow back: those that the struct declares, under their names on the wire.
@@ -64,23 +58,17 @@ pub fn publish_status(input: proc_macro::TokenStream) -> proc_macro::TokenStream
     let mut acc = Error::accumulator();
     let model = StatusType::of(&input, &mut acc);
     model.check(&mut acc);
-    finish(acc, || model.expand(), || model.fallback())
+    finish(acc, &model.expand())
 }
 
-/// The expansion, or every mistake and an implementation that keeps the compiler from finding follow-ups.
-fn finish(
-    acc: darling::error::Accumulator,
-    expand: impl FnOnce() -> TokenStream,
-    fallback: impl FnOnce() -> TokenStream,
-) -> proc_macro::TokenStream {
-    let tokens = match acc.finish() {
-        Ok(()) => expand(),
-        Err(mistakes) => {
-            let mut tokens = mistakes.write_errors();
-            tokens.extend(fallback());
-            tokens
-        }
+/// Every mistake, and the expansion in any case: it holds what could be understood, so that a mistake is one error and
+/// what the compiler has to say about the rest is said in the same compile.
+fn finish(acc: darling::error::Accumulator, expansion: &TokenStream) -> proc_macro::TokenStream {
+    let mut tokens = match acc.finish() {
+        Ok(()) => TokenStream::new(),
+        Err(mistakes) => mistakes.write_errors(),
     };
+    tokens.extend(expansion.clone());
     if std::env::var_os("SYNCAGENT_DERIVE_DEBUG").is_some_and(|it| it == "1") {
         #[expect(
             clippy::print_stderr,

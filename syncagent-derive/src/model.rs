@@ -130,7 +130,7 @@ impl Publication {
             service: attr
                 .service
                 .map_or(Service::Same, |it| Service::Other(it.0)),
-            schema,
+            schema: schema.unwrap_or(Schema::Type),
             copy: attr.copy.map_or(Naming::Default, |text| naming(text, acc)),
             namespaces: only.0,
             labels: only.1,
@@ -144,8 +144,8 @@ impl Publication {
                 .collect(),
             status: match (kube.status, schema) {
                 (None, _) => Status::None,
-                (Some(_), Schema::Cluster) => Status::Whole,
-                (Some(path), Schema::Type) => Status::Fields(path),
+                (Some(path), Some(Schema::Type)) => Status::Fields(path),
+                (Some(_), _) => Status::Whole,
             },
             conditions: attr.conditions.unwrap_or(true),
             fields: spec_fields(input, fields, acc),
@@ -220,19 +220,20 @@ fn krate(given: Option<Path>) -> Path {
     given.unwrap_or_else(|| parse_quote!(::syncagent))
 }
 
-fn schema(text: Option<&Text>, acc: &mut Accumulator) -> Schema {
+/// `None` where the word is unknown.
+fn schema(text: Option<&Text>, acc: &mut Accumulator) -> Option<Schema> {
     let Some(text) = text else {
-        return Schema::Type;
+        return Some(Schema::Type);
     };
     match text.value.as_str() {
-        "type" => Schema::Type,
-        "cluster" => Schema::Cluster,
+        "type" => Some(Schema::Type),
+        "cluster" => Some(Schema::Cluster),
         other => {
             let message = format!(
                 "unknown schema `{other}`; write \"type\" (the default: this Rust type) or \"cluster\" (the CRD as it is)"
             );
             acc.point_at(text, message);
-            Schema::Type
+            None
         }
     }
 }

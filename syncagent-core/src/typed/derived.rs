@@ -15,16 +15,36 @@ use crate::definition::{
     StatusSource, TakeRule,
 };
 
+/// A Rust type that stands for a kind of object, of one version.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no kind of object",
+    label = "not a kind",
+    note = "a kind is a type that `#[derive(CustomResource)]` makes, or one of k8s-openapi, as in `Secret`"
+)]
+pub trait Object {
+    /// The kind.
+    fn kind() -> Kind;
+}
+
+#[diagnostic::do_not_recommend]
+impl<K> Object for K
+where
+    K: kube::Resource<DynamicType = ()>,
+    K::Scope: ServedScope,
+{
+    fn kind() -> Kind {
+        kind_of::<K>()
+    }
+}
+
 /// A definition in which nothing but the two types is said: `T` is offered, `S` stands behind it.
 #[must_use]
 pub fn offer<T, S>() -> Definition
 where
-    T: kube::Resource<DynamicType = ()> + kube::CustomResourceExt,
-    T::Scope: ServedScope,
-    S: kube::Resource<DynamicType = ()>,
-    S::Scope: ServedScope,
+    T: Object + kube::CustomResourceExt,
+    S: Object,
 {
-    let (offered, service) = (kind_of::<T>(), kind_of::<S>());
+    let (offered, service) = (T::kind(), S::kind());
     Definition {
         copy: default_naming(offered.scope, service.scope),
         service,
@@ -126,13 +146,12 @@ pub fn computed(path: &str, at: Option<&str>, with: Convert) -> FieldRule {
 #[must_use]
 pub fn takes<K, F>(path: &str, name: Option<&str>, labels: &[(&str, &str)]) -> FieldRule
 where
-    K: kube::Resource<DynamicType = ()>,
-    K::Scope: ServedScope,
+    K: Object,
     F: Reference,
 {
     let it = reference::<F>(path);
     let take = TakeRule {
-        kind: kind_of::<K>(),
+        kind: K::kind(),
         name_at: it.name_at,
         name: name.unwrap_or("{name}.taken").to_owned(),
         labels: pairs(labels),
@@ -144,15 +163,14 @@ where
 #[must_use]
 pub fn refers_to<T, F>(path: &str) -> FieldRule
 where
-    T: Publish + kube::Resource<DynamicType = ()>,
-    T::Scope: ServedScope,
+    T: Publish + Object,
     F: Reference,
 {
     let it = reference::<F>(path);
     rule(
         &it.path,
         Rule::RefersTo {
-            offered: kind_of::<T>(),
+            offered: T::kind(),
             name_at: it.name_at,
         },
     )
@@ -174,14 +192,13 @@ pub fn local(path: &str) -> FieldRule {
 #[must_use]
 pub fn returned_from<K>(id: &str, name: &str, from: &str, keys: &[&str]) -> ReturnRule
 where
-    K: kube::Resource<DynamicType = ()>,
-    K::Scope: ServedScope,
+    K: Object,
 {
     let source = ReturnSource::From {
         name: from.to_owned(),
         keys: owned(keys),
     };
-    returned(id, kind_of::<K>(), name, source)
+    returned(id, K::kind(), name, source)
 }
 
 /// `returns(K, with = ..)`
@@ -193,26 +210,19 @@ pub fn returned_with<K>(
     compose: fn(&Sources) -> Option<Value>,
 ) -> ReturnRule
 where
-    K: kube::Resource<DynamicType = ()>,
-    K::Scope: ServedScope,
+    K: Object,
 {
-    returned(
-        id,
-        kind_of::<K>(),
-        name,
-        ReturnSource::With { reads, compose },
-    )
+    returned(id, K::kind(), name, ReturnSource::With { reads, compose })
 }
 
 /// `reads(K, name = "..")`
 #[must_use]
 pub fn reads<K>(name: &str) -> ReadRule
 where
-    K: kube::Resource<DynamicType = ()>,
-    K::Scope: ServedScope,
+    K: Object,
 {
     ReadRule {
-        kind: kind_of::<K>(),
+        kind: K::kind(),
         name: name.to_owned(),
     }
 }
@@ -247,13 +257,12 @@ pub fn status_with(path: &str, at: &str, with: Convert) -> StatusField {
 #[must_use]
 pub fn status_refers_to<T>(path: &str, at: &str) -> StatusField
 where
-    T: Publish + kube::Resource<DynamicType = ()>,
-    T::Scope: ServedScope,
+    T: Publish + Object,
 {
     status(
         path,
         StatusSource::RefersTo {
-            offered: kind_of::<T>(),
+            offered: T::kind(),
             at: at.to_owned(),
         },
     )

@@ -1,4 +1,4 @@
-//! The keys that have a list of their own: `takes(Secret, name = "..")`.
+//! The keys that have a list of their own: `takes(Secret, name = "..")`. Unknown keys were refused before.
 
 use darling::ast::NestedMeta;
 use darling::error::Accumulator;
@@ -10,6 +10,7 @@ use super::values::{FnName, Text, Texts, TypeName};
 
 /// `label(key = "..", value = "..")`
 #[derive(Clone, FromMeta)]
+#[darling(allow_unknown_fields)]
 pub(crate) struct LabelAttr {
     pub(crate) key: Text,
     pub(crate) value: Text,
@@ -17,6 +18,7 @@ pub(crate) struct LabelAttr {
 
 /// `only(namespaces = [..], label(key = "..", value = ".."))`
 #[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
 pub(crate) struct OnlyAttr {
     #[darling(default)]
     pub(crate) namespaces: Texts,
@@ -26,6 +28,7 @@ pub(crate) struct OnlyAttr {
 
 /// `set(at = "..", value = ..)`
 #[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
 pub(crate) struct SetAttr {
     pub(crate) at: Text,
     #[darling(with = parse_expr::preserve_str_literal)]
@@ -34,6 +37,7 @@ pub(crate) struct SetAttr {
 
 /// `pass(labels = [..], annotations = [..])`
 #[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
 pub(crate) struct PassAttr {
     #[darling(default)]
     pub(crate) labels: Texts,
@@ -66,6 +70,7 @@ pub(crate) struct ReadsAttr {
 }
 
 #[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
 struct TakesKeys {
     name: Option<Text>,
     #[darling(multiple, rename = "label")]
@@ -102,6 +107,7 @@ impl FromMeta for TakesAttr {
 }
 
 #[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
 struct ReturnsKeys {
     id: Option<Text>,
     name: Option<Text>,
@@ -150,6 +156,7 @@ impl FromMeta for ReturnsAttr {
 }
 
 #[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
 struct ReadsKeys {
     name: Option<Text>,
 }

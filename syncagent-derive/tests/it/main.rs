@@ -2,3 +2,4 @@
 
 mod definition;
 mod naming;
+mod ui;

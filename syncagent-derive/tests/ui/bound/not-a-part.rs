@@ -1,0 +1,18 @@
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use syncagent::Publish;
+
+#[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[kube(group = "cache.acme.io", version = "v1", kind = "Cache", namespaced)]
+pub struct CacheSpec {
+    #[publish(nested)]
+    pub storage: Storage,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+pub struct Storage {
+    pub size: String,
+}
+
+fn main() {}

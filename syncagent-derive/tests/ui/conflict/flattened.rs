@@ -1,0 +1,14 @@
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use syncagent::Publish;
+
+#[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[kube(group = "cache.acme.io", version = "v1", kind = "Cache", namespaced)]
+pub struct CacheSpec {
+    #[serde(flatten)]
+    #[publish(local)]
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+fn main() {}

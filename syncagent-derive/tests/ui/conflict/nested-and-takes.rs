@@ -1,0 +1,14 @@
+use k8s_openapi::api::core::v1::Secret;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use syncagent::{LocalObjectReference, Publish};
+
+#[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[kube(group = "cache.acme.io", version = "v1", kind = "Cache", namespaced)]
+pub struct CacheSpec {
+    #[publish(nested, takes(Secret))]
+    pub secret: LocalObjectReference,
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use syncagent::Publish;
+
+#[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[kube(group = "cache.acme.io", version = "v1", kind = "Cache", namespaced)]
+#[publish(schema = "cluster")]
+#[publish(schema = "type")]
+pub struct CacheSpec {
+    #[publish(local, local)]
+    pub size: String,
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use syncagent::Publish;
+
+#[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[kube(group = "cache.acme.io", version = "v1", kind = "Cache", namespaced)]
+#[publish(only(namespaces = "default"))]
+pub struct CacheSpec {
+    #[publish(hidden = true)]
+    pub size: String,
+}
+
+fn main() {}
