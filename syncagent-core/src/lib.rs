@@ -7,6 +7,17 @@ pub mod names;
 pub mod object;
 pub mod template;
 
+pub mod naming;
+pub mod projection;
+pub mod related;
+pub mod status;
+
+pub mod schema;
+
+pub mod publication;
+
+pub mod access;
+
 pub mod plan;
 #[cfg(feature = "typed")]
 pub mod typed;

@@ -142,6 +142,18 @@ impl Path {
         )
     }
 
+    /// A path of steps.
+    #[must_use]
+    pub fn from_steps(steps: Vec<Step>) -> Self {
+        Self(steps)
+    }
+
+    /// Whether it leads nowhere: to the object itself.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Its steps.
     #[must_use]
     pub fn steps(&self) -> &[Step] {

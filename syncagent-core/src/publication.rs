@@ -1,0 +1,408 @@
+//! Publications: definitions that were checked, all of an agent's together.
+//!
+//! Compiling reports every problem of every definition at once, in sentences for the provider. What compiles keeps tenants
+//! apart; what the service cluster really serves is checked separately ([`Publications::check`]), for only a server
+//! knows that.
+
+mod check;
+mod compile;
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::definition::{Definition, Kind, Only, Policy, Rule, SchemaSource};
+use crate::names::{self, AgentName};
+use crate::naming::{CopyName, NamingError, Scheme};
+use crate::object::identity::{Identity, Standing};
+use crate::object::path::Path;
+use crate::object::{annotation, label};
+use crate::plan::{Key, ObjectRef, Place};
+use crate::projection::{Down, Intent, Objection, Projection};
+use crate::related::Returns;
+use crate::schema;
+use crate::status::Up;
+
+/// One publication: everything a decision needs to know about a kind that is offered.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    id: String,
+    agent: AgentName,
+    service: Kind,
+    offered: Kind,
+    schema: SchemaSource,
+    only: Only,
+    scheme: Scheme,
+    projection: Projection,
+    up: Up,
+    returns: Vec<Returns>,
+    hidden: Vec<Path>,
+    policy: Policy,
+}
+
+/// All publications of an agent.
+#[derive(Clone, Debug)]
+pub struct Publications {
+    agent: AgentName,
+    all: Vec<Publication>,
+}
+
+/// One thing that is wrong with a definition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Problem {
+    /// The publication, as `<plural>.<group>`; empty when it is about the agent.
+    pub publication: String,
+    /// A sentence for the provider.
+    pub what: String,
+}
+
+/// Everything that is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [] => f.write_str("no problem"),
+            problems => {
+                let s = if problems.len() == 1 { "" } else { "s" };
+                write!(f, "{} problem{s}:", problems.len())?;
+                problems
+                    .iter()
+                    .try_for_each(|problem| write!(f, "\n  {problem}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.publication.is_empty() {
+            write!(f, "{}: ", self.publication)?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl Problems {
+    /// Nothing, or everything.
+    ///
+    /// # Errors
+    ///
+    /// When there is a problem.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
+}
+
+impl Definition {
+    /// Checks the definition alone against the CRD that the service cluster serves, for a test of the provider's:
+    /// `Cluster::definition().check(&crd)`. References to other publications are taken on trust.
+    ///
+    /// # Errors
+    ///
+    /// Every problem there is.
+    pub fn check(&self, crd: &Value) -> Result<(), Problems> {
+        let agent = AgentName::parse("check").expect("a name");
+        let publication = compile::alone(&agent, self)?;
+        Problems(check::against(&publication, crd)).into_result()
+    }
+}
+
+impl Publications {
+    /// Compiles all definitions of an agent.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of every definition.
+    pub fn compile(agent: &str, definitions: &[Definition]) -> Result<Self, Problems> {
+        compile::all(agent, definitions)
+    }
+
+    /// The agent's name.
+    #[must_use]
+    pub fn agent(&self) -> &AgentName {
+        &self.agent
+    }
+
+    /// All publications, in the order of their definitions.
+    pub fn iter(&self) -> impl Iterator<Item = &Publication> {
+        self.all.iter()
+    }
+
+    /// The publication with this id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Publication> {
+        self.all.iter().find(|it| it.id == id)
+    }
+
+    /// Checks the publications against the CRDs that the service cluster serves, found by `crd`.
+    ///
+    /// # Errors
+    ///
+    /// Every problem there is.
+    pub fn check(&self, crd: impl Fn(&Kind) -> Option<Value>) -> Result<(), Problems> {
+        let mut problems = Vec::new();
+        for publication in &self.all {
+            match crd(&publication.service) {
+                Some(crd) => problems.extend(check::against(publication, &crd)),
+                None => problems.push(publication.problem(format!(
+                    "the service cluster has no {}",
+                    names::resource(&publication.service)
+                ))),
+            }
+        }
+        Problems(problems).into_result()
+    }
+}
+
+impl Publication {
+    /// Its id: `<plural>.<group>` of the offered kind.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The agent's name.
+    #[must_use]
+    pub fn agent(&self) -> &AgentName {
+        &self.agent
+    }
+
+    /// The kind on the service cluster.
+    #[must_use]
+    pub fn service(&self) -> &Kind {
+        &self.service
+    }
+
+    /// The kind that consumers see.
+    #[must_use]
+    pub fn offered(&self) -> &Kind {
+        &self.offered
+    }
+
+    /// Whether the published schema is made from the CRD of the service cluster.
+    #[must_use]
+    pub fn needs_crd(&self) -> bool {
+        matches!(self.schema, SchemaSource::Cluster)
+    }
+
+    /// The `APIResourceSchema` that offers it; `crd` is the service cluster's, needed when [`needs_crd`](Self::needs_crd).
+    ///
+    /// # Errors
+    ///
+    /// When the CRD does not have the version.
+    pub fn resource_schema(&self, crd: Option<&Value>) -> Result<Value, Problems> {
+        let (crd, version) = match (&self.schema, crd) {
+            (SchemaSource::Type(crd), _) => (crd, &self.offered.version),
+            (SchemaSource::Cluster, Some(crd)) => (crd, &self.service.version),
+            (SchemaSource::Cluster, None) => {
+                let what = format!(
+                    "the service cluster has no {}",
+                    names::resource(&self.service)
+                );
+                return Err(Problems(vec![self.problem(what)]));
+            }
+        };
+        schema::published(
+            crd,
+            version,
+            &self.offered,
+            &self.hidden,
+            self.policy.conditions,
+        )
+        .ok_or_else(|| {
+            Problems(vec![
+                self.problem(format!("the CRD has no served version {version}")),
+            ])
+        })
+    }
+
+    /// Every kind of related objects in workspaces: what is taken and what is returned.
+    #[must_use]
+    pub fn workspace_kinds(&self) -> Vec<Kind> {
+        let taken = self.projection.takes.iter().map(|it| it.kind.clone());
+        let returned = self.returns.iter().map(|it| it.kind.clone());
+        sorted(taken.chain(returned).collect())
+    }
+
+    /// Every kind of related objects on the service cluster that is written: copies of what is taken.
+    #[must_use]
+    pub fn taken_kinds(&self) -> Vec<Kind> {
+        sorted(
+            self.projection
+                .takes
+                .iter()
+                .map(|it| it.kind.clone())
+                .collect(),
+        )
+    }
+
+    /// Every kind of objects on the service cluster that is only read.
+    #[must_use]
+    pub fn read_kinds(&self) -> Vec<Kind> {
+        let reads = self.returns.iter().flat_map(|it| &it.reads);
+        sorted(reads.map(|(rule, _)| rule.kind.clone()).collect())
+    }
+
+    /// Every kind of objects that is returned.
+    #[must_use]
+    pub fn returned_kinds(&self) -> Vec<Kind> {
+        sorted(self.returns.iter().map(|it| it.kind.clone()).collect())
+    }
+
+    /// Whether an object of a workspace takes part.
+    #[must_use]
+    pub fn selects(&self, origin: &Value) -> bool {
+        let namespace = crate::object::meta(origin, "namespace");
+        let in_namespace = self.only.namespaces.is_empty()
+            || self.only.namespaces.iter().any(|it| it == namespace);
+        in_namespace
+            && self
+                .only
+                .labels
+                .iter()
+                .all(|(key, value)| label(origin, key) == value)
+    }
+
+    /// The key of the order to which an object of a workspace or a copy on the service cluster belongs.
+    #[must_use]
+    pub fn key(&self, identity: Identity) -> Key {
+        Key {
+            publication: self.id.clone(),
+            cluster: identity.cluster,
+            namespace: identity.namespace,
+            name: identity.name,
+        }
+    }
+
+    /// The key of the order that a copy says it belongs to; `None` when it is not a copy of this publication.
+    #[must_use]
+    pub fn key_of_copy(&self, copy: &Value) -> Option<Key> {
+        let ours = label(copy, names::AGENT) == self.agent.as_str()
+            && annotation(copy, names::PUBLICATION) == Some(&self.id);
+        ours.then(|| Identity::read(copy).map(|identity| self.key(identity)))
+            .flatten()
+    }
+
+    /// The origin of an order.
+    #[must_use]
+    pub fn origin(&self, key: &Key) -> ObjectRef {
+        ObjectRef {
+            place: key.workspace(),
+            kind: self.offered.clone(),
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        }
+    }
+
+    /// The copy of an order, by its naming.
+    ///
+    /// # Errors
+    ///
+    /// When the order's names do not add up to a name.
+    pub fn copy(&self, key: &Key) -> Result<ObjectRef, NamingError> {
+        let name = self.scheme.place(&key.identity())?;
+        Ok(self.copy_at(&name))
+    }
+
+    /// The namespace of an order's copy, when it lives in one.
+    #[must_use]
+    pub fn copy_namespace(&self, key: &Key) -> Option<ObjectRef> {
+        let name = self.scheme.place(&key.identity()).ok()?;
+        (!name.namespace.is_empty()).then(|| ObjectRef::service_namespace(&name.namespace))
+    }
+
+    pub(crate) fn copy_at(&self, name: &CopyName) -> ObjectRef {
+        ObjectRef {
+            place: Place::Service,
+            kind: self.service.clone(),
+            namespace: name.namespace.clone(),
+            name: name.name.clone(),
+        }
+    }
+
+    pub(crate) fn copy_name(&self, key: &Key) -> Result<CopyName, NamingError> {
+        self.scheme.place(&key.identity())
+    }
+
+    /// What a copy says about whom it belongs to, seen from an order of this publication.
+    #[must_use]
+    pub fn standing(&self, key: &Key, copy: &Value) -> Standing {
+        match key.identity().standing(self.agent.as_str(), copy) {
+            Standing::Ours if annotation(copy, names::PUBLICATION) != Some(&self.id) => {
+                Standing::Foreign
+            }
+            standing => standing,
+        }
+    }
+
+    /// What the service cluster is asked for.
+    ///
+    /// # Errors
+    ///
+    /// When the order cannot be brought down.
+    pub fn intent(&self, key: &Key, origin: &Value) -> Result<Intent, Objection> {
+        let copy = self.copy_name(key)?;
+        self.projection.down(
+            Down {
+                agent: self.agent.as_str(),
+                publication: &self.id,
+                service: &self.service,
+                identity: &key.identity(),
+                copy: &copy,
+            },
+            origin,
+        )
+    }
+
+    /// The way down.
+    #[must_use]
+    pub fn projection(&self) -> &Projection {
+        &self.projection
+    }
+
+    /// The way up.
+    #[must_use]
+    pub fn up(&self) -> &Up {
+        &self.up
+    }
+
+    /// What comes up into workspaces.
+    #[must_use]
+    pub fn returns(&self) -> &[Returns] {
+        &self.returns
+    }
+
+    /// What is decided once per publication.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    fn problem(&self, what: impl Into<String>) -> Problem {
+        Problem {
+            publication: self.id.clone(),
+            what: what.into(),
+        }
+    }
+}
+
+fn sorted(mut kinds: Vec<Kind>) -> Vec<Kind> {
+    kinds.sort();
+    kinds.dedup();
+    kinds
+}
+
+/// What a rule of a definition is called, in problems.
+fn rule_word(rule: &Rule) -> &'static str {
+    match rule {
+        Rule::Moved { .. } => "at",
+        Rule::Takes(_) => "takes",
+        Rule::RefersTo { .. } => "refers_to",
+        Rule::Hidden => "hidden",
+        Rule::Local => "local",
+    }
+}
