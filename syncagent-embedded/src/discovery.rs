@@ -161,6 +161,17 @@ pub fn form(accept: Option<&str>) -> Form {
     Form::Refused
 }
 
+/// `/version`, for a server that behaves as this Kubernetes (`1.36`) and is built as `git`.
+#[must_use]
+pub fn version(git: &str) -> Value {
+    json!({
+        "major": "1", "minor": "36", "emulationMajor": "1", "emulationMinor": "36",
+        "minCompatibilityMajor": "1", "minCompatibilityMinor": "35",
+        "gitVersion": git, "gitCommit": "$Format:%H$", "gitTreeState": "", "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "go1.26.8", "compiler": "gc", "platform": "linux/amd64",
+    })
+}
+
 /// Compares versions by preference; the preferred one is the smallest.
 #[must_use]
 pub fn by_preference(a: &str, b: &str) -> Ordering {

@@ -7,6 +7,7 @@ pub mod apply;
 pub mod builtin;
 pub mod discovery;
 pub mod fields;
+pub mod openapi;
 pub mod patch;
 pub mod rbac;
 pub mod status;
