@@ -48,6 +48,9 @@
 #[doc(inline)]
 pub use syncagent_core::definition;
 pub use syncagent_core::definition::Definition;
+pub use syncagent_core::io::announce::{Notice, Order};
+pub use syncagent_core::io::clients::{Connection, KcpAccess};
+pub use syncagent_core::runtime::{Agent, Exit};
 pub use syncagent_core::typed::{
     LocalObjectReference, Publish, PublishPart, PublishStatus, Reference, View,
 };

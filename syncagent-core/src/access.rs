@@ -47,7 +47,7 @@ pub fn service_rules(publications: &Publications) -> Vec<Value> {
             .iter()
             .for_each(|kind| of(kind, READ));
     }
-    add("", "namespaces", &["get", "create"]);
+    add("", "namespaces", &["get", "list", "watch", "create"]);
     add(
         "apiextensions.k8s.io",
         "customresourcedefinitions",

@@ -5,9 +5,18 @@
 //! export   the export, filled with them
 //! queue    who is next; fair to tenants
 //! index    whose order does this object belong to
+//! ledger   what metadata watches say about related objects
+//! state    all of it: a record per order, and what is in hand until it is used
+//! sync     one step of one order
+//! fleet    all watches and all workers
 //! ```
 
 pub mod export;
+pub(crate) mod fleet;
 pub mod index;
+pub(crate) mod ledger;
+mod pending;
 pub mod queue;
 mod schema;
+pub(crate) mod state;
+pub(crate) mod sync;

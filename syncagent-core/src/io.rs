@@ -13,9 +13,11 @@
 //! Bodies are `serde_json::Value` throughout: the engine works on JSON, types stop at the definition.
 
 pub mod announce;
+pub(crate) mod apply;
 pub mod clients;
 pub mod discovery;
 pub mod endpoints;
+pub(crate) mod observe;
 pub mod watch;
 
 /// A task that ends with its owner.

@@ -22,6 +22,8 @@ pub mod plan;
 #[cfg(feature = "typed")]
 pub mod typed;
 
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "rim")]
 pub mod controller;
 #[cfg(feature = "rim")]

@@ -2,9 +2,11 @@
 //!
 //! [`Agent`] is the one thing a program builds; [`Exit`] is what it returns from `main`.
 
+mod agent;
 mod clock;
 mod exit;
 mod shutdown;
 
+pub use agent::Agent;
 pub use clock::{Clock, System};
 pub use exit::Exit;

@@ -15,8 +15,12 @@ use super::watch::{self as stream, Event, Target};
 /// Where kcp lists the endpoints.
 const SLICES: &str = "/apis/apis.kcp.io/v1alpha1/apiexportendpointslices";
 
-/// Follows the slices of one export, telling every change of the set of URLs.
-pub async fn follow(provider: Server, export: String, urls: watch::Sender<BTreeSet<String>>) {
+/// Follows the slices of one export, telling every change of the set of URLs; `None` is "not known yet".
+pub async fn follow(
+    provider: Server,
+    export: String,
+    urls: watch::Sender<Option<BTreeSet<String>>>,
+) {
     let (tx, mut rx) = mpsc::channel(64);
     let watching = tokio::spawn(stream::watch(Target::all(provider, SLICES), tx));
     let _stop = super::AbortOnDrop(watching);
@@ -41,8 +45,8 @@ pub async fn follow(provider: Server, export: String, urls: watch::Sender<BTreeS
         if fresh.is_none() {
             let now: BTreeSet<String> = slices.values().flatten().cloned().collect();
             urls.send_if_modified(|known| {
-                let changed = *known != now;
-                *known = now;
+                let changed = known.as_ref() != Some(&now);
+                *known = Some(now);
                 changed
             });
         }

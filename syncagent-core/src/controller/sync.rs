@@ -1,0 +1,314 @@
+//! One step of one order: observe, plan, apply, until there is nothing left to ask and to do.
+//!
+//! *Expected flow*: plan with what is in hand; register what the order cares about, then answer the plan's questions (from
+//! the ledger where a metadata watch knows, by a GET otherwise); apply its effects in order, each answer going back into
+//! what is known; plan again.
+//!
+//! *Guarantees*: an order is worked on by one step at a time. What the order cares about is registered before it is read,
+//! so nothing falls in between. A step that is cut off anywhere leaves a world that the next one understands.
+//!
+//! *Caveats*: a step that does not come to rest within a bound is put back with a pause rather than let loop.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::ledger::Source;
+use super::pending::{absorb, plan};
+use super::state::{Job, Outcome, State};
+use crate::error::{Error, ErrorKind};
+use crate::io::announce::{Announcer, Notice, Order};
+use crate::io::clients::Server;
+use crate::io::{apply, observe};
+use crate::plan::{
+    Context, Deed, Depth, Effect, Ending, Heard, Key, Later, ObjectRef, Place, Question, Sight,
+};
+use crate::publication::{Publication, Publications};
+use crate::runtime::Clock;
+
+/// How often a step plans before it is put back.
+const ROUNDS: usize = 24;
+/// When an order that is refused gets another look.
+const RECHECK: Duration = Duration::from_secs(300);
+/// How soon an order is looked at again that a server did not allow.
+const DENIED: Duration = Duration::from_secs(2);
+
+/// An endpoint that is, or was, listed.
+pub(crate) struct Reachable {
+    server: Server,
+    listed: bool,
+}
+
+/// What every step needs.
+pub(crate) struct Shared {
+    pub(crate) service: Server,
+    pub(crate) publications: Publications,
+    pub(crate) manager: String,
+    pub(crate) announcer: Announcer,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) endpoints: Mutex<BTreeMap<Arc<str>, Reachable>>,
+    pub(crate) state: Mutex<State>,
+    pub(crate) work: tokio::sync::Notify,
+}
+
+impl Shared {
+    /// The state; nobody holds it across an await, and nobody panics while holding it.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The servers of an order's workspace: its endpoint's, or every endpoint's when nothing has told of it yet.
+    fn workspaces(&self, endpoint: Option<&Arc<str>>, cluster: &str) -> Vec<(Arc<str>, Server)> {
+        let endpoints = self
+            .endpoints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        endpoints
+            .iter()
+            .filter(|(url, reachable)| endpoint.map_or(reachable.listed, |at| at == *url))
+            .map(|(url, reachable)| (url.clone(), reachable.server.workspace(cluster)))
+            .collect()
+    }
+
+    /// An endpoint is there.
+    pub(crate) fn add_endpoint(&self, url: Arc<str>, server: Server) {
+        let mut endpoints = self
+            .endpoints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        endpoints.insert(
+            url,
+            Reachable {
+                server,
+                listed: true,
+            },
+        );
+    }
+
+    /// An endpoint is gone. Its server stays known: orders that are being released there may still be reached.
+    pub(crate) fn forget_endpoint(&self, url: &Arc<str>) {
+        let mut endpoints = self
+            .endpoints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(reachable) = endpoints.get_mut(url) {
+            reachable.listed = false;
+        }
+        drop(endpoints);
+        self.state().lose(url);
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            now: format!("{:.0}", self.clock.now()),
+        }
+    }
+}
+
+/// Does one step; what it learned is in the job.
+pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
+    let Some(publication) = shared.publications.get(&job.key.publication) else {
+        return Outcome::Forget;
+    };
+    for _ in 0..ROUNDS {
+        let planned = plan(
+            &shared.context(),
+            publication,
+            &job.key,
+            &job.record,
+            &job.seen,
+        );
+        job.record = planned.record;
+        shared.state().index.replace(&job.key, planned.concerns);
+        let mut calm = true;
+        for question in planned.questions {
+            calm = false;
+            if let Err(error) = answer(shared, job, question).await {
+                return trouble(shared, &job.key, &error);
+            }
+        }
+        for effect in planned.effects {
+            calm = false;
+            match perform(shared, publication, job, &effect).await {
+                Heard::Next => {}
+                Heard::Again => break,
+                Heard::Later(Later::Unavailable) => return Outcome::Retry(Duration::ZERO),
+                Heard::Later(Later::Denied) => return Outcome::Retry(DENIED),
+            }
+        }
+        if calm {
+            return end(shared, job, planned.ending);
+        }
+    }
+    shared.announcer.tell(&Notice::Problem {
+        order: Some(order(shared, &job.key)),
+        what: "does not come to rest; it is tried again later".to_owned(),
+    });
+    Outcome::Retry(DENIED)
+}
+
+/// Finds out what the plan asks.
+async fn answer(shared: &Shared, job: &mut Job, question: Question) -> Result<(), Error> {
+    match question {
+        Question::Users { object } => {
+            let others = {
+                let state = shared.state();
+                state.index.interested(&object).any(|key| *key != job.key)
+            };
+            job.seen.note_users(object, others);
+        }
+        Question::Look { object, depth } => {
+            let sight = look(shared, job, &object, depth).await?;
+            job.seen.note(object, sight);
+        }
+    }
+    Ok(())
+}
+
+async fn look(
+    shared: &Shared,
+    job: &mut Job,
+    object: &ObjectRef,
+    depth: Depth,
+) -> Result<Sight, Error> {
+    if depth == Depth::Outline {
+        let source = match (&object.place, &job.endpoint) {
+            (Place::Service, _) => Some(Source::Service),
+            (Place::Workspace(_), Some(url)) => Some(Source::Endpoint(url.clone())),
+            (Place::Workspace(_), None) => None,
+        };
+        if let Some(source) = source
+            && let Some(sight) = shared.state().ledger.answer(&source, object)
+        {
+            return Ok(sight);
+        }
+    }
+    let Place::Workspace(cluster) = &object.place else {
+        return observe::look(&shared.service, object, depth).await;
+    };
+    // Without an endpoint the workspace may be behind any of them; those that do not have it say "forbidden".
+    let mut sight = Sight::Barred;
+    for (url, server) in shared.workspaces(job.endpoint.as_ref(), cluster) {
+        sight = observe::look(&server, object, depth).await?;
+        if sight != Sight::Barred {
+            job.endpoint.get_or_insert(url);
+            break;
+        }
+    }
+    Ok(sight)
+}
+
+/// Does what the plan says, and lets it hear the answer.
+async fn perform(
+    shared: &Shared,
+    publication: &Publication,
+    job: &mut Job,
+    effect: &Effect,
+) -> Heard {
+    let server = match &effect.request.object.place {
+        Place::Service => Some(shared.service.clone()),
+        Place::Workspace(cluster) => shared
+            .workspaces(job.endpoint.as_ref(), cluster)
+            .into_iter()
+            .next()
+            .map(|(_, server)| server),
+    };
+    let Some(server) = server else {
+        return Heard::Later(Later::Unavailable);
+    };
+    let (reply, error) = apply::send(&server, &shared.manager, &effect.request).await;
+    tracing::debug!(key = %job.key, code = reply.code, "{:?} {}", effect.deed, effect.request.object);
+    if let Some(error) = error {
+        let _ = trouble(shared, &job.key, &error);
+    } else if (200..300).contains(&reply.code)
+        && let Some(notice) = told(order(shared, &job.key), effect)
+    {
+        shared.announcer.tell(&notice);
+    }
+    absorb(
+        publication,
+        &job.key,
+        &mut job.record,
+        &mut job.seen,
+        effect,
+        &reply,
+    )
+}
+
+/// Says how the order stands, once.
+fn end(shared: &Shared, job: &Job, ending: Ending) -> Outcome {
+    let (outcome, notice) = match ending {
+        Ending::Settled => (Outcome::Rest, None),
+        Ending::Gone => (Outcome::Forget, None),
+        Ending::Waiting(why) => {
+            let order = order(shared, &job.key);
+            (
+                Outcome::Rest,
+                Some((why.clone(), Notice::Waiting { order, why })),
+            )
+        }
+        Ending::Refused(why) => {
+            let order = order(shared, &job.key);
+            (
+                Outcome::Recheck(RECHECK),
+                Some((why.clone(), Notice::Refused { order, why })),
+            )
+        }
+    };
+    let (told, notice) = notice.unzip();
+    let mut state = shared.state();
+    if let Some(entry) = state.entries.get_mut(&job.key)
+        && entry.told != told
+    {
+        entry.told = told;
+        drop(state);
+        if let Some(notice) = notice {
+            shared.announcer.tell(&notice);
+        }
+    }
+    outcome
+}
+
+fn trouble(shared: &Shared, key: &Key, error: &Error) -> Outcome {
+    shared.announcer.tell(&Notice::Problem {
+        order: Some(order(shared, key)),
+        what: error.chain(),
+    });
+    match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::Conflict => Outcome::Retry(Duration::ZERO),
+        ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Bug => Outcome::Retry(DENIED),
+    }
+}
+
+/// An order, as people know it.
+fn order(shared: &Shared, key: &Key) -> Order {
+    let kind = match shared.publications.get(&key.publication) {
+        Some(publication) => publication.offered().kind.clone(),
+        None => key.publication.clone(),
+    };
+    Order {
+        kind,
+        cluster: key.cluster.clone(),
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+    }
+}
+
+/// What an effect that was done is to people.
+fn told(order: Order, effect: &Effect) -> Option<Notice> {
+    let at = &effect.request.object;
+    let object = match at.namespace.as_str() {
+        "" => format!("{} {}", at.kind.kind, at.name),
+        namespace => format!("{} {namespace}/{}", at.kind.kind, at.name),
+    };
+    Some(match &effect.deed {
+        Deed::Hold | Deed::HoldTaken(_) => Notice::Held { order },
+        Deed::Place | Deed::Take(_) => Notice::Placed { order, object },
+        Deed::Refresh | Deed::Retake(_) => Notice::Refreshed { order, object },
+        Deed::Reflect => Notice::Reflected { order },
+        Deed::Return(_) | Deed::Update(_) => Notice::Returned { order, object },
+        Deed::Retire | Deed::Untake(_) | Deed::Unreturn(_) => Notice::Retired { order, object },
+        Deed::Release => Notice::Released { order },
+        Deed::Namespace | Deed::ReleaseTaken(_) => return None,
+    })
+}

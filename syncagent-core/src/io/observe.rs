@@ -1,0 +1,73 @@
+//! Answers the questions of a plan, one GET each.
+//!
+//! A name may come from a consumer's spec. One that cannot be the name of any object is answered without a request: no
+//! object has it, and no path is built from it.
+
+use super::clients::{Server, object};
+use crate::error::Error;
+use crate::names;
+use crate::plan::{Depth, ObjectRef, Sight};
+
+/// Looks at one object.
+///
+/// # Errors
+///
+/// When the server does not answer, or neither shows the object nor says that it is not there.
+pub(crate) async fn look(server: &Server, what: &ObjectRef, depth: Depth) -> Result<Sight, Error> {
+    if !could_exist(what) {
+        return Ok(Sight::Absent);
+    }
+    let path = object(&what.kind, Some(&what.namespace), &what.name);
+    let reply = match depth {
+        Depth::Body => server.get(&path).await?,
+        Depth::Outline => {
+            server
+                .get_as(
+                    &path,
+                    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+                )
+                .await?
+        }
+    };
+    match (reply.code, depth) {
+        (200, Depth::Body) => Ok(Sight::There(reply.body)),
+        (200, Depth::Outline) => Ok(Sight::Outline(reply.body)),
+        (404, _) => Ok(Sight::Absent),
+        (403, _) => Ok(Sight::Barred),
+        _ => Err(server.refused(&format!("GET {path}"), &reply)),
+    }
+}
+
+/// Whether an API server could have an object of this name at all.
+fn could_exist(what: &ObjectRef) -> bool {
+    // Some kinds, RBAC's among them, allow colons and capitals: what matters here is that the name is one path segment.
+    let segment = |name: &str| {
+        !name.is_empty()
+            && name.len() <= names::NAME_LENGTH
+            && name != "."
+            && name != ".."
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"/%?#\\".contains(&b))
+    };
+    segment(&what.name) && (what.namespace.is_empty() || names::is_dns_label(&what.namespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Place;
+
+    #[test]
+    fn a_name_that_no_object_has_asks_nobody() {
+        let mut what = ObjectRef::service_namespace("fine");
+        assert!(could_exist(&what));
+        for name in ["", "..", "a/b", "a b", "a%2fb", "a?x"] {
+            what.name = name.to_owned();
+            assert!(!could_exist(&what), "{name}");
+        }
+        what.name = "system:node".to_owned();
+        what.place = Place::Workspace("x".to_owned());
+        assert!(could_exist(&what));
+    }
+}

@@ -1,0 +1,300 @@
+//! The agent: the one thing a program builds.
+//!
+//! ```no_run
+//! # use syncagent_core::{definition::Definition, runtime::{Agent, Exit}};
+//! # async fn example(definition: Definition, service: kube::Config, kcp: kube::Config) -> Exit {
+//! Agent::new("postgresql.cnpg.io")
+//!     .publish_definition(definition)
+//!     .connect(service, kcp)
+//!     .notify(|notice| tracing::info!("{notice}"))
+//!     .run()
+//!     .await
+//! # }
+//! ```
+//!
+//! Nothing fails while it is built. [`Agent::run`] first compiles every definition, then compares them with what the
+//! service cluster serves, and reports all problems at once: an agent is started whole or not at all.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::clock::{Clock, System};
+use super::exit::Exit;
+use super::shutdown;
+use crate::access;
+use crate::controller::export::{self, Offering};
+use crate::controller::fleet;
+use crate::controller::sync::Shared;
+use crate::definition::{Definition, Kind};
+use crate::error::Error;
+use crate::io::announce::{Announcer, Listener, Notice};
+use crate::io::clients::{Connection, KcpAccess, Server};
+use crate::io::discovery::{Found, find};
+use crate::io::endpoints;
+use crate::publication::{Problems, Publications};
+
+/// An agent that offers services of a Kubernetes cluster to the workspaces of a kcp.
+#[must_use = "an agent does nothing until it is run"]
+pub struct Agent {
+    export: String,
+    name: Option<String>,
+    definitions: Vec<Definition>,
+    wiring: Wiring,
+    listeners: Vec<Listener>,
+    shutdown: Option<CancellationToken>,
+    clock: Arc<dyn Clock>,
+    workers: usize,
+}
+
+/// How the agent reaches its two servers.
+enum Wiring {
+    Connected(Connection, KcpAccess),
+    /// The kubeconfigs of the service cluster and of the kcp.
+    Kubeconfigs(Option<String>, Option<String>),
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("export", &self.export)
+            .field("definitions", &self.definitions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    /// An agent for the `APIExport` of this name in the provider's workspace.
+    pub fn new(export: impl Into<String>) -> Self {
+        Self {
+            export: export.into(),
+            name: None,
+            definitions: Vec::new(),
+            wiring: Wiring::Kubeconfigs(None, None),
+            listeners: Vec::new(),
+            shutdown: None,
+            clock: Arc::new(System),
+            workers: 16,
+        }
+    }
+
+    /// An agent that takes its kubeconfigs from the command line and the environment, and logs as told there.
+    ///
+    /// `--help` and mistakes on the command line are answered here, and end the process.
+    #[cfg(feature = "cli")]
+    pub fn from_args(export: impl Into<String>) -> Self {
+        use clap::Parser as _;
+        let args = crate::cli::Args::parse();
+        args.init_logging();
+        Self {
+            wiring: Wiring::Kubeconfigs(args.kubeconfig, Some(args.kcp_kubeconfig)),
+            ..Self::new(export)
+        }
+    }
+
+    /// Offers a type.
+    pub fn publish<T: crate::typed::Publish>(self) -> Self {
+        self.publish_definition(T::definition())
+    }
+
+    /// Offers what a definition says.
+    pub fn publish_definition(mut self, definition: Definition) -> Self {
+        self.definitions.push(definition);
+        self
+    }
+
+    /// Says how to reach the service cluster, and the provider's workspace in the kcp.
+    pub fn connect(self, service: impl Into<Connection>, kcp: impl Into<KcpAccess>) -> Self {
+        Self {
+            wiring: Wiring::Connected(service.into(), kcp.into()),
+            ..self
+        }
+    }
+
+    /// The agent's name on everything it makes; the export's name unless it is set. Two agents on one service cluster
+    /// need two names.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Self {
+            name: Some(name.into()),
+            ..self
+        }
+    }
+
+    /// Tells somebody what happens.
+    pub fn notify(mut self, listener: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        self.listeners.push(Arc::new(listener));
+        self
+    }
+
+    /// Stops when this token is cancelled, rather than on ctrl-c and SIGTERM.
+    pub fn shutdown(self, token: CancellationToken) -> Self {
+        Self {
+            shutdown: Some(token),
+            ..self
+        }
+    }
+
+    /// Takes the time from this clock.
+    pub fn clock(self, clock: impl Clock + 'static) -> Self {
+        Self {
+            clock: Arc::new(clock),
+            ..self
+        }
+    }
+}
+
+impl Agent {
+    /// Checks the definitions, without any server.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of every definition.
+    pub fn check(&self) -> Result<(), Problems> {
+        self.compile().map(drop)
+    }
+
+    /// Runs until it is told to stop.
+    pub async fn run(self) -> Exit {
+        let publications = match self.compile() {
+            Ok(publications) => publications,
+            Err(problems) => return Exit::invalid(problems.0),
+        };
+        let signal = self.shutdown.clone();
+        tokio::select! {
+            () = shutdown::requested(signal) => Exit::stopped(),
+            exit = self.serve(publications) => exit,
+        }
+    }
+
+    fn compile(&self) -> Result<Publications, Problems> {
+        Publications::compile(
+            self.name.as_deref().unwrap_or(&self.export),
+            &self.definitions,
+        )
+    }
+
+    async fn connections(&self) -> Result<(Connection, KcpAccess), Error> {
+        match &self.wiring {
+            Wiring::Connected(service, kcp) => Ok((service.clone(), kcp.clone())),
+            Wiring::Kubeconfigs(service, kcp) => {
+                let named = std::env::var("KCP_KUBECONFIG").ok();
+                let kcp = kcp.clone().or(named);
+                let kcp = kcp.ok_or_else(|| Error::Kubeconfig {
+                    path: "KCP_KUBECONFIG".to_owned(),
+                    source: "it names the kubeconfig of the provider's workspace, and is not set"
+                        .into(),
+                })?;
+                Ok((
+                    Connection::from_kubeconfig(service.as_deref()).await?,
+                    KcpAccess::from_kubeconfig(Some(&kcp)).await?,
+                ))
+            }
+        }
+    }
+
+    /// Everything after the definitions are known to be sound.
+    async fn serve(self, publications: Publications) -> Exit {
+        let agent = publications.agent().clone();
+        let user_agent = format!("syncagent/{} ({agent})", env!("CARGO_PKG_VERSION"));
+        let announcer = Announcer::new(self.listeners.clone());
+        let (service, kcp, provider) = match self.servers(&user_agent).await {
+            Ok(servers) => servers,
+            Err(error) => return Exit::failed(error),
+        };
+        let crds = served(&service, &publications, &announcer).await;
+        let offering = match offering(&publications, &crds) {
+            Ok(offering) => offering,
+            Err(problems) => return Exit::invalid(problems.0),
+        };
+        let (urls, endpoints) = watch::channel(None);
+        let shared = Arc::new(Shared {
+            service,
+            manager: agent.manager(),
+            publications,
+            announcer: announcer.clone(),
+            clock: self.clock.clone(),
+            endpoints: Mutex::default(),
+            state: Mutex::default(),
+            work: Notify::new(),
+        });
+        tokio::join!(
+            export::keep(provider.clone(), self.export.clone(), offering, announcer),
+            endpoints::follow(provider, self.export.clone(), urls),
+            fleet::run(
+                shared,
+                kcp,
+                user_agent,
+                agent.to_string(),
+                self.workers,
+                endpoints
+            ),
+        );
+        Exit::stopped()
+    }
+
+    async fn servers(&self, user_agent: &str) -> Result<(Server, KcpAccess, Server), Error> {
+        let (service, kcp) = self.connections().await?;
+        let service = service.server("the service cluster", user_agent)?;
+        let provider = kcp.provider(user_agent)?;
+        Ok((service, kcp, provider))
+    }
+}
+
+/// What the service cluster serves of the published kinds, in their order. A server that is away is waited for: that is
+/// no problem of a definition.
+async fn served(
+    service: &Server,
+    publications: &Publications,
+    announcer: &Announcer,
+) -> Vec<(Kind, Found)> {
+    let mut all = Vec::new();
+    for publication in publications.iter() {
+        let mut pause = Duration::from_millis(200);
+        let found = loop {
+            match find(service, publication.service()).await {
+                Ok(found) => break found,
+                Err(error) => announcer.tell(&Notice::Problem {
+                    order: None,
+                    what: error.chain(),
+                }),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(10));
+        };
+        all.push((publication.service().clone(), found));
+    }
+    all
+}
+
+/// What the export should offer; every problem of every publication with what is really served.
+fn offering(publications: &Publications, served: &[(Kind, Found)]) -> Result<Offering, Problems> {
+    let found = |kind: &Kind| {
+        served
+            .iter()
+            .find(|(at, _)| at == kind)
+            .map(|(_, found)| found)
+    };
+    let crd = |kind: &Kind| match found(kind) {
+        Some(Found::Served(crd)) => crd.clone(),
+        _ => None,
+    };
+    let mut problems = Problems::default();
+    if let Err(more) = publications.check(crd) {
+        problems.0.extend(more.0);
+    }
+    let mut offering = Offering::default();
+    for publication in publications.iter() {
+        match publication.resource_schema(crd(publication.service()).as_ref()) {
+            Ok(schema) => offering.schemas.push(schema),
+            Err(more) => problems.0.extend(more.0),
+        }
+    }
+    problems.0.sort();
+    problems.0.dedup();
+    problems.into_result()?;
+    offering.claims = access::claims(publications);
+    Ok(offering)
+}

@@ -1,0 +1,6 @@
+//! The whole agent against API servers: embedded ones by default, real ones by kubeconfig.
+//!
+//! `SYNCAGENT_TEST_KCP_KUBECONFIG` names a kubeconfig whose current context is a kcp workspace in which workspaces may be
+//! made; `SYNCAGENT_TEST_KUBECONFIG` one of a service cluster. With both set the suite runs against these.
+
+mod world;
