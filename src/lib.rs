@@ -52,7 +52,7 @@ pub use syncagent_core::io::announce::{Notice, Order};
 pub use syncagent_core::io::clients::{Connection, KcpAccess};
 pub use syncagent_core::runtime::{Agent, Exit};
 pub use syncagent_core::typed::{
-    LocalObjectReference, Publish, PublishPart, PublishStatus, Reference, View,
+    Condition, LocalObjectReference, Publish, PublishPart, PublishStatus, Reference, View,
 };
 #[doc(inline)]
 pub use syncagent_derive::{Publish, PublishPart, PublishStatus};
