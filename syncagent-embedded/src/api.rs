@@ -111,3 +111,116 @@ pub fn qualified(plural: &str, group: &str) -> String {
         format!("{plural}.{group}")
     }
 }
+
+/// A resource together with how its objects are stored.
+#[derive(Clone)]
+pub struct Served {
+    /// What clients see.
+    pub resource: Resource,
+    /// The bucket of the store; versions of one resource share it.
+    pub bucket: Arc<str>,
+    /// The `apiVersion` of stored objects.
+    pub stored_as: String,
+    /// The compiled schema of a custom kind.
+    pub schema: Option<Arc<dyn Structure>>,
+    /// How stored objects become served ones, where it takes more than another `apiVersion`.
+    pub convert: Option<Arc<dyn Convert>>,
+    /// Whether stored objects may differ from what the present schema makes of them (the schema was changed, or there
+    /// are several versions): then they are pruned and defaulted when they are read.
+    pub revised: bool,
+    /// Why creation is refused, as while a CRD is being deleted; empty when it is not.
+    pub frozen: String,
+}
+
+/// What a schema does to objects.
+pub trait Structure: Send + Sync {
+    /// Drops what the schema does not declare, and names it.
+    fn prune(&self, object: &mut Value) -> Vec<String>;
+
+    /// Fills in defaults.
+    fn default(&self, object: &mut Value);
+
+    /// What is wrong with an object.
+    fn validate(
+        &self,
+        old: Option<&Value>,
+        new: &Value,
+        status_only: bool,
+    ) -> Vec<crate::status::Cause>;
+}
+
+/// Converts between the stored and one served version of a resource.
+pub trait Convert: Send + Sync {
+    /// From the served version.
+    ///
+    /// # Errors
+    /// When the object has no form in the stored version.
+    fn store(&self, object: Value) -> Result<Value, crate::status::Failure>;
+
+    /// To the served version.
+    ///
+    /// # Errors
+    /// When the object has no form in the served version.
+    fn serve(&self, object: Value) -> Result<Value, crate::status::Failure>;
+}
+
+impl std::fmt::Debug for Served {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Served")
+            .field("resource", &self.resource.qualified())
+            .field("version", &self.resource.version)
+            .field("bucket", &self.bucket)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Served {
+    /// A resource that is stored as it is served, in the bucket of its qualified name.
+    #[must_use]
+    pub fn plain(resource: Resource) -> Self {
+        Self {
+            bucket: resource.qualified().into(),
+            stored_as: resource.api_version(),
+            resource,
+            schema: None,
+            convert: None,
+            revised: false,
+            frozen: String::new(),
+        }
+    }
+
+    /// Whether the kind is compiled into the server.
+    #[must_use]
+    pub fn built_in(&self) -> bool {
+        self.resource.provenance == Provenance::BuiltIn
+    }
+
+    /// A stored object in the version that is served here.
+    ///
+    /// # Errors
+    /// When it has no form in this version.
+    pub fn to_served(&self, stored: &Arc<Value>) -> Result<Arc<Value>, crate::status::Failure> {
+        if let Some(convert) = &self.convert {
+            return convert.serve((**stored).clone()).map(Arc::new);
+        }
+        let version = self.resource.api_version();
+        if !self.revised && stored["apiVersion"].as_str() == Some(&version) {
+            return Ok(stored.clone());
+        }
+        let mut object = (**stored).clone();
+        object["apiVersion"] = version.into();
+        Ok(Arc::new(object))
+    }
+
+    /// An object of the served version as it is stored.
+    ///
+    /// # Errors
+    /// When it has no form in the stored version.
+    pub fn to_stored(&self, mut object: Value) -> Result<Value, crate::status::Failure> {
+        if let Some(convert) = &self.convert {
+            return convert.store(object);
+        }
+        object["apiVersion"] = self.stored_as.as_str().into();
+        Ok(object)
+    }
+}

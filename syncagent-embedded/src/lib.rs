@@ -1,5 +1,21 @@
 //! An in-process kcp and an in-process Kubernetes API server: for tests, simulation and demos.
 //!
+//! ```no_run
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use syncagent_embedded::Server;
+//!
+//! let server = Server::kubernetes().build();
+//! let service = server.in_process().as_user(&server.admin()); // kube::Client::new(service, "default")
+//! let listening = server.listen("127.0.0.1:0".parse()?).await?;
+//! std::fs::write("kubeconfig", listening.kubeconfig(&server.admin()))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it does is what kube-apiserver 1.36 was recorded to do (`recorded/`), down to the texts of errors; what it does
+//! not do answers with an error that says so.
+//!
 //! Read the modules in the order in which they are declared: pure parts first, then the server that is built of them.
 
 pub mod api;
@@ -12,3 +28,189 @@ pub mod patch;
 pub mod rbac;
 pub mod status;
 pub mod table;
+
+pub mod clock;
+pub mod decode;
+pub mod request;
+pub mod selector;
+pub mod store;
+
+pub mod audit;
+pub mod core;
+pub mod crds;
+pub mod crud;
+pub mod faults;
+pub mod handle;
+pub mod kubernetes;
+pub mod namespaces;
+pub mod plane;
+pub mod roles;
+pub mod serve;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, RuntimeClock};
+use crate::core::{Core, Settings};
+use crate::plane::{Plane, User};
+pub use crate::serve::{InProcess, Listening};
+
+/// A running server. All clones are the same server; it stops when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Server {
+    core: Arc<Core>,
+    _running: Arc<Running>,
+}
+
+#[derive(Debug)]
+struct Running(Arc<Core>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.stop.cancel();
+    }
+}
+
+/// A server that is about to be built.
+pub struct Builder {
+    plane: PlaneOf,
+    clock: Option<Arc<dyn Clock>>,
+    settings: Settings,
+    bare: bool,
+}
+
+type PlaneOf = Box<dyn FnOnce(bool) -> Arc<dyn Plane> + Send>;
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// A builder of a server with this plane; the argument of the function says whether the server is to be bare.
+    pub fn with_plane(plane: impl FnOnce(bool) -> Arc<dyn Plane> + Send + 'static) -> Self {
+        Self {
+            plane: Box::new(plane),
+            clock: None,
+            settings: Settings::default(),
+            bare: false,
+        }
+    }
+
+    /// Where timestamps come from. The default starts at the present time and follows tokio's clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Only what kube-apiserver does by itself: nothing ends namespaces, for instance.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        self.bare = true;
+        self
+    }
+
+    /// How long the server's own controllers take to act.
+    #[must_use]
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.settings.delay = delay;
+        self
+    }
+
+    /// How many events each resource remembers; watches and pages from before get 410.
+    #[must_use]
+    pub fn history(mut self, events: usize) -> Self {
+        self.settings.history = events;
+        self
+    }
+
+    /// How often a watch that allows bookmarks gets one.
+    #[must_use]
+    pub fn bookmarks_every(mut self, period: Duration) -> Self {
+        self.settings.bookmark_every = period;
+        self
+    }
+
+    /// Starts the server. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn build(self) -> Server {
+        let clock = self
+            .clock
+            .unwrap_or_else(|| Arc::new(RuntimeClock::default()));
+        let core = Arc::new(Core::new((self.plane)(self.bare), clock, self.settings));
+        core.plane.clone().start(&core);
+        // What was there from the beginning is not history.
+        core.store().compact();
+        Server {
+            _running: Arc::new(Running(core.clone())),
+            core,
+        }
+    }
+}
+
+impl Server {
+    /// A Kubernetes API server.
+    #[must_use]
+    pub fn kubernetes() -> Builder {
+        Builder::with_plane(|bare| Arc::new(kubernetes::Kubernetes::new(bare)))
+    }
+
+    /// Registers a user in these groups and answers with a bearer token.
+    #[must_use]
+    pub fn user(&self, name: &str, groups: &[&str]) -> String {
+        self.core.add_user(User::named(name, groups))
+    }
+
+    /// The token of a user who may do everything.
+    #[must_use]
+    pub fn admin(&self) -> String {
+        self.user("admin", &["system:masters"])
+    }
+
+    /// Registers a user under a token of the caller's choice.
+    pub fn token(&self, token: &str, name: &str, groups: &[&str]) {
+        self.core.add_token(token, User::named(name, groups));
+    }
+
+    /// The server without sockets.
+    #[must_use]
+    pub fn in_process(&self) -> InProcess {
+        InProcess::new(self.core.clone())
+    }
+
+    /// Listens with TLS; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn listen(&self, address: SocketAddr) -> std::io::Result<Listening> {
+        serve::listen(self.core.clone(), address).await
+    }
+
+    /// What was asked so far.
+    #[must_use]
+    pub fn audit(&self) -> Vec<audit::Entry> {
+        self.core.audit.entries()
+    }
+
+    /// Forgets what was asked so far.
+    pub fn clear_audit(&self) {
+        self.core.audit.clear();
+    }
+
+    /// What goes wrong on purpose.
+    #[must_use]
+    pub fn faults(&self) -> faults::Faults {
+        faults::Faults::of(&self.core)
+    }
+
+    /// The inside: the store, the clock, the plane.
+    #[must_use]
+    pub fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+}

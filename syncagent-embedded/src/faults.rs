@@ -1,0 +1,138 @@
+//! What goes wrong on purpose.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+
+use crate::core::{Core, lock};
+use crate::request::Target;
+use crate::status::Failure;
+
+type Matcher = Box<dyn Fn(&str, &Target) -> bool + Send + Sync>;
+
+/// The faults of a server; all methods act at once.
+#[derive(Clone, Debug)]
+pub struct Faults(Arc<Core>);
+
+/// The state behind [`Faults`].
+pub struct Planner {
+    outage: watch::Sender<bool>,
+    cuts: watch::Sender<u64>,
+    planned: Mutex<Vec<Planned>>,
+}
+
+struct Planned {
+    left: usize,
+    failure: Failure,
+    matches: Matcher,
+}
+
+impl Default for Planner {
+    fn default() -> Self {
+        Self {
+            outage: watch::Sender::new(false),
+            cuts: watch::Sender::new(0),
+            planned: Mutex::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Planner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Planner")
+            .field("outage", &*self.outage.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Faults {
+    pub(crate) fn of(core: &Arc<Core>) -> Self {
+        Self(core.clone())
+    }
+
+    fn planner(&self) -> &Planner {
+        &self.0.faults
+    }
+
+    /// Forgets all history: lists and watches from earlier versions get 410, as after a compaction of etcd.
+    pub fn compact(&self) {
+        self.0.store().compact();
+    }
+
+    /// While `true`: connections are refused, requests in process answer 503, open watches are cut.
+    pub fn outage(&self, on: bool) {
+        self.planner().outage.send_replace(on);
+        if on {
+            self.cut_watches();
+        }
+    }
+
+    /// Whether an outage is on.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        self.planner().is_out()
+    }
+
+    /// Breaks all open watches, as a network would.
+    pub fn cut_watches(&self) {
+        self.planner().cuts.send_modify(|count| *count += 1);
+    }
+
+    /// Answers the next `count` requests for which `matches` (given verb and target) holds with this HTTP code.
+    pub fn fail_next(
+        &self,
+        count: usize,
+        code: u16,
+        matches: impl Fn(&str, &Target) -> bool + Send + Sync + 'static,
+    ) {
+        let failure = match code {
+            401 => Failure::unauthorized(),
+            410 => Failure::expired("The resourceVersion for the provided list is too old."),
+            429 => Failure::too_many_requests("too many requests, please try again later", 1),
+            500 => Failure::internal("a planned fault"),
+            503 => Failure::unavailable("a planned fault"),
+            other => Failure::new(other, "", "a planned fault"),
+        };
+        self.fail_with(count, failure, matches);
+    }
+
+    /// The same with an answer of the caller's choice.
+    pub fn fail_with(
+        &self,
+        count: usize,
+        failure: Failure,
+        matches: impl Fn(&str, &Target) -> bool + Send + Sync + 'static,
+    ) {
+        lock(&self.planner().planned).push(Planned {
+            left: count,
+            failure,
+            matches: Box::new(matches),
+        });
+    }
+}
+
+impl Planner {
+    pub(crate) fn is_out(&self) -> bool {
+        *self.outage.borrow()
+    }
+
+    pub(crate) fn outages(&self) -> watch::Receiver<bool> {
+        self.outage.subscribe()
+    }
+
+    pub(crate) fn cuts(&self) -> watch::Receiver<u64> {
+        self.cuts.subscribe()
+    }
+
+    pub(crate) fn strike(&self, verb: &str, target: &Target) -> Option<Failure> {
+        let mut planned = lock(&self.planned);
+        let hit = planned
+            .iter_mut()
+            .find(|one| one.left > 0 && (one.matches)(verb, target))?;
+        hit.left -= 1;
+        let failure = hit.failure.clone();
+        planned.retain(|one| one.left > 0);
+        Some(failure)
+    }
+}

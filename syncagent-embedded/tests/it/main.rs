@@ -1,0 +1,3 @@
+//! The embedded servers, as clients see them.
+
+mod server;
