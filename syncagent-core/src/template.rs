@@ -358,6 +358,9 @@ impl fmt::Display for Collision {
                 match left {
                     Workspace => write!(f, "; write `{left}-{right}`"),
                     Namespace => write!(f, "; write `{NamespaceHash}-{right}`, for a hash has a fixed length"),
+                    Name | CopyName if *right == Name => {
+                        write!(f, "; write `{left}-{NameHash}`, for a hash has a fixed length")
+                    }
                     Name => write!(f, "; write `{NameHash}-{right}`, for a hash has a fixed length"),
                     _ => f.write_str("; put something between them that neither can hold"),
                 }

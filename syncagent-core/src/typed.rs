@@ -25,6 +25,7 @@
 //! assert_eq!(rule.path, "spec.superuserSecret");
 //! ```
 
+mod condition;
 pub mod derived;
 
 use std::marker::PhantomData;
@@ -35,6 +36,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::definition::{Definition, FieldRule, Kind, Scope, Sources, StatusField};
+
+pub use condition::Condition;
 
 /// A type whose objects are offered to workspaces: the root type that `#[kube(...)]` makes, as in `Cluster`.
 #[diagnostic::on_unimplemented(

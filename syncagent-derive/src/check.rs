@@ -213,16 +213,7 @@ impl Field {
                 Role::Moved { at: Some(at), .. } => check_target(at, acc),
                 Role::Takes {
                     name: Some(text), ..
-                } => {
-                    if let Some(name) = template(text, Placeholder::TAKEN, acc)
-                        && !name.has(Placeholder::Name)
-                        && !name.has(Placeholder::NameHash)
-                        && !name.has(Placeholder::CopyName)
-                    {
-                        let message = "two taken objects could collide: put `{name}` or `{copy.name}` into the name";
-                        acc.point_at(text, message);
-                    }
-                }
+                } => check_taken_name(text, acc),
                 _ => {}
             }
         }
@@ -293,6 +284,25 @@ fn template(
             }
             None
         }
+    }
+}
+
+/// The name of a taken object's copy: it tells the object, and is none that an operator would use.
+fn check_taken_name(text: &Text, acc: &mut Accumulator) {
+    let Some(name) = template(text, Placeholder::TAKEN, acc) else {
+        return;
+    };
+    if !name.has(Placeholder::Name) && !name.has(Placeholder::NameHash) {
+        acc.point_at(
+            text,
+            "two taken objects could collide: put `{name}` or `{name.hash}` into the name",
+        );
+    } else if let Some((left, right)) = name.ambiguity() {
+        acc.point_at(text, Collision::RunTogether(left, right));
+    }
+    if text.value == "{name}" {
+        let message = "a consumer could choose the name of an object that the operator makes: add a suffix, as in `{name}.taken`";
+        acc.point_at(text, message);
     }
 }
 

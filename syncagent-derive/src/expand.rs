@@ -80,7 +80,7 @@ impl Publication {
                 #schema #copy #only
                 { #prefix #(#rules)* }
                 #(#set)* #pass #(#returns)* #status #conditions
-                definition
+                __syncagent::complete(definition)
             },
         )
     }

@@ -112,6 +112,30 @@ pub fn set(at: &str, value: &(impl Serialize + ?Sized)) -> SetRule {
     }
 }
 
+/// Fills in what depends on everything that was said: the names of taken objects for which none was declared.
+///
+/// `{name}.taken`, where the copy's namespace holds the objects of one namespace of one workspace; otherwise the copy's
+/// name and a hash. Either is a name that no operator gives to objects of its own.
+#[must_use]
+pub fn complete(mut definition: Definition) -> Definition {
+    let namespace = definition.copy.namespace.as_deref().unwrap_or_default();
+    let one = definition.offered.scope == Scope::Cluster || definition.only.namespaces.len() == 1;
+    let exclusive = namespace.contains("{workspace}") && (one || namespace.contains("{namespace"));
+    for field in &mut definition.fields {
+        if let Rule::Takes(take) = &mut field.rule
+            && take.name.is_empty()
+        {
+            let name = if exclusive {
+                "{name}.taken"
+            } else {
+                "{copy.name}-{name.hash}.taken"
+            };
+            take.name = name.to_owned();
+        }
+    }
+    definition
+}
+
 /// The path of a field below the one that holds it.
 #[must_use]
 pub fn below(prefix: &str, field: &str) -> String {
@@ -153,7 +177,8 @@ where
     let take = TakeRule {
         kind: K::kind(),
         name_at: it.name_at,
-        name: name.unwrap_or("{name}.taken").to_owned(),
+        // Without a name `complete` finds one.
+        name: name.unwrap_or_default().to_owned(),
         labels: pairs(labels),
     };
     rule(&it.path, Rule::Takes(take))

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use syncagent::definition::{
     Definition, ReturnSource, Rule, SchemaSource, Scope, Sources, StatusRule, StatusSource,
 };
-use syncagent::{LocalObjectReference, Publish, PublishPart, PublishStatus, View};
+use syncagent::{Condition, LocalObjectReference, Publish, PublishPart, PublishStatus, View};
 
 mod postgres {
     use super::*;
@@ -53,7 +53,7 @@ mod postgres {
         #[publish(takes(Secret))]
         pub secret: Option<LocalObjectReference>,
         #[serde(rename = "postInitSQLRefs")]
-        #[publish(takes(ConfigMap, name = "{copy.name}-{name}"))]
+        #[publish(takes(ConfigMap, name = "{copy.name}-{name.hash}"))]
         pub sql: Vec<LocalObjectReference>,
     }
 
@@ -62,6 +62,7 @@ mod postgres {
     pub struct ClusterStatus {
         pub phase: Option<String>,
         pub ready_instances: Option<i32>,
+        pub conditions: Option<Vec<Condition>>,
     }
 
     #[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -108,6 +109,14 @@ mod postgres {
             panic!("{:?}", it.schema)
         };
         assert_eq!(crd["spec"]["names"]["kind"], "Cluster");
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+        let condition = &schema["status"]["properties"]["conditions"]["items"];
+        assert_eq!(condition["required"], json!(["status", "type"]));
+        assert_eq!(
+            condition["properties"]["lastTransitionTime"]["format"],
+            "date-time"
+        );
+        assert!(it.check(crd).is_ok(), "{:?}", it.check(crd));
         assert!(it.policy.conditions);
     }
 
@@ -118,7 +127,7 @@ mod postgres {
             said,
             [
                 "spec.bootstrap.initdb.secret takes Secret by name as {name}.taken []",
-                "spec.bootstrap.initdb.postInitSQLRefs[] takes ConfigMap by name as {copy.name}-{name} []",
+                "spec.bootstrap.initdb.postInitSQLRefs[] takes ConfigMap by name as {copy.name}-{name.hash} []",
                 r#"spec.superuserSecret takes Secret by name as {name}.taken [("cnpg.io/reload", "true")]"#,
             ]
         );
@@ -134,7 +143,8 @@ mod postgres {
             status(&Cluster::definition()),
             [
                 "status.phase from status.phase",
-                "status.readyInstances from status.readyInstances"
+                "status.readyInstances from status.readyInstances",
+                "status.conditions from status.conditions",
             ]
         );
         assert_eq!(
@@ -393,7 +403,7 @@ mod corners {
             [
                 "spec.node_pool hidden",
                 "spec.password at spec.passwordSecret",
-                "spec.password takes Secret as {name}.taken []",
+                "spec.password takes Secret as {copy.name}-{name.hash}.taken []",
                 "spec.mirrors[].of.node_pool hidden",
             ]
         );

@@ -11,6 +11,10 @@ pub struct CacheSpec {
     pub secret: LocalObjectReference,
     #[publish(takes(Secret, name = "{workspace}-{name}"))]
     pub other: LocalObjectReference,
+    #[publish(takes(Secret, name = "{copy.name}-{name}"))]
+    pub third: LocalObjectReference,
+    #[publish(takes(Secret, name = "{name}"))]
+    pub fourth: LocalObjectReference,
 }
 
 fn main() {}
