@@ -250,7 +250,7 @@ async fn a_kubeconfig_leads_to_the_server_over_tls() {
     let client = Client::try_from(config).unwrap();
     let api = install_widgets(&client).await;
     let mut stream = api
-        .watch(&WatchParams::default(), "0")
+        .watch(&WatchParams::default().disable_bookmarks(), "0")
         .await
         .unwrap()
         .boxed();
