@@ -26,15 +26,30 @@
 //! What a [`Sight`] says matters for the laws. *Unseen* is "no news since the record"; *Doubt* is "there is news, and it is
 //! not in hand" (a DELETED event is a doubt, not an absence); *Absent* is positive evidence (a GET answered 404).
 
-mod effect;
 mod key;
-mod record;
 mod seen;
 
+mod record;
+
+mod effect;
+
+mod step;
+
+mod drift;
+mod end;
+mod reflect;
+mod returned;
+mod taken;
+mod tend;
+
+mod absorb;
+
+pub use absorb::absorb;
 pub use effect::{Deed, Effect, Heard, Later, Reply, Request, Subresource, Verb};
 pub use key::{Key, ObjectRef, Place};
-pub use record::{CopyKnown, Known, Record, Refusal, ReturnedKnown, Synced, TakenKnown};
+pub use record::{CopyKnown, Known, ReadKnown, Record, Refusal, ReturnedKnown, Synced, TakenKnown};
 pub use seen::{Depth, Question, Seen, Sight};
+pub use step::plan;
 
 /// What a decision may know beside the order itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use crate::definition::{Compose, Kind, Part, ReadRule};
 use crate::names;
 use crate::naming::{CopyName, short_hash};
-use crate::object::fingerprint::Fingerprint;
 use crate::object::path::{self, Path, Spot};
 use crate::object::{api_version, uid, version};
 use crate::plan::Known;
@@ -191,7 +190,7 @@ pub fn known(object: &Value) -> Known {
 
 /// The annotation that says what a returned object was made of: `o.s.c.r0.t1:<fingerprint>`.
 #[must_use]
-pub fn made_of(parts: &[Part], fingerprint: Fingerprint) -> String {
+pub fn made_of(parts: &[Part], fingerprint: &str) -> String {
     let parts: Vec<String> = parts
         .iter()
         .map(|part| match part {

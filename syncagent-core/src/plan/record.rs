@@ -1,11 +1,13 @@
 //! What is remembered of an order between two steps: versions and fingerprints, never bodies.
+//!
+//! A fresh record knows nothing, and everything in it can be found out again from the objects; that is what a restart does.
 
 use crate::definition::Part;
 use crate::object::fingerprint::Fingerprint;
 
 use super::key::ObjectRef;
 
-/// What is remembered of an order. A fresh one knows nothing, and everything in it can be found out again.
+/// What is remembered of an order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
     /// The origin, as last seen.
@@ -14,13 +16,21 @@ pub struct Record {
     pub generation: i64,
     /// The fingerprint of what the consumer wrote.
     pub wish: Option<Fingerprint>,
-    /// Whether our finalizer is on the origin.
-    pub held: bool,
+    /// The finalizers on the origin.
+    pub finalizers: Vec<String>,
+    /// Whether the origin's deletion was asked for.
+    pub deleting: bool,
+    /// Whether our finalizer was taken off a deleted origin: what follows is none of our business.
+    pub released: bool,
     /// The copy, as last written or seen.
     pub copy: Option<CopyKnown>,
+    /// Whether the copy was observed absent since it was last there.
+    pub copy_absent: bool,
     /// The fingerprint of the status that was last reflected.
     pub reflected: Option<Fingerprint>,
-    /// The fingerprint of the status that the origin shows (the server may have pruned what was written).
+    /// The fingerprint of what the server made of it.
+    pub replied: Option<Fingerprint>,
+    /// The fingerprint of the status that the origin shows.
     pub shown: Option<Fingerprint>,
     /// Our condition as the origin shows it.
     pub synced: Option<Synced>,
@@ -28,7 +38,7 @@ pub struct Record {
     pub refusal: Option<Refusal>,
     /// The objects that the order takes.
     pub taken: Vec<TakenKnown>,
-    /// The objects that came up.
+    /// The objects that come up.
     pub returned: Vec<ReturnedKnown>,
 }
 
@@ -44,10 +54,6 @@ pub struct Known {
 /// What is remembered of the copy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CopyKnown {
-    /// Its namespace; empty when cluster-scoped.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
     /// Its uid and version.
     pub known: Known,
     /// The fingerprint of what was applied, as the copy's annotation says.
@@ -60,10 +66,12 @@ pub struct CopyKnown {
     pub reflects: i64,
     /// The generation of the origin that the copy reflected before; what is shown while the service lags behind.
     pub before: i64,
-    /// The fingerprint of the copy's status and spec.
+    /// The fingerprint of the copy's content and status.
     pub content: Fingerprint,
     /// Whether its deletion has begun.
     pub deleting: bool,
+    /// Whether somebody may have changed what is ours on it, and this was not looked into yet.
+    pub suspect: bool,
 }
 
 /// Our own condition on the origin.
@@ -79,25 +87,31 @@ pub struct Synced {
     pub since: String,
 }
 
-/// A refusal: it stands until the consumer writes something else.
+/// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The fingerprint of what was refused.
+    /// The fingerprint of what was refused: it is not tried again before it changes.
     pub intent: Fingerprint,
     /// The reason, in one word.
     pub reason: String,
     /// The message, in the consumer's terms.
     pub message: String,
+    /// Whether only the consumer can do something about it.
+    pub lasting: bool,
 }
 
 /// What is remembered of an object that the order takes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TakenKnown {
+    /// The path of the rule.
+    pub path: String,
     /// The consumer's object.
     pub origin: ObjectRef,
     /// Its copy.
     pub copy: ObjectRef,
-    /// The consumer's object, as last copied; `None`: not there, or not copied yet.
+    /// The consumer's object as last seen; `None`: not there.
+    pub seen: Option<Known>,
+    /// The version of the consumer's object that the copy has.
     pub from: Option<Known>,
     /// The finalizers on the consumer's object.
     pub finalizers: Vec<String>,
@@ -105,25 +119,67 @@ pub struct TakenKnown {
     pub to: Option<Known>,
     /// The fingerprint of our entry in the copy's `managedFields`.
     pub entry: Option<Fingerprint>,
-    /// Why it cannot be brought down: a reason and a message, in the consumer's terms.
-    pub trouble: Option<(String, String)>,
+    /// Whether the consumer's object was looked at.
+    pub looked_origin: bool,
+    /// Whether the copy was looked at.
+    pub looked_copy: bool,
+    /// The version of the consumer's object that the service cluster refused, and the message for the consumer.
+    pub refused: Option<(Known, String)>,
+    /// Whether the order does not name the object any more.
+    pub dropped: bool,
 }
 
-/// What is remembered of an object that came up.
+/// What is remembered of an object that comes up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReturnedKnown {
     /// The rule's id.
     pub id: String,
     /// The object in the workspace.
     pub object: ObjectRef,
+    /// What the rule reads on the service cluster.
+    pub reads: Vec<ReadKnown>,
     /// The object as last written or seen; `None`: not there.
     pub at: Option<Known>,
+    /// Whether the object was looked at.
+    pub looked: bool,
     /// The parts it was made of, or would have been.
     pub parts: Vec<Part>,
-    /// The hash of the versions of these parts.
-    pub made_of: Option<Fingerprint>,
-    /// The fingerprint of its content; kept in memory only.
+    /// The fingerprint of the versions of these parts, as text.
+    pub made_of: Option<String>,
+    /// The fingerprint of the content that the server answered with; kept in memory only.
     pub content: Option<Fingerprint>,
-    /// Why it cannot be brought up: a reason and a message, in the consumer's terms.
-    pub trouble: Option<(String, String)>,
+    /// Whether it must be made anew, whatever the versions say.
+    pub dirty: bool,
+}
+
+/// What is remembered of an object that a rule reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadKnown {
+    /// The object.
+    pub object: ObjectRef,
+    /// Its version; `None`: not looked at yet; `Some(None)`: not there.
+    pub known: Option<Option<Known>>,
+}
+
+impl Record {
+    /// Whether our finalizer is on the origin.
+    #[must_use]
+    pub fn is_held(&self, finalizer: &str) -> bool {
+        self.finalizers.iter().any(|it| it == finalizer)
+    }
+
+    /// Forgets refusals that somebody else than the consumer can lift, so that the next step tries again: for the slow
+    /// second look that [`Ending::Refused`](super::Ending::Refused) asks for.
+    pub fn look_again(&mut self) {
+        if self.refusal.as_ref().is_some_and(|it| !it.lasting) {
+            self.refusal = None;
+        }
+        for taken in &mut self.taken {
+            taken.refused = None;
+            taken.looked_copy = taken.to.is_some();
+        }
+        for returned in &mut self.returned {
+            returned.looked = returned.at.is_some();
+        }
+    }
 }

@@ -1,0 +1,381 @@
+//! What a server's answer means: for the record, for what is seen, and for the step.
+//!
+//! A guard that fails is no error, it is news: the object in question becomes a doubt and the step plans again. What the
+//! service cluster refuses is the consumer's to mend; they are told in their own terms.
+
+use serde_json::{Value, json};
+
+use super::effect::{Deed, Effect, Heard, Later, Reply};
+use super::key::{Key, ObjectRef};
+use super::record::{CopyKnown, Record, Refusal, TakenKnown};
+use super::seen::{Seen, Sight};
+use super::step::known_of;
+use super::{drift, returned};
+use crate::names;
+use crate::object::fingerprint::Fingerprint;
+use crate::object::{annotation, finalizers, uid};
+use crate::projection::{parse_spot, translate};
+use crate::publication::Publication;
+use crate::related::content;
+use crate::status;
+
+/// Takes note of the answer to an effect.
+pub fn absorb(
+    publication: &Publication,
+    key: &Key,
+    record: &mut Record,
+    seen: &mut Seen,
+    effect: &Effect,
+    reply: &Reply,
+) -> Heard {
+    let mut heard = Hearing {
+        publication,
+        key,
+        record,
+        seen,
+        effect,
+        reply,
+    };
+    match reply.code {
+        200..=299 => heard.done(),
+        409 => heard.conflict(),
+        404 => heard.missing(),
+        403 => heard.denied(),
+        400 | 413 | 422 => heard.refused(),
+        500 if is_untyped(&reply.body) => heard.refused(),
+        401 => Heard::Later(Later::Denied),
+        _ => Heard::Later(Later::Unavailable),
+    }
+}
+
+/// An apply that does not fit the schema is answered with a 500.
+fn is_untyped(status: &Value) -> bool {
+    let message = status["message"].as_str().unwrap_or_default();
+    message.starts_with("failed to create typed patch object")
+}
+
+struct Hearing<'a> {
+    publication: &'a Publication,
+    key: &'a Key,
+    record: &'a mut Record,
+    seen: &'a mut Seen,
+    effect: &'a Effect,
+    reply: &'a Reply,
+}
+
+impl Hearing<'_> {
+    fn object(&self) -> ObjectRef {
+        self.effect.request.object.clone()
+    }
+
+    fn note(&mut self, sight: Sight) {
+        self.seen.note(self.object(), sight);
+    }
+
+    /// It is not as it was thought.
+    fn doubt(&mut self) -> Heard {
+        self.note(Sight::Doubt);
+        Heard::Again
+    }
+
+    fn taken(&mut self) -> Option<&mut TakenKnown> {
+        let object = &self.effect.request.object;
+        self.record
+            .taken
+            .iter_mut()
+            .find(|it| it.copy == *object || it.origin == *object)
+    }
+
+    fn done(&mut self) -> Heard {
+        let body = &self.reply.body;
+        let manager = self.publication.agent().manager();
+        match &self.effect.deed {
+            Deed::Namespace => self.note(Sight::There(body.clone())),
+            Deed::Hold | Deed::Release => {
+                self.record.origin = Some(known_of(body));
+                self.record.finalizers = finalizers(body);
+                self.record.released = self.effect.deed == Deed::Release;
+                self.note(Sight::There(body.clone()));
+            }
+            Deed::Place | Deed::Refresh => {
+                let before = self
+                    .record
+                    .copy
+                    .take()
+                    .filter(|it| it.known.uid == uid(body));
+                let mut known = CopyKnown::of(body, None, &manager);
+                known.before = before.map_or(0, |it| it.reflects);
+                known.reflects = self.record.generation;
+                known.suspect = false;
+                self.record.copy = Some(known);
+                self.record.copy_absent = false;
+                self.record.refusal = None;
+                self.note(Sight::There(body.clone()));
+            }
+            Deed::Reflect => {
+                let sent = &self.effect.request.body[1]["value"];
+                let empty = json!({});
+                let shown = body
+                    .get("status")
+                    .filter(|it| !it.is_null())
+                    .unwrap_or(&empty);
+                self.record.origin = Some(known_of(body));
+                self.record.reflected = Some(Fingerprint::of(sent));
+                self.record.replied = Some(Fingerprint::of(shown));
+                self.record.shown = self.record.replied;
+                self.record.synced = status::synced(sent);
+                self.note(Sight::There(body.clone()));
+            }
+            Deed::Retire => {
+                return self.deleted(|record| {
+                    record.copy = None;
+                    record.copy_absent = true;
+                });
+            }
+            Deed::HoldTaken(_) | Deed::ReleaseTaken(_) => {
+                if let Some(taken) = self.taken() {
+                    taken.seen = Some(known_of(body));
+                    taken.finalizers = finalizers(body);
+                }
+                self.note(Sight::There(body.clone()));
+            }
+            Deed::Take(_) | Deed::Retake(_) => {
+                if let Some(taken) = self.taken() {
+                    taken.to = Some(known_of(body));
+                    taken.entry = drift::print(body, &manager);
+                    taken.looked_copy = true;
+                    taken.from = taken.seen.clone();
+                    taken.refused = None;
+                }
+                self.note(Sight::There(body.clone()));
+            }
+            Deed::Untake(_) => {
+                if let Some(taken) = self.taken() {
+                    taken.to = None;
+                    taken.looked_copy = true;
+                }
+                self.note(Sight::Absent);
+            }
+            Deed::Return(id) | Deed::Update(id) => {
+                if let Some(entry) = self.record.returned.iter_mut().find(|it| it.id == *id) {
+                    entry.at = Some(known_of(body));
+                    entry.content = Some(returned::print(&content(body)));
+                    entry.looked = true;
+                    entry.dirty = false;
+                }
+                self.note(Sight::There(body.clone()));
+            }
+            Deed::Unreturn(id) => {
+                if let Some(entry) = self.record.returned.iter_mut().find(|it| it.id == *id) {
+                    entry.at = None;
+                    entry.looked = true;
+                }
+                self.note(Sight::Absent);
+            }
+        }
+        Heard::Next
+    }
+
+    /// A DELETE was accepted: a `Status` says that the object is gone, an object says that it is going.
+    fn deleted(&mut self, gone: impl FnOnce(&mut Record)) -> Heard {
+        let body = &self.reply.body;
+        let asked = &self.effect.request.body["preconditions"]["uid"];
+        if body["kind"] != "Status" {
+            self.note(Sight::There(body.clone()));
+            return Heard::Next;
+        }
+        let uid = &body["details"]["uid"];
+        if body["status"] != "Success" || (uid.is_string() && uid != asked) {
+            return self.doubt();
+        }
+        gone(self.record);
+        self.note(Sight::Absent);
+        Heard::Next
+    }
+
+    fn conflict(&mut self) -> Heard {
+        match self.effect.deed {
+            // It is there: all that was wanted.
+            Deed::Namespace => {
+                self.note(Sight::There(json!({})));
+                Heard::Next
+            }
+            _ => self.doubt(),
+        }
+    }
+
+    fn missing(&mut self) -> Heard {
+        match &self.effect.deed {
+            Deed::Retire => {
+                self.record.copy = None;
+                self.record.copy_absent = true;
+                self.note(Sight::Absent);
+                Heard::Next
+            }
+            Deed::Untake(_) => {
+                if let Some(taken) = self.taken() {
+                    taken.to = None;
+                }
+                self.note(Sight::Absent);
+                Heard::Next
+            }
+            Deed::Unreturn(id) => {
+                if let Some(entry) = self.record.returned.iter_mut().find(|it| it.id == *id) {
+                    entry.at = None;
+                }
+                self.note(Sight::Absent);
+                Heard::Next
+            }
+            Deed::Place | Deed::Refresh | Deed::Take(_) | Deed::Retake(_) => {
+                let namespace = ObjectRef::service_namespace(&self.effect.request.object.namespace);
+                let said = &self.reply.body["details"];
+                if said["kind"] == "namespaces" && *self.seen.of(&namespace) != Sight::Absent {
+                    self.seen.note(namespace, Sight::Absent);
+                    Heard::Again
+                } else {
+                    Heard::Later(Later::Unavailable)
+                }
+            }
+            // The order is away, or the workspace does not serve the kind any more.
+            Deed::Return(_) | Deed::Namespace => Heard::Later(Later::Unavailable),
+            Deed::Hold
+            | Deed::Release
+            | Deed::Reflect
+            | Deed::HoldTaken(_)
+            | Deed::ReleaseTaken(_)
+            | Deed::Update(_) => self.doubt(),
+        }
+    }
+
+    fn denied(&mut self) -> Heard {
+        let causes = self.reply.body["details"]["causes"].as_array();
+        let terminating = causes
+            .into_iter()
+            .flatten()
+            .any(|it| it["reason"] == "NamespaceTerminating");
+        match &self.effect.deed {
+            Deed::Place | Deed::Refresh if !terminating => {
+                self.refuse(
+                    "Denied",
+                    "the service does not allow this order".to_owned(),
+                    false,
+                );
+                Heard::Again
+            }
+            _ if terminating => Heard::Later(Later::Unavailable),
+            _ => Heard::Later(Later::Denied),
+        }
+    }
+
+    fn refused(&mut self) -> Heard {
+        let causes = self.causes();
+        match &self.effect.deed {
+            Deed::Place | Deed::Refresh => {
+                let replaced = |(field, _): &(String, String)| {
+                    field == "metadata.uid" || field == "metadata.resourceVersion"
+                };
+                if causes.iter().any(replaced) {
+                    return self.doubt();
+                }
+                let message = self.said(&causes);
+                self.refuse("Invalid", message, true);
+                Heard::Again
+            }
+            Deed::Retake(_) if causes.iter().any(|(field, _)| field == "metadata.uid") => {
+                self.doubt()
+            }
+            Deed::Take(_) | Deed::Retake(_) => {
+                let causes = causes
+                    .iter()
+                    .map(|(field, message)| format!("{field}: {message}"));
+                let causes: Vec<String> = causes.collect();
+                if let Some(taken) = self.taken() {
+                    let (kind, name) = (&taken.origin.kind.kind, &taken.origin.name);
+                    let what = if causes.is_empty() {
+                        "it is invalid".to_owned()
+                    } else {
+                        causes.join("; ")
+                    };
+                    let message = format!("the service does not take the {kind} {name:?}: {what}");
+                    let own = [(taken.copy.name.clone(), name.clone())];
+                    taken.refused = taken
+                        .seen
+                        .clone()
+                        .map(|seen| (seen, translate(&message, &own)));
+                }
+                Heard::Again
+            }
+            // A patch whose test failed has no causes.
+            Deed::Hold | Deed::Release | Deed::HoldTaken(_) | Deed::ReleaseTaken(_) => self.doubt(),
+            Deed::Reflect | Deed::Update(_) if causes.is_empty() => self.doubt(),
+            Deed::Reflect | Deed::Update(_) | Deed::Return(_) => Heard::Later(Later::Denied),
+            Deed::Namespace | Deed::Retire | Deed::Untake(_) | Deed::Unreturn(_) => {
+                Heard::Later(Later::Unavailable)
+            }
+        }
+    }
+
+    fn refuse(&mut self, reason: &str, message: String, lasting: bool) {
+        let applied = annotation(&self.effect.request.body, names::APPLIED);
+        let intent = applied.and_then(Fingerprint::parse).or(self.record.wish);
+        if let Some(intent) = intent {
+            self.record.refusal = Some(Refusal {
+                intent,
+                reason: reason.to_owned(),
+                message,
+                lasting,
+            });
+        }
+    }
+
+    /// The causes of a `Status`: field and message.
+    fn causes(&self) -> Vec<(String, String)> {
+        let causes = self.reply.body["details"]["causes"].as_array();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let causes = causes.into_iter().flatten();
+        causes
+            .map(|it| (text(&it["field"]), text(&it["message"])))
+            .collect()
+    }
+
+    /// What the service cluster said, about the consumer's own fields and in the consumer's own names.
+    fn said(&self, causes: &[(String, String)]) -> String {
+        let projection = self.publication.projection();
+        let mut names = self.names();
+        // Two paths that are the same on both sides need no words.
+        let mut sentences: Vec<String> = Vec::new();
+        for (field, message) in causes {
+            let Some(here) = projection
+                .up_path(field)
+                .filter(|_| parse_spot(field).is_some())
+            else {
+                continue;
+            };
+            names.push((field.clone(), here.clone()));
+            let sentence = format!("{here}: {}", translate(message, &names));
+            if !sentences.contains(&sentence) {
+                sentences.push(sentence);
+            }
+        }
+        if sentences.is_empty() {
+            "the service does not take this order".to_owned()
+        } else {
+            sentences.join("; ")
+        }
+    }
+
+    /// What the service cluster calls things, and what the consumer calls them.
+    fn names(&self) -> Vec<(String, String)> {
+        let origin = self.seen.of(&self.publication.origin(self.key)).body();
+        let intent = origin.and_then(|origin| self.publication.intent(self.key, origin).ok());
+        let copy = &self.effect.request.object;
+        let own = [
+            (copy.name.clone(), self.key.name.clone()),
+            (copy.namespace.clone(), self.key.namespace.clone()),
+        ];
+        let own = own
+            .into_iter()
+            .filter(|(there, here)| !there.is_empty() && there != here);
+        intent.map_or_else(|| own.collect(), |intent| intent.names)
+    }
+}

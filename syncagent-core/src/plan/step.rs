@@ -1,0 +1,221 @@
+//! The step itself: what the origin says, and which way the order goes.
+
+use serde_json::Value;
+
+use super::effect::{Deed, Effect, Request, Verb};
+use super::key::{Key, ObjectRef};
+use super::record::{Known, Record};
+use super::seen::{Depth, Question, Seen, Sight};
+use super::{Context, Ending, Plan, end, reflect, returned, taken, tend};
+use crate::object::fingerprint::Fingerprint;
+use crate::object::{self, finalizers, generation, is_deleting, is_older, uid, version};
+use crate::projection::wish;
+use crate::publication::Publication;
+use crate::status;
+
+/// A decision in the making.
+pub(super) struct Step<'a> {
+    pub(super) context: &'a Context,
+    pub(super) publication: &'a Publication,
+    pub(super) key: &'a Key,
+    pub(super) seen: &'a Seen,
+    pub(super) record: Record,
+    pub(super) questions: Vec<Question>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) concerns: Vec<ObjectRef>,
+    /// What the consumer has to know, most important first: a reason and a message.
+    pub(super) troubles: Vec<(String, String)>,
+    /// What the provider has to know.
+    pub(super) refused: Vec<String>,
+    /// What is waited for.
+    pub(super) waiting: Vec<String>,
+    pub(super) gone: bool,
+    /// Whether the copy reflects a newer generation without having been written.
+    pub(super) moved: bool,
+}
+
+/// Decides one step.
+pub fn plan(
+    context: &Context,
+    publication: &Publication,
+    key: &Key,
+    record: &Record,
+    seen: &Seen,
+) -> Plan {
+    let mut step = Step {
+        context,
+        publication,
+        key,
+        seen,
+        record: record.clone(),
+        questions: Vec::new(),
+        effects: Vec::new(),
+        concerns: Vec::new(),
+        troubles: Vec::new(),
+        refused: Vec::new(),
+        waiting: Vec::new(),
+        gone: false,
+        moved: false,
+    };
+    step.run();
+    step.concerns.sort();
+    step.concerns.dedup();
+    let ending = if step.gone {
+        Ending::Gone
+    } else if !step.refused.is_empty() {
+        Ending::Refused(step.refused.join("; "))
+    } else if !step.waiting.is_empty() {
+        Ending::Waiting(step.waiting.join("; "))
+    } else {
+        Ending::Settled
+    };
+    Plan {
+        questions: step.questions,
+        effects: step.effects,
+        record: step.record,
+        concerns: step.concerns,
+        ending,
+    }
+}
+
+impl<'a> Step<'a> {
+    fn run(&mut self) {
+        let origin_ref = self.publication.origin(self.key);
+        match self.seen.of(&origin_ref) {
+            Sight::There(origin) if !self.is_stale(origin) => {
+                self.learn_origin(origin);
+                if self.record.deleting {
+                    end::end(self, end::Leaving::Deleted);
+                } else {
+                    tend_all(self, Some(origin));
+                }
+            }
+            Sight::Outline(origin) if !self.is_stale(origin) && !self.is_current(origin) => {
+                self.look(&origin_ref, Depth::Body);
+            }
+            Sight::There(_) | Sight::Outline(_) | Sight::Unseen => match &self.record.origin {
+                None => self.look(&origin_ref, Depth::Body),
+                Some(_) if self.record.deleting => end::end(self, end::Leaving::Deleted),
+                Some(_) => tend_all(self, None),
+            },
+            // Whoever took our finalizer off knows what the news is.
+            Sight::Doubt if self.record.released => self.gone = true,
+            Sight::Doubt => self.look(&origin_ref, Depth::Body),
+            Sight::Absent => end::end(self, end::Leaving::Vanished),
+            Sight::Barred => self
+                .refused
+                .push("the order cannot be read; its copy is kept".into()),
+        }
+    }
+
+    /// Whether an object is older than what the record knows of the origin.
+    fn is_stale(&self, origin: &Value) -> bool {
+        let known = self.record.origin.as_ref();
+        known.is_some_and(|known| {
+            known.uid == uid(origin) && is_older(version(origin), &known.version)
+        })
+    }
+
+    fn is_current(&self, origin: &Value) -> bool {
+        let known = self.record.origin.as_ref();
+        known.is_some_and(|known| known.uid == uid(origin) && known.version == version(origin))
+    }
+
+    fn learn_origin(&mut self, origin: &Value) {
+        let known = known_of(origin);
+        if self
+            .record
+            .origin
+            .as_ref()
+            .is_some_and(|before| before.uid != known.uid)
+        {
+            // Another object of the same name: what we know of the copy stays, what we know of the order does not.
+            self.record = Record {
+                copy: self.record.copy.take(),
+                copy_absent: self.record.copy_absent,
+                taken: std::mem::take(&mut self.record.taken),
+                returned: std::mem::take(&mut self.record.returned),
+                ..Record::default()
+            };
+        }
+        let empty = serde_json::json!({});
+        let shown = origin
+            .get("status")
+            .filter(|it| !it.is_null())
+            .unwrap_or(&empty);
+        self.record.origin = Some(known);
+        self.record.generation = generation(origin);
+        self.record.wish = Some(wish(origin));
+        self.record.finalizers = finalizers(origin);
+        self.record.deleting = is_deleting(origin);
+        self.record.shown = Some(Fingerprint::of(shown));
+        self.record.synced = status::synced(shown);
+    }
+
+    /// Asks for an object, once.
+    pub(super) fn look(&mut self, object: &ObjectRef, depth: Depth) {
+        self.ask(Question::Look {
+            object: object.clone(),
+            depth,
+        });
+    }
+
+    pub(super) fn ask(&mut self, question: Question) {
+        if !self.questions.contains(&question) {
+            self.questions.push(question);
+        }
+    }
+
+    pub(super) fn push(&mut self, deed: Deed, object: ObjectRef, verb: Verb, body: Value) {
+        self.effects.push(Effect {
+            deed,
+            request: Request { object, verb, body },
+        });
+    }
+
+    pub(super) fn concern(&mut self, object: &ObjectRef) {
+        self.concerns.push(object.clone());
+    }
+
+    pub(super) fn trouble(&mut self, reason: &str, message: impl Into<String>) {
+        self.troubles.push((reason.to_owned(), message.into()));
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.record.is_held(&self.publication.agent().finalizer())
+    }
+
+    pub(super) fn manager(&self) -> String {
+        self.publication.agent().manager()
+    }
+
+    /// The whole origin, when it is in hand and no older than what is known.
+    pub(super) fn origin_body(&self) -> Option<&'a Value> {
+        let sight: &'a Sight = self.seen.of(&self.publication.origin(self.key));
+        sight.body().filter(|origin| !self.is_stale(origin))
+    }
+}
+
+/// Everything that is done for an order that stands.
+fn tend_all(step: &mut Step<'_>, origin: Option<&Value>) {
+    if let Some(origin) = origin
+        && !step.publication.selects(origin)
+        && !step.is_held()
+        && step.record.copy.is_none()
+    {
+        return;
+    }
+    let tended = tend::tend(step, origin);
+    taken::taken(step, tended.intent.as_ref());
+    returned::returned(step, origin, tended.copy);
+    if step.effects.is_empty() && step.questions.is_empty() {
+        reflect::reflect(step, origin, tended.copy, tended.intent.as_ref());
+    }
+}
+
+pub(super) fn known_of(object: &Value) -> Known {
+    Known {
+        uid: object::uid(object).to_owned(),
+        version: object::version(object).to_owned(),
+    }
+}
