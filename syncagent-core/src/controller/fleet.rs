@@ -180,7 +180,7 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
         (_, Event::Listed) => state.listed(source, &role.subject(), |key, entry| {
             let publication = shared.publications.get(&key.publication)?;
             match role {
-                Role::Copies(_) => copy_of(publication, entry),
+                Role::Copies(_) => copy_of(publication, key, entry),
                 _ => entry
                     .record
                     .origin
@@ -243,13 +243,9 @@ fn owner(publication: &Publication, copy: &Value) -> Option<Key> {
     }
 }
 
-fn copy_of(publication: &Publication, entry: &Entry) -> Option<ObjectRef> {
-    entry.record.copy.as_ref().map(|copy| ObjectRef {
-        place: Place::Service,
-        kind: publication.service().clone(),
-        namespace: copy.namespace.clone(),
-        name: copy.name.clone(),
-    })
+fn copy_of(publication: &Publication, key: &Key, entry: &Entry) -> Option<ObjectRef> {
+    entry.record.copy.as_ref()?;
+    publication.copy(key).ok()
 }
 
 /// Does steps, one after the other, for ever.

@@ -187,7 +187,7 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
             None => vanished(step, entry),
             Some(seen) if entry.to.is_some() && !drifted && entry.from.as_ref() == Some(&seen) => {}
             Some(seen) if entry.refused.as_ref().is_some_and(|(at, _)| *at == seen) => {
-                say_refused(step, entry)
+                say_refused(step, entry);
             }
             Some(_) => step.look(&entry.origin, Depth::Body),
         },
@@ -221,11 +221,10 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
             let held = entry
                 .finalizers
                 .contains(&step.publication.agent().finalizer());
-            if is_deleting(object) && held
-                || !is_deleting(object) && !(held && current(entry, object))
-            {
+            let (deleting, settled) = (is_deleting(object), held && current(entry, object));
+            if (deleting && held) || (!deleting && !settled) {
                 step.look(&entry.origin, Depth::Body);
-            } else if is_deleting(object) {
+            } else if deleting {
                 vanished(step, entry);
             }
         }
@@ -278,7 +277,9 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
     let mut body = body(step, entry, object);
     match &entry.to {
         None => {
-            ensure_namespace(step, &entry.copy.namespace);
+            if !ensure_namespace(step, &entry.copy.namespace) {
+                return;
+            }
             body["metadata"]["resourceVersion"] = json!("1");
             step.push(
                 Deed::Take(entry.path.clone()),

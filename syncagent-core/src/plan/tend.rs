@@ -239,7 +239,9 @@ fn keep(step: &mut Step<'_>, copy_ref: &ObjectRef, copy: &Copy<'_>, intent: Opti
 }
 
 fn place(step: &mut Step<'_>, copy_ref: &ObjectRef, intent: &Intent) {
-    ensure_namespace(step, &copy_ref.namespace);
+    if !ensure_namespace(step, &copy_ref.namespace) {
+        return;
+    }
     let mut body = marked(intent, step.record.generation);
     // An apply for "version 1" creates, or answers 409: it never merges into what exists.
     body["metadata"]["resourceVersion"] = json!("1");
@@ -251,19 +253,21 @@ fn place(step: &mut Step<'_>, copy_ref: &ObjectRef, intent: &Intent) {
     );
 }
 
-/// Makes a namespace of the service cluster that is not known to exist.
-pub(super) fn ensure_namespace(step: &mut Step<'_>, name: &str) {
+/// Makes a namespace of the service cluster that does not exist; says whether what lives in it can be written.
+pub(super) fn ensure_namespace(step: &mut Step<'_>, name: &str) -> bool {
     if name.is_empty() || step.effects.iter().any(|it| it.deed == Deed::Namespace) {
-        return;
+        return true;
     }
     let object = ObjectRef::service_namespace(name);
-    let known = match step.seen.of(&object) {
-        Sight::There(_) | Sight::Outline(_) => true,
-        Sight::Absent | Sight::Doubt => false,
-        Sight::Unseen | Sight::Barred => step.record.copy.is_some(),
-    };
-    if known {
-        return;
+    match step.seen.of(&object) {
+        Sight::There(_) | Sight::Outline(_) => return true,
+        Sight::Unseen if step.record.copy.is_some() => return true,
+        Sight::Unseen | Sight::Doubt => {
+            step.look(&object, Depth::Outline);
+            return false;
+        }
+        // Who may not look may still try.
+        Sight::Absent | Sight::Barred => {}
     }
     let body = json!({
         "apiVersion": "v1",
@@ -271,6 +275,7 @@ pub(super) fn ensure_namespace(step: &mut Step<'_>, name: &str) {
         "metadata": {"name": name, "labels": {names::AGENT: step.publication.agent().as_str()}},
     });
     step.push(Deed::Namespace, object, Verb::Create, body);
+    true
 }
 
 fn hold(step: &mut Step<'_>, origin: &Value) {
