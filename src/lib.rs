@@ -48,8 +48,11 @@
 #[doc(inline)]
 pub use syncagent_core::definition;
 pub use syncagent_core::definition::Definition;
+#[cfg(feature = "agent")]
 pub use syncagent_core::io::announce::{Notice, Order};
+#[cfg(feature = "agent")]
 pub use syncagent_core::io::clients::{Connection, KcpAccess};
+#[cfg(feature = "agent")]
 pub use syncagent_core::runtime::{Agent, Exit};
 pub use syncagent_core::typed::{
     Condition, LocalObjectReference, Publish, PublishPart, PublishStatus, Reference, View,

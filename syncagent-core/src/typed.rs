@@ -181,25 +181,6 @@ pub struct LocalObjectReference {
     pub name: String,
 }
 
-/// One condition of a status, as most kinds have them; for types that show the operator's conditions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Condition {
-    /// What it is about, as in `Ready`.
-    pub r#type: String,
-    /// `True`, `False` or `Unknown`.
-    pub status: String,
-    /// One word that says why.
-    pub reason: String,
-    /// A sentence that says why.
-    pub message: String,
-    /// When the status last changed.
-    pub last_transition_time: String,
-    /// The generation that it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-}
-
 /// Where a field of type `T` has the name it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameAt {
