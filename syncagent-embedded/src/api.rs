@@ -189,6 +189,19 @@ impl Served {
         }
     }
 
+    /// A built-in kind. Events are one kind under two groups, stored in the form of the core group.
+    #[must_use]
+    pub fn compiled_in(resource: Resource) -> Self {
+        let events = resource.group == "events.k8s.io" && resource.plural == "events";
+        let mut served = Self::plain(resource);
+        if events {
+            served.bucket = "events".into();
+            served.stored_as = "v1".to_owned();
+            served.convert = Some(Arc::new(Events));
+        }
+        served
+    }
+
     /// Whether the kind is compiled into the server.
     #[must_use]
     pub fn built_in(&self) -> bool {
@@ -222,5 +235,18 @@ impl Served {
         }
         object["apiVersion"] = self.stored_as.as_str().into();
         Ok(object)
+    }
+}
+
+/// Events of `events.k8s.io`, stored as those of the core group.
+struct Events;
+
+impl Convert for Events {
+    fn store(&self, object: Value) -> Result<Value, crate::status::Failure> {
+        Ok(crate::builtin::event::to_core(&object))
+    }
+
+    fn serve(&self, object: Value) -> Result<Value, crate::status::Failure> {
+        Ok(crate::builtin::event::from_core(&object))
     }
 }

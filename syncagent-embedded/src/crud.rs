@@ -13,11 +13,13 @@
 //! A write reads the object, computes what it should become, and stores it only if it is still the one that was read;
 //! otherwise it computes again. So admission may read the store, and no lock is held while it does.
 
+mod asked;
 mod change;
 mod delete;
 mod finish;
 mod kinds;
 mod read;
+mod scale;
 pub mod watching;
 
 use hyper::body::Bytes;
@@ -111,6 +113,12 @@ impl Call {
     /// # Errors
     /// What the client is told.
     pub fn run(self) -> Result<Answer, Failure> {
+        if self.target.subresource == "scale"
+            && self.verb != Verb::Create
+            && self.verb != Verb::Delete
+        {
+            return self.scale();
+        }
         match self.verb {
             Verb::Get => self.get(),
             Verb::List => self.list(),

@@ -17,7 +17,10 @@ use crate::audit::Entry;
 use crate::core::Core;
 use crate::crud::{Answer, Call};
 use crate::discovery;
+use crate::openapi;
 use crate::plane::{Attributes, Place, Reach, User};
+use crate::rbac::Who;
+use crate::rbac::impersonate::Impersonation;
 use crate::request::{Form, Path, Query, Target, Verb, negotiate, parse_path};
 use crate::status::Failure;
 
@@ -211,6 +214,7 @@ fn answer(
     entry.user.clone_from(&user.name);
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let route = core.plane.route(core, request.uri().path(), &user)?;
+    let user = impersonated(core, &request, &route.place, user)?;
     entry.cluster = route.place.name();
     entry.wildcard = route.place.reach == Reach::All;
     entry.virtual_workspace = !route.place.view.is_empty();
@@ -260,6 +264,31 @@ fn who(
     }
 }
 
+/// Who the request wants to be.
+fn impersonated(
+    core: &Core,
+    request: &http::Request<Bytes>,
+    place: &Place,
+    user: User,
+) -> Result<User, Failure> {
+    let Some(asked) = Impersonation::of(request.headers())? else {
+        return Ok(user);
+    };
+    let who = Who {
+        name: &user.name,
+        groups: &user.groups,
+    };
+    let policy = core.plane.policy(core, place);
+    asked.check(|what| policy.check(who, what))?;
+    let groups = asked.all_groups();
+    Ok(User {
+        name: asked.name,
+        uid: asked.uid,
+        groups,
+        extra: asked.extra.into_iter().collect(),
+    })
+}
+
 /// Paths that are no resources.
 fn other(
     core: &Arc<Core>,
@@ -300,6 +329,10 @@ fn other(
     };
     match parts.as_slice() {
         ["healthz" | "livez" | "readyz", ..] => Ok(Reply::Text("ok")),
+        ["openapi", "v3"] => Ok(Reply::document(openapi::index(&kinds))),
+        ["openapi", "v3", name @ ..] => openapi::document(&kinds, &name.join("/"))
+            .map(Reply::document)
+            .ok_or_else(Failure::page_not_found),
         ["version"] => Ok(Reply::document(version())),
         ["api"] | ["apis"] => {
             let is_core = parts == ["api"];

@@ -29,7 +29,7 @@ impl Kubernetes {
     pub fn new(bare: bool) -> Self {
         let built_in = kinds::kubernetes()
             .into_iter()
-            .map(|kind| Arc::new(Served::plain(kind)))
+            .map(|kind| Arc::new(Served::compiled_in(kind)))
             .collect();
         Self {
             built_in,

@@ -21,11 +21,10 @@ impl Call {
     pub(super) fn create(self) -> Result<Answer, Failure> {
         let resource = &self.served.resource;
         if !self.target.subresource.is_empty() {
-            return Err(Failure::verb_not_supported(
-                &resource.group,
-                &resource.plural,
-                "create",
-            ));
+            return self.create_below();
+        }
+        if crate::builtin::kinds::is_review(resource) {
+            return self.review();
         }
         if resource.namespaced && self.target.namespace.is_empty() {
             return Err(Failure::page_not_found());
