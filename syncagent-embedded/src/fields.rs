@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::metadata::json_type;
 pub use self::metadata::metadata;
+pub(crate) use self::metadata::metadata_at;
 pub use self::text::{Parsed, parse};
 
 use crate::apply::{Form, Shape};

@@ -26,6 +26,7 @@ pub mod fields;
 pub mod openapi;
 pub mod patch;
 pub mod rbac;
+pub mod schema;
 pub mod status;
 pub mod table;
 
