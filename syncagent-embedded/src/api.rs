@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::schema::Schema;
+
 /// One plural in one version, as served.
 #[derive(Clone, Debug)]
 pub struct Resource {
@@ -122,7 +124,7 @@ pub struct Served {
     /// The `apiVersion` of stored objects.
     pub stored_as: String,
     /// The compiled schema of a custom kind.
-    pub schema: Option<Arc<dyn Structure>>,
+    pub schema: Option<Arc<Schema>>,
     /// How stored objects become served ones, where it takes more than another `apiVersion`.
     pub convert: Option<Arc<dyn Convert>>,
     /// Whether stored objects may differ from what the present schema makes of them (the schema was changed, or there
@@ -130,23 +132,6 @@ pub struct Served {
     pub revised: bool,
     /// Why creation is refused, as while a CRD is being deleted; empty when it is not.
     pub frozen: String,
-}
-
-/// What a schema does to objects.
-pub trait Structure: Send + Sync {
-    /// Drops what the schema does not declare, and names it.
-    fn prune(&self, object: &mut Value) -> Vec<String>;
-
-    /// Fills in defaults.
-    fn default(&self, object: &mut Value);
-
-    /// What is wrong with an object.
-    fn validate(
-        &self,
-        old: Option<&Value>,
-        new: &Value,
-        status_only: bool,
-    ) -> Vec<crate::status::Cause>;
 }
 
 /// Converts between the stored and one served version of a resource.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::api::{Column, Provenance, Resource, Scale, Served, qualified};
 use crate::builtin::kinds::CUSTOM;
 use crate::core::{Core, lock};
-use crate::status::Cause;
+use crate::schema::Schema;
 use crate::store::{Key, Scope, Stored};
 
 /// The bucket of CRDs.
@@ -56,14 +56,17 @@ pub(crate) fn prepare(old: Option<&Value>, new: &mut Value, subresource: &str) {
     if let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) {
         spec.entry("conversion")
             .or_insert_with(|| json!({"strategy": "None"}));
-        spec.remove("preserveUnknownFields");
+        if spec.get("preserveUnknownFields") != Some(&json!(true)) {
+            spec.remove("preserveUnknownFields");
+        }
     }
-    let storage = storage_version(new).unwrap_or_default();
+    let storage = storage_version(new);
     match old {
         None => {
             new["metadata"]["generation"] = json!(1);
             new["status"] = json!({
-                "conditions": null, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": [storage],
+                "conditions": null, "acceptedNames": {"plural": "", "kind": ""},
+                "storedVersions": storage.map(|name| vec![name]),
             });
         }
         Some(old) => {
@@ -79,33 +82,14 @@ pub(crate) fn prepare(old: Option<&Value>, new: &mut Value, subresource: &str) {
                 .and_then(Value::as_array)
                 .cloned()
                 .unwrap_or_default();
-            if !stored.contains(&json!(storage)) {
-                stored.push(json!(storage));
+            if let Some(name) = storage
+                && !stored.contains(&json!(name))
+            {
+                stored.push(json!(name));
             }
             new["status"]["storedVersions"] = json!(stored);
         }
     }
-}
-
-/// What is wrong with a CRD.
-pub(crate) fn validate(old: Option<&Value>, new: &Value) -> Vec<Cause> {
-    let _ = old;
-    let text = |pointer: &str| {
-        new.pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    let mut causes = Vec::new();
-    let expected = format!("{}.{}", text("/spec/names/plural"), text("/spec/group"));
-    if text("/metadata/name") != expected {
-        let why = "must be spec.names.plural+\".\"+spec.group";
-        causes.push(Cause::invalid(
-            "metadata.name",
-            &json!(text("/metadata/name")),
-            why,
-        ));
-    }
-    causes
 }
 
 /// What a deletion changes on a CRD.
@@ -214,6 +198,10 @@ pub fn served(crd: &Value) -> Vec<Served> {
     };
     let one = |version: &Value| {
         let schema = version.pointer("/schema/openAPIV3Schema").cloned();
+        // A schema that does not compile was refused at creation.
+        let compiled = schema
+            .as_ref()
+            .and_then(|schema| Schema::compile(schema).ok());
         let resource = resource_of(
             Definition {
                 group,
@@ -227,7 +215,7 @@ pub fn served(crd: &Value) -> Vec<Served> {
         Served {
             bucket: qualified(&resource.plural, group).into(),
             stored_as: format!("{group}/{storage}"),
-            schema: None,
+            schema: compiled.map(Arc::new),
             resource,
             convert: None,
             revised,

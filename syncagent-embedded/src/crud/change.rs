@@ -114,8 +114,7 @@ impl Call {
             && let Some(schema) = self.structural()
         {
             let mut copy = (*object).clone();
-            schema.prune(&mut copy);
-            schema.default(&mut copy);
+            schema.restore(&mut copy);
             object = Arc::new(copy);
         }
         if !self.visible(&object) {

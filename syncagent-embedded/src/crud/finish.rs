@@ -9,12 +9,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::Call;
-use crate::api::Structure;
 use crate::apply;
 use crate::builtin;
 use crate::core::is_finished;
 use crate::fields;
 use crate::request::{FieldValidation, Verb, WriteOptions};
+use crate::schema::Schema;
 use crate::status::{Cause, Details, Failure};
 use crate::store::{Expect, Key, Stored};
 
@@ -61,12 +61,16 @@ impl Call {
             }
         };
         let mut copy = object.clone();
-        let mut unknown = fields::metadata(&mut copy).map_err(unfit)?;
+        let unknown = match (self.structural(), origin) {
+            (Some(schema), Origin::Sent | Origin::Patched) => schema.admit(&mut copy),
+            // An apply merged what was admitted before with what is of the schema's shape.
+            (Some(schema), Origin::Applied) => {
+                fields::metadata(&mut copy).inspect(|_| schema.restore(&mut copy))
+            }
+            (None, _) => fields::metadata(&mut copy),
+        };
+        let unknown = unknown.map_err(unfit)?;
         *object = copy;
-        if let Some(schema) = self.structural() {
-            unknown.extend(schema.prune(object));
-            schema.default(object);
-        }
         Ok(fields::unknown(&unknown))
     }
 
@@ -76,7 +80,7 @@ impl Call {
     }
 
     /// The compiled schema of a custom kind.
-    pub(super) fn structural(&self) -> Option<Arc<dyn Structure>> {
+    pub(super) fn structural(&self) -> Option<Arc<Schema>> {
         self.served.schema.clone()
     }
 

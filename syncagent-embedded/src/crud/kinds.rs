@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Call;
 use crate::builtin::{self, Taken, Write};
 use crate::crds;
+use crate::schema;
 use crate::status::{Cause, Failure};
 
 /// What a kind does to its own objects before they are validated.
@@ -24,14 +25,20 @@ pub(super) fn validate(call: &Call, old: Option<&Value>, new: &Value) -> Vec<Cau
     if call.served.built_in() {
         let taken = taken(call);
         let mut causes = builtin::validate(write(call, old, &taken), new);
-        if key(call) == ("apiextensions.k8s.io", "customresourcedefinitions") {
-            causes.extend(crds::validate(old, new));
+        if key(call) == ("apiextensions.k8s.io", "customresourcedefinitions")
+            && call.target.subresource != "status"
+        {
+            causes.extend(schema::crd::check(new, old));
         }
         return causes;
     }
     let mut causes = builtin::meta::validate(new, builtin::meta::Names::of(&call.served.resource));
     if let Some(schema) = &call.served.schema {
-        causes.extend(schema.validate(old, new, call.target.subresource == "status"));
+        causes.extend(if call.target.subresource == "status" {
+            schema.validate_status(new, old)
+        } else {
+            schema.validate(new, old)
+        });
     }
     causes
 }
