@@ -20,6 +20,7 @@ pub mod event;
 pub mod kinds;
 pub mod meta;
 pub mod namespace;
+pub mod protobuf;
 pub mod service;
 
 use serde_json::{Value, json};

@@ -329,10 +329,6 @@ fn other(
     };
     match parts.as_slice() {
         ["healthz" | "livez" | "readyz", ..] => Ok(Reply::Text("ok")),
-        ["openapi", "v3"] => Ok(Reply::document(openapi::index(&kinds))),
-        ["openapi", "v3", name @ ..] => openapi::document(&kinds, &name.join("/"))
-            .map(Reply::document)
-            .ok_or_else(Failure::page_not_found),
         ["version"] => Ok(Reply::document(version())),
         ["api"] | ["apis"] => {
             let is_core = parts == ["api"];
@@ -364,6 +360,16 @@ fn other(
             .map(Reply::document)
             .ok_or_else(Failure::page_not_found),
         ["apis", group, version] => discovery::resources(&kinds, group, version)
+            .map(Reply::document)
+            .ok_or_else(Failure::page_not_found),
+        ["openapi", "v3"] => Ok(Reply::Document {
+            code: 200,
+            body: Arc::new(openapi::index(&kinds)),
+            form: Form::JSON,
+            content_type: Some("text/plain; charset=utf-8"),
+            warnings: Vec::new(),
+        }),
+        ["openapi", "v3", name @ ..] => openapi::document(&kinds, &name.join("/"))
             .map(Reply::document)
             .ok_or_else(Failure::page_not_found),
         _ => Err(Failure::page_not_found()),

@@ -109,12 +109,21 @@ pub fn metadata(resource: &Resource, object: &mut Value) -> Result<(), Failure> 
 /// Writes an object of a built-in kind: empty members are left out, some are always there.
 #[must_use]
 pub fn encode(resource: &Resource, object: &Value) -> Value {
-    let Some(schema) = schema(resource) else {
+    if resource.provenance != Provenance::BuiltIn {
+        return object.clone();
+    }
+    encode_as(&resource.api_version(), &resource.kind, object)
+}
+
+/// As [`encode`], by `apiVersion` and kind.
+#[must_use]
+pub fn encode_as(api_version: &str, kind: &str, object: &Value) -> Value {
+    let Some(schema) = schema_of(api_version, kind) else {
         return object.clone();
     };
     let mut written = write(&schema, object);
-    written["apiVersion"] = json!(resource.api_version());
-    written["kind"] = json!(resource.kind);
+    written["apiVersion"] = json!(api_version);
+    written["kind"] = json!(kind);
     written
 }
 

@@ -43,14 +43,11 @@ pub fn from_core(event: &Value) -> Value {
 
 fn renamed<'n>(event: &Value, api_version: &str, other: impl Fn(&str) -> Option<&'n str>) -> Value {
     let members = event.as_object().into_iter().flatten();
-    let mut result: Value = members
+    let result: Value = members
         .map(|(name, value)| (other(name).unwrap_or(name).to_owned(), value.clone()))
         .collect();
-    if !result.is_object() {
-        result = json!({});
-    }
-    result["apiVersion"] = json!(api_version);
-    result
+    // Each form has members of its own that are always there.
+    super::decode::encode_as(api_version, "Event", &result)
 }
 
 pub(super) fn validate(write: Write<'_>, event: &Value) -> Vec<Cause> {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::finish::Origin;
 use super::{Answer, Call};
+use crate::builtin::protobuf;
 use crate::request::WriteOptions;
 use crate::status::{Cause, Failure};
 use crate::store::Stored;
@@ -44,13 +45,18 @@ impl Call {
     fn decoded(&self, options: &WriteOptions) -> Result<(Value, Vec<String>), Failure> {
         let resource = &self.served.resource;
         let built_in = self.served.built_in();
-        if !matches!(
-            self.content_type.as_str(),
-            "" | "application/json" | "application/yaml"
-        ) {
+        let readable = match self.content_type.as_str() {
+            "" | "application/json" | "application/yaml" => true,
+            other => built_in && other == protobuf::MEDIA,
+        };
+        if !readable {
             return Err(Failure::unsupported_media_type(crate::request::ACCEPTED));
         }
-        let mut object = decode::object(&self.body, &resource.kind, !built_in)?;
+        let mut object = if self.content_type == protobuf::MEDIA {
+            protobuf::to_json(&self.body).map_err(Failure::bad_request)?
+        } else {
+            decode::object(&self.body, &resource.kind, !built_in)?
+        };
         decode::check_type(
             &mut object,
             &resource.api_version(),

@@ -1,3 +1,4 @@
 //! The embedded servers, as clients see them.
 
+mod kubectl;
 mod server;
