@@ -15,7 +15,7 @@ impl Call {
     /// POST of a review.
     pub(super) fn review(self) -> Result<Answer, Failure> {
         let resource = &self.served.resource;
-        let mut asked = decode::object(&self.body, &resource.kind, false)?;
+        let mut asked = self.sent(&resource.kind, false)?;
         decode::check_type(&mut asked, &resource.api_version(), &resource.kind, true)?;
         let asked = builtin::decode(resource, &asked)?;
         let who = Who {
@@ -61,7 +61,7 @@ impl Call {
             .core
             .read(&self.key(name))
             .ok_or_else(|| self.not_found(name))?;
-        let request = decode::object(&self.body, "TokenRequest", false)?;
+        let request = self.sent("TokenRequest", false)?;
         let seconds = request
             .pointer("/spec/expirationSeconds")
             .and_then(Value::as_i64)

@@ -45,18 +45,7 @@ impl Call {
     fn decoded(&self, options: &WriteOptions) -> Result<(Value, Vec<String>), Failure> {
         let resource = &self.served.resource;
         let built_in = self.served.built_in();
-        let readable = match self.content_type.as_str() {
-            "" | "application/json" | "application/yaml" => true,
-            other => built_in && other == protobuf::MEDIA,
-        };
-        if !readable {
-            return Err(Failure::unsupported_media_type(crate::request::ACCEPTED));
-        }
-        let mut object = if self.content_type == protobuf::MEDIA {
-            protobuf::to_json(&self.body).map_err(Failure::bad_request)?
-        } else {
-            decode::object(&self.body, &resource.kind, !built_in)?
-        };
+        let mut object = self.sent(&resource.kind, !built_in)?;
         decode::check_type(
             &mut object,
             &resource.api_version(),
@@ -71,6 +60,19 @@ impl Call {
         problems.extend(self.normalise(&mut object, Origin::Sent)?);
         let warnings = self.complain(&object, options, problems, Origin::Sent)?;
         Ok((object, warnings))
+    }
+
+    /// The body of a POST or PUT, whatever its media type.
+    pub(super) fn sent(&self, kind: &str, needs_type: bool) -> Result<Value, Failure> {
+        match self.content_type.as_str() {
+            "" | "application/json" | "application/yaml" => {
+                decode::object(&self.body, kind, needs_type)
+            }
+            protobuf::MEDIA if self.served.built_in() => {
+                protobuf::to_json(&self.body).map_err(Failure::bad_request)
+            }
+            _ => Err(Failure::unsupported_media_type(crate::request::ACCEPTED)),
+        }
     }
 
     /// 422 for an object of another kind.
