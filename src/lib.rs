@@ -43,7 +43,38 @@
 //! assert_eq!(definition.fields[0].path, "spec.superuserSecret");
 //! ```
 //!
-//! The reference of the attributes is the documentation of the derive [`macro@Publish`].
+//! An [`Agent`] takes it from there: it fills the provider's `APIExport` with schemas and claims, follows the workspaces
+//! that bind it, and brings orders down and status and Secrets up until it is told to stop. Every mistake that the compiler
+//! cannot see, as in paths into somebody else's CRD, is told at once when it starts, or by [`Definition::check`] in a test.
+//!
+//! ```no_run
+//! # use kube::CustomResource;
+//! # use schemars::JsonSchema;
+//! # use serde::{Deserialize, Serialize};
+//! # use syncagent::{Agent, Publish};
+//! # #[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+//! # #[kube(group = "postgresql.cnpg.io", version = "v1", kind = "Cluster", namespaced)]
+//! # pub struct ClusterSpec {}
+//! #[tokio::main]
+//! async fn main() -> syncagent::Exit {
+//!     Agent::from_args("postgresql.cnpg.io").publish::<Cluster>().run().await
+//! }
+//! ```
+//!
+//! # Where to look
+//!
+//! - The attributes: the derive [`macro@Publish`], one heading per key.
+//! - What they make: [`definition`], plain data that a program may also write by hand.
+//! - What a composing function sees: [`View`].
+//! - Whole programs: `examples/cnpg`, `examples/tls.rs`, `examples/cache.rs` in the repository.
+//!
+//! # Features
+//!
+//! - `agent` (default): the agent itself. Without it there are the derives and their types, for a crate of types only.
+//! - `cli` (default): `Agent::from_args`.
+//!
+//! k8s-openapi needs the choice of a Kubernetes version; the program makes it, with a feature of its own dependency
+//! (`k8s-openapi = { version = "0.29", features = ["latest"] }`).
 
 #[doc(inline)]
 pub use syncagent_core::definition;

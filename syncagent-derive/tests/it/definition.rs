@@ -7,7 +7,7 @@
 )]
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
-use kube::CustomResource;
+use kube::{CustomResource, CustomResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -192,11 +192,31 @@ mod certificates {
         group = "cert-manager.io",
         version = "v1",
         kind = "Certificate",
-        namespaced
+        namespaced,
+        status = "CertificateStatus"
     )]
     #[serde(rename_all = "camelCase")]
     pub struct CertificateSpec {
         pub dns_names: Vec<String>,
+        pub duration: Option<String>,
+        pub issuer_ref: Issuer,
+        pub secret_name: String,
+        pub usages: Option<Vec<String>>,
+        #[serde(rename = "isCA")]
+        pub is_ca: Option<bool>,
+        pub note: Option<String>,
+    }
+
+    #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    pub struct Issuer {
+        pub name: String,
+    }
+
+    #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    #[serde(rename_all = "camelCase")]
+    pub struct CertificateStatus {
+        pub not_after: Option<String>,
+        pub revision: Option<u64>,
     }
 
     const ISSUER: &str = "acme";
@@ -303,6 +323,18 @@ mod certificates {
             panic!("{:?}", rule.source)
         };
         assert_eq!((name.as_str(), keys.len()), ("{copy.name}-tls", 2));
+    }
+
+    #[test]
+    fn paths_into_the_other_type_are_checked_against_its_crd() {
+        let it = TlsCert::definition();
+        let mut crd = serde_json::to_value(Certificate::crd()).expect("JSON");
+        it.check(&crd).expect("everything fits");
+        let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let fields = schema["properties"]["spec"]["properties"].as_object_mut();
+        fields.expect("fields").remove("dnsNames");
+        let problems = it.check(&crd).expect_err("no such field").to_string();
+        assert!(problems.contains("spec.dnsNames"), "{problems}");
     }
 
     #[test]
