@@ -162,20 +162,24 @@ impl CopyKnown {
         let before = before.filter(|it| it.known.uid == object::uid(copy));
         let suspect = match before {
             Some(before) => {
-                before.suspect
-                    || before.applied != applied
-                    || (before.entry.is_some() && before.entry != entry)
+                let entry_differs = before.entry.is_some() && before.entry != entry;
+                before.suspect || before.applied != applied || entry_differs
             }
             // Nothing to compare with: what is ours on it is looked at when the origin is in hand.
             None => true,
         };
+        // Of a write whose answer was lost, the copy itself tells what it was for.
+        let same = before.filter(|it| it.applied == applied);
         Self {
             known: known_of(copy),
-            applied,
             entry,
-            generation: before.map_or_else(|| generation(copy), |it| it.generation),
-            reflects: before.map_or_else(|| written_for(copy), |it| it.reflects),
-            before: before.map_or(0, |it| it.before),
+            generation: same.map_or_else(|| generation(copy), |it| it.generation),
+            reflects: same.map_or_else(|| written_for(copy), |it| it.reflects),
+            before: match same {
+                Some(same) => same.before,
+                None => before.map_or(0, |it| it.reflects),
+            },
+            applied,
             content: Fingerprint::of(&json!({"content": content(copy), "status": copy["status"]})),
             deleting: is_deleting(copy),
             suspect,

@@ -423,6 +423,11 @@ impl<'a> Compiler<'a> {
     /// The copy of one consumer's object may never meet the copy of another's.
     fn taken_names_are_safe(&mut self, what: &str, take: &TakeRule, name: &Template) {
         use Placeholder::{Name, NameHash, Namespace, NamespaceHash, Workspace};
+        if take.name == "{name}" {
+            self.problems.push(format!(
+                "{what}: a consumer could choose the name of an object that the operator makes; add a suffix, as in `{{name}}.taken`"
+            ));
+        }
         let Some(scheme) = &self.scheme else { return };
         let hint = "write name = \"{copy.name}-{name.hash}.taken\"";
         let many =
@@ -446,11 +451,6 @@ impl<'a> Compiler<'a> {
             self.problems.push(format!(
                 "{what}: in `{}`, `{left}` and `{right}` run together; {hint}",
                 take.name
-            ));
-        }
-        if take.name == "{name}" {
-            self.problems.push(format!(
-                "{what}: a consumer could choose the name of an object that the operator makes; add a suffix, as in `{{name}}.taken`"
             ));
         }
     }

@@ -1,0 +1,506 @@
+//! Two API servers in one map: just enough of their rules to see where plans lead.
+//!
+//! It keeps resource versions, uids, generations, finalizers, guards and the ownership of fields by server-side apply
+//! (lists are atomic). The driver is the loop of `plan.rs`, with a count of what it sends.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use syncagent_core::object::{finalizers, generation, is_deleting, uid, version};
+use syncagent_core::plan::{
+    Context, Deed, Depth, Effect, Ending, Heard, Key, ObjectRef, Place, Question, Record, Reply,
+    Request, Seen, Sight, Subresource, Verb, absorb, plan,
+};
+use syncagent_core::publication::Publication;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct World {
+    pub(crate) objects: BTreeMap<ObjectRef, Value>,
+    clock: u64,
+    /// Applies of primary copies are refused with these causes.
+    pub(crate) refuses: Vec<(String, String)>,
+    /// Whether other orders use the objects that are asked about.
+    pub(crate) shared: bool,
+    /// Whether reads of the workspace's Secrets are forbidden.
+    pub(crate) barred: bool,
+}
+
+fn status(code: u16, reason: &str, details: &Value) -> Reply {
+    Reply {
+        code,
+        body: json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "details": details}),
+    }
+}
+
+impl World {
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock + 100
+    }
+
+    /// Creates or replaces an object as its own server would: new version, new generation when the spec changed.
+    pub(crate) fn put(&mut self, at: &ObjectRef, mut object: Value) {
+        let version = self.tick().to_string();
+        let before = self.objects.get(at);
+        if before == Some(&object) {
+            return;
+        }
+        let same_spec = before.is_some_and(|it| it["spec"] == object["spec"]);
+        let generation = before.map_or(0, generation) + i64::from(!same_spec);
+        let uid = before.map_or_else(|| format!("uid-{version}"), |it| uid(it).to_owned());
+        let metadata = &mut object["metadata"];
+        metadata["name"] = json!(at.name);
+        if !at.namespace.is_empty() {
+            metadata["namespace"] = json!(at.namespace);
+        }
+        if metadata["finalizers"].as_array().is_none_or(Vec::is_empty)
+            && let Some(metadata) = metadata.as_object_mut()
+        {
+            metadata.remove("finalizers");
+        }
+        metadata["uid"] = json!(uid);
+        metadata["resourceVersion"] = json!(version);
+        metadata["generation"] = json!(generation);
+        if is_deleting(&object) && finalizers(&object).is_empty() {
+            self.objects.remove(at);
+        } else {
+            self.objects.insert(at.clone(), object);
+        }
+    }
+
+    /// Changes an object, as somebody else would.
+    pub(crate) fn edit(&mut self, at: &ObjectRef, change: impl FnOnce(&mut Value)) {
+        let mut object = self.objects[at].clone();
+        change(&mut object);
+        self.put(at, object);
+    }
+
+    /// Asks for an object's deletion, as somebody else would.
+    pub(crate) fn delete(&mut self, at: &ObjectRef) {
+        let _ = self.remove(at, None);
+    }
+
+    fn remove(&mut self, at: &ObjectRef, wanted: Option<&str>) -> Reply {
+        let Some(object) = self.objects.get(at).cloned() else {
+            return status(404, "NotFound", &json!({}));
+        };
+        if wanted.is_some_and(|wanted| wanted != uid(&object)) {
+            return status(409, "Conflict", &json!({}));
+        }
+        if finalizers(&object).is_empty() {
+            self.objects.remove(at);
+            self.tick();
+            let details = json!({"uid": uid(&object)});
+            return Reply {
+                code: 200,
+                body: json!({"kind": "Status", "status": "Success", "details": details}),
+            };
+        }
+        let mut deleting = object;
+        if !is_deleting(&deleting) {
+            deleting["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+            self.put(at, deleting);
+        }
+        Reply {
+            code: 200,
+            body: self.objects[at].clone(),
+        }
+    }
+
+    /// Answers a request.
+    pub(crate) fn send(&mut self, request: &Request, manager: &str) -> Reply {
+        let at = &request.object;
+        match request.verb {
+            Verb::Delete => {
+                let uid = request.body["preconditions"]["uid"]
+                    .as_str()
+                    .expect("every DELETE names a uid");
+                self.remove(at, Some(uid))
+            }
+            Verb::Create => {
+                if self.objects.contains_key(at) {
+                    return status(409, "AlreadyExists", &json!({}));
+                }
+                self.put(at, request.body.clone());
+                self.answer(at)
+            }
+            Verb::JsonPatch { subresource } => self.patch(at, &request.body, subresource),
+            Verb::Apply { .. } => self.apply(at, &request.body, manager),
+        }
+    }
+
+    fn answer(&self, at: &ObjectRef) -> Reply {
+        match self.objects.get(at) {
+            Some(object) => Reply {
+                code: 200,
+                body: object.clone(),
+            },
+            None => Reply {
+                code: 200,
+                body: json!({"metadata": {"name": at.name, "deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+            },
+        }
+    }
+
+    fn patch(&mut self, at: &ObjectRef, patch: &Value, subresource: Option<Subresource>) -> Reply {
+        let Some(before) = self.objects.get(at).cloned() else {
+            return status(404, "NotFound", &json!({}));
+        };
+        let mut object = before.clone();
+        for op in patch.as_array().expect("a patch is a list") {
+            let path = op["path"].as_str().expect("a path");
+            match op["op"].as_str().expect("an op") {
+                "test" => {
+                    if object.pointer(path).unwrap_or(&Value::Null) != &op["value"] {
+                        return status(422, "Invalid", &Value::Null);
+                    }
+                }
+                "add" => {
+                    let (parent, field) = path.rsplit_once('/').expect("a parent");
+                    let field = field.replace("~1", "/").replace("~0", "~");
+                    let Some(parent) = object.pointer_mut(parent) else {
+                        return status(422, "Invalid", &Value::Null);
+                    };
+                    parent[field] = op["value"].clone();
+                }
+                "remove" => {
+                    let (parent, field) = path.rsplit_once('/').expect("a parent");
+                    let removed = object
+                        .pointer_mut(parent)
+                        .and_then(Value::as_object_mut)
+                        .and_then(|it| it.remove(field));
+                    if removed.is_none() {
+                        return status(422, "Invalid", &Value::Null);
+                    }
+                }
+                other => panic!("unknown op {other}"),
+            }
+        }
+        if subresource.is_some() {
+            let status = object["status"].take();
+            object = before.clone();
+            object["status"] = status;
+        }
+        if object != before {
+            self.put(at, object);
+        }
+        self.answer(at)
+    }
+
+    fn apply(&mut self, at: &ObjectRef, body: &Value, manager: &str) -> Reply {
+        let namespace = ObjectRef::service_namespace(&at.namespace);
+        if !self.objects.contains_key(&namespace) {
+            return status(
+                404,
+                "NotFound",
+                &json!({"kind": "namespaces", "name": at.namespace}),
+            );
+        }
+        if !self.refuses.is_empty() && at.kind.kind != "Secret" {
+            let causes: Vec<Value> = self
+                .refuses
+                .iter()
+                .map(|(field, message)| json!({"field": field, "message": message}))
+                .collect();
+            return status(422, "Invalid", &json!({"causes": causes}));
+        }
+        let wanted_uid = body["metadata"]["uid"].as_str();
+        let mut sent = body.clone();
+        let metadata = sent["metadata"].as_object_mut().expect("metadata");
+        metadata.remove("uid");
+        metadata.remove("resourceVersion");
+        let fields = owned(&sent);
+        let object = match self.objects.get(at) {
+            None if wanted_uid.is_some() => return status(409, "Conflict", &json!({})),
+            None => sent,
+            Some(_) if wanted_uid.is_none() => return status(409, "Conflict", &json!({})),
+            Some(before) if wanted_uid != Some(uid(before)) => {
+                return status(
+                    422,
+                    "Invalid",
+                    &json!({"causes": [{"field": "metadata.uid", "message": "immutable"}]}),
+                );
+            }
+            Some(before) => {
+                let mut object = before.clone();
+                let had = before["metadata"]["managedFields"][0]["fieldsV1"].clone();
+                drop_owned(&mut object, &had, &fields);
+                merge(&mut object, &sent);
+                object
+            }
+        };
+        let mut object = object;
+        object["metadata"]["managedFields"] = json!([{"manager": manager, "operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": fields}]);
+        self.put(at, object);
+        self.answer(at)
+    }
+
+    /// What a consumer or an operator sees: no versions, no times.
+    pub(crate) fn picture(&self) -> BTreeMap<String, Value> {
+        let mut all = BTreeMap::new();
+        for (at, object) in &self.objects {
+            let mut object = object.clone();
+            let metadata = object["metadata"].as_object_mut().expect("metadata");
+            for field in ["resourceVersion", "managedFields", "generation", "uid"] {
+                metadata.remove(field);
+            }
+            if let Some(annotations) = metadata
+                .get_mut("annotations")
+                .and_then(Value::as_object_mut)
+            {
+                annotations.retain(|key, _| !key.ends_with("version") && !key.ends_with("made-of"));
+            }
+            all.insert(at.to_string(), object);
+        }
+        all
+    }
+}
+
+fn owned(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let fields = map.iter().filter(|(key, _)| {
+                !["apiVersion", "kind", "name", "namespace"].contains(&key.as_str())
+            });
+            Value::Object(
+                fields
+                    .map(|(key, value)| (format!("f:{key}"), owned(value)))
+                    .collect(),
+            )
+        }
+        _ => json!({}),
+    }
+}
+
+/// Takes out what was ours and is not sent any more.
+fn drop_owned(object: &mut Value, had: &Value, has: &Value) {
+    let (Some(object), Some(had)) = (object.as_object_mut(), had.as_object()) else {
+        return;
+    };
+    for (key, below) in had {
+        let name = key.trim_start_matches("f:");
+        match has.get(key) {
+            None if below.as_object().is_none_or(Map::is_empty) => {
+                object.remove(name);
+            }
+            has => {
+                if let Some(value) = object.get_mut(name) {
+                    drop_owned(value, below, has.unwrap_or(&Value::Null));
+                }
+            }
+        }
+    }
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
+
+/// Somebody changes a field of a copy: it is theirs from now on.
+pub(crate) fn take_over(object: &mut Value, field: &str, value: Value) {
+    object["spec"][field] = value;
+    let owned = &mut object["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"];
+    owned
+        .as_object_mut()
+        .expect("ours")
+        .remove(&format!("f:{field}"));
+}
+
+/// One agent and one order in a world.
+#[derive(Clone, Debug)]
+pub(crate) struct Agent<'a> {
+    pub(crate) publication: &'a Publication,
+    pub(crate) key: Key,
+    pub(crate) record: Record,
+    pub(crate) seen: Seen,
+    pub(crate) sent: Vec<String>,
+    pub(crate) gets: usize,
+    /// Answers questions for outlines like a synced metadata watch: without a request.
+    pub(crate) ledger: bool,
+    pub(crate) now: String,
+}
+
+impl<'a> Agent<'a> {
+    pub(crate) fn new(publication: &'a Publication, key: &Key) -> Self {
+        Self {
+            publication,
+            key: key.clone(),
+            record: Record::default(),
+            seen: Seen::new(),
+            sent: Vec::new(),
+            gets: 0,
+            ledger: true,
+            now: "2026-01-01T00:00:00Z".into(),
+        }
+    }
+
+    pub(crate) fn context(&self) -> Context {
+        Context {
+            now: self.now.clone(),
+        }
+    }
+
+    pub(crate) fn origin(&self) -> ObjectRef {
+        self.publication.origin(&self.key)
+    }
+
+    pub(crate) fn copy(&self) -> ObjectRef {
+        self.publication.copy(&self.key).expect("a name")
+    }
+
+    pub(crate) fn plan(&self) -> syncagent_core::plan::Plan {
+        plan(
+            &self.context(),
+            self.publication,
+            &self.key,
+            &self.record,
+            &self.seen,
+        )
+    }
+
+    /// An event of an object: its body when it is there, a doubt when it is not.
+    pub(crate) fn event(&mut self, world: &World, at: &ObjectRef) {
+        let sight = match world.objects.get(at) {
+            Some(object) => Sight::There(object.clone()),
+            None => Sight::Doubt,
+        };
+        self.seen.note(at.clone(), sight);
+    }
+
+    /// A metadata event.
+    pub(crate) fn hint(&mut self, world: &World, at: &ObjectRef) {
+        let sight = match world.objects.get(at) {
+            Some(object) => Sight::Outline(json!({"metadata": object["metadata"]})),
+            None => Sight::Doubt,
+        };
+        self.seen.note(at.clone(), sight);
+    }
+
+    /// What a restart brings: the lists of origins and copies.
+    pub(crate) fn restart(&mut self, world: &World) {
+        self.record = Record::default();
+        self.seen = Seen::new();
+        for at in [self.origin(), self.copy()] {
+            if let Some(object) = world.objects.get(&at) {
+                let ours = at.place != Place::Service
+                    || self.publication.key_of_copy(object).as_ref() == Some(&self.key);
+                if ours {
+                    self.seen.note(at, Sight::There(object.clone()));
+                }
+            }
+        }
+    }
+
+    /// Runs until nothing is left to ask and to do. `cut`: crashes after so many effects.
+    pub(crate) fn run(&mut self, world: &mut World, cut: Option<usize>) -> Option<Ending> {
+        let mut done = 0;
+        for _ in 0..40 {
+            let planned = self.plan();
+            self.record = planned.record;
+            let calm = planned.questions.is_empty() && planned.effects.is_empty();
+            if calm {
+                self.seen = Seen::new();
+                return Some(planned.ending);
+            }
+            for question in planned.questions {
+                self.answer(world, question);
+            }
+            for effect in planned.effects {
+                if cut == Some(done) {
+                    return None;
+                }
+                done += 1;
+                let heard = self.perform(world, &effect);
+                match heard {
+                    Heard::Next => {}
+                    Heard::Again => break,
+                    Heard::Later(why) => panic!("the world answered {why:?} to {effect}"),
+                }
+            }
+        }
+        panic!("{} does not come to rest: {:#?}", self.key, self.sent);
+    }
+
+    fn perform(&mut self, world: &mut World, effect: &Effect) -> Heard {
+        let reply = world.send(&effect.request, &self.publication.agent().manager());
+        self.sent.push(format!("{:?} {}", effect.deed, reply.code));
+        absorb(
+            self.publication,
+            &self.key,
+            &mut self.record,
+            &mut self.seen,
+            effect,
+            &reply,
+        )
+    }
+
+    pub(crate) fn answer(&mut self, world: &World, question: Question) {
+        match question {
+            Question::Users { object } => self.seen.note_users(object, world.shared),
+            Question::Look { object, depth } => {
+                let found = world.objects.get(&object);
+                let free = depth == Depth::Outline && self.ledger;
+                self.gets += usize::from(!free);
+                let barred =
+                    world.barred && object.kind.kind == "Secret" && object.place != Place::Service;
+                let sight = match found {
+                    _ if barred => Sight::Barred,
+                    None => Sight::Absent,
+                    Some(found) if free => Sight::Outline(json!({"metadata": found["metadata"]})),
+                    Some(found) => Sight::There(found.clone()),
+                };
+                self.seen.note(object, sight);
+            }
+        }
+    }
+
+    /// What was sent since the last time.
+    pub(crate) fn take_sent(&mut self) -> Vec<String> {
+        self.gets = 0;
+        std::mem::take(&mut self.sent)
+    }
+
+    /// A settled world plans nothing, however often it is looked at.
+    pub(crate) fn assert_settled(&mut self, world: &mut World) {
+        for at in [self.origin(), self.copy()] {
+            if world.objects.contains_key(&at) {
+                self.event(world, &at);
+            }
+        }
+        let before = (self.sent.len(), self.gets, world.clone());
+        let planned = self.plan();
+        assert_eq!(planned.questions, [], "a settled world asks nothing");
+        assert_eq!(planned.effects, [], "a settled world plans nothing");
+        assert_eq!(planned, self.plan(), "same inputs, same plan");
+        let _ = self.run(world, None);
+        assert_eq!((self.sent.len(), self.gets), (before.0, before.1));
+    }
+}
+
+/// What an effect writes to, for assertions.
+pub(crate) fn is_guarded(effect: &Effect) -> bool {
+    let body = &effect.request.body;
+    match effect.request.verb {
+        Verb::Create => true,
+        Verb::Apply { .. } => {
+            body["metadata"]["uid"].is_string() || body["metadata"]["resourceVersion"] == "1"
+        }
+        Verb::JsonPatch { .. } => body[0]["op"] == "test" && body[0]["path"] == "/metadata/uid",
+        Verb::Delete => body["preconditions"]["uid"].is_string(),
+    }
+}
+
+pub(crate) fn writes_copy(effect: &Effect) -> bool {
+    matches!(effect.deed, Deed::Place | Deed::Refresh)
+}
+
+pub(crate) fn version_of(world: &World, at: &ObjectRef) -> String {
+    version(&world.objects[at]).to_owned()
+}
