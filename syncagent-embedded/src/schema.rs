@@ -17,6 +17,7 @@
 //! Whether a CRD itself is acceptable is told by [`crd::check`]. The texts are those of kube-apiserver 1.36.
 
 mod admit;
+mod cel;
 pub mod crd;
 mod format;
 mod node;
@@ -83,11 +84,7 @@ impl Schema {
     /// What is wrong with an object. With the object as it was before, what has not changed is tolerated.
     #[must_use]
     pub fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
-        let mut causes = validate::causes(&self.root, object, old, "");
-        causes.extend(validate::listed(&self.root, object, old, ""));
-        causes.extend(validate::embedded(&self.root, object, ""));
-        causes.sort_by_key(Cause::line);
-        causes
+        all_causes(&self.root, object, old, "")
     }
 
     /// What is wrong with the status of an object, which is all that its status endpoint looks at.
@@ -100,13 +97,35 @@ impl Schema {
             return Vec::new();
         };
         let old = old.and_then(|old| old.get("status"));
-        let mut causes = validate::causes(node, status, old, "status");
-        causes.extend(validate::listed(node, status, old, "status"));
-        causes.extend(validate::embedded(node, status, "status"));
-        causes.sort_by_key(Cause::line);
-        causes
+        all_causes(node, status, old, "status")
     }
 }
+
+fn all_causes(node: &Node, value: &Value, old: Option<&Value>, root: &str) -> Vec<Cause> {
+    let mut causes = validate::causes(node, value, old, root);
+    causes.extend(validate::listed(node, value, old, root));
+    causes.extend(validate::embedded(node, value, root));
+    if cel::any(node) {
+        let blocked = causes.iter().any(|cause| BLOCKING.contains(&cause.reason));
+        if blocked {
+            let text = "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+            causes.push(Cause::new("FieldValueInvalid", "<nil>", text));
+        } else {
+            causes.extend(cel::causes(node, value, old, root));
+        }
+    }
+    causes.sort_by_key(Cause::line);
+    causes
+}
+
+/// With these problems rules are not looked at: they might meet values that they cannot expect.
+const BLOCKING: &[&str] = &[
+    "FieldValueNotSupported",
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+];
 
 /// Why a schema does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +135,16 @@ pub enum Error {
     Pattern {
         /// Where, as `spec.name`.
         path: String,
+        /// Why.
+        why: String,
+    },
+    /// A rule is no CEL, or more of it than this server understands.
+    #[error("`{path}` has a rule that this server cannot evaluate: `{rule}`: {why}")]
+    Rule {
+        /// Where, as `spec.name`.
+        path: String,
+        /// The rule.
+        rule: String,
         /// Why.
         why: String,
     },

@@ -15,6 +15,10 @@ pub(super) fn prepare(call: &Call, old: Option<&Value>, new: &mut Value) -> Resu
     }
     if key(call) == ("apiextensions.k8s.io", "customresourcedefinitions") {
         crds::prepare(old, new, &call.target.subresource);
+        // What is wrong is told by the validation that follows; this is what only this server does not understand.
+        if schema::crd::check(new, old).is_empty() {
+            schema::crd::compiles(new).map_err(Failure::not_implemented)?;
+        }
     }
     let taken = taken(call);
     builtin::prepare(write(call, old, &taken), new)

@@ -6,6 +6,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::Error;
+use super::cel::Rule;
 
 /// One place of a schema, with what is below it.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,7 @@ pub(super) struct Node {
     pub(super) any_of: Vec<Self>,
     pub(super) one_of: Vec<Self>,
     pub(super) not: Option<Box<Self>>,
+    pub(super) rules: Vec<Rule>,
 }
 
 /// Members of an object that are not declared.
@@ -92,6 +94,18 @@ impl Node {
                 _ => None,
             })
         };
+        let mut rules = Vec::new();
+        for rule in schema["x-kubernetes-validations"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            rules.push(Rule::compile(rule).map_err(|why| Error::Rule {
+                path: path.to_owned(),
+                rule: rule["rule"].as_str().unwrap_or_default().to_owned(),
+                why,
+            })?);
+        }
         let rest = match &schema["additionalProperties"] {
             Value::Bool(true) => Rest::Any,
             schema => one(schema, &below("*"))?.map_or(Rest::Undeclared, Rest::Schema),
@@ -132,6 +146,7 @@ impl Node {
             any_of: several("anyOf")?,
             one_of: several("oneOf")?,
             not: one(&schema["not"], path)?,
+            rules,
         })
     }
 

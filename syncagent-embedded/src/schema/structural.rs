@@ -117,11 +117,35 @@ fn supported(schema: &Value, path: &str, out: &mut Vec<Cause>) {
         out.push(Cause::invalid(at("pattern"), &schema["pattern"], &text));
     }
     lists(schema, path, out);
+    rules(schema, path, out);
     for (schema, path) in children(schema, path)
         .into_iter()
         .chain(logic(schema, path))
     {
         supported(schema, &path, out);
+    }
+}
+
+fn rules(schema: &Value, path: &str, out: &mut Vec<Cause>) {
+    const REASONS: &[&str] = &[
+        "FieldValueDuplicate",
+        "FieldValueForbidden",
+        "FieldValueInvalid",
+        "FieldValueRequired",
+    ];
+    let rules = schema["x-kubernetes-validations"].as_array();
+    for (i, rule) in rules.into_iter().flatten().enumerate() {
+        let at = |name: &str| format!("{path}.x-kubernetes-validations[{i}].{name}");
+        let text = |name: &str| rule[name].as_str().unwrap_or_default().trim();
+        if text("rule").is_empty() {
+            out.push(Cause::required(at("rule"), "rule is not specified"));
+        } else if text("rule").contains('\n') && text("message").is_empty() {
+            let why = "message must be specified if rule contains line breaks";
+            out.push(Cause::required(at("message"), why));
+        }
+        if !text("reason").is_empty() && !REASONS.contains(&text("reason")) {
+            out.push(Cause::not_supported(at("reason"), &rule["reason"], REASONS));
+        }
     }
 }
 
