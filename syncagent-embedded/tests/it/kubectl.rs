@@ -417,6 +417,16 @@ async fn a_custom_kind_is_applied_explained_and_waited_for() {
         conflict.contains("conflict with \"kubectl\": .spec.size"),
         "{conflict}"
     );
+    let invalid = kubectl
+        .complains("apply -f -", &WIDGET.replace("size: 1", "size: 0"))
+        .await;
+    assert!(
+        invalid.contains(
+            "spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1"
+        ),
+        "{invalid}"
+    );
+
     let table = kubectl.table("get wd").await;
     assert_eq!(
         table,
