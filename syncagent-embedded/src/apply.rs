@@ -123,6 +123,31 @@ pub fn update(shape: &Shape, writer: &Writer<'_>, live: Option<&Value>, new: &mu
     set_entries(new, &managers);
 }
 
+/// Writes `managedFields` of an object that is about to be created by POST; `blank` is what a created object of a
+/// built-in kind has from the beginning. What the object says of managers itself counts for nothing, except that one
+/// of a version that is not this kind's leaves the object without any.
+pub fn create(shape: &Shape, writer: &Writer<'_>, blank: Option<&Value>, new: &mut Value) {
+    let group = |version: &str| {
+        version
+            .rsplit_once('/')
+            .map_or("", |(group, _)| group)
+            .to_owned()
+    };
+    let foreign = entries(new)
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry["apiVersion"].as_str())
+        .any(|version| group(version) != group(writer.api_version));
+    let managers = if foreign {
+        Managers::new()
+    } else {
+        let empty = empty_of(new);
+        updated(shape, writer, blank.unwrap_or(&empty), new, Managers::new())
+    };
+    set_entries(new, &managers);
+}
+
 /// Applies an object over the stored one (or over nothing) and returns the object to store.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ pub mod service;
 
 use serde_json::{Value, json};
 
-use crate::api::Resource;
+use crate::api::{Provenance, Resource};
 use crate::status::{Cause, Failure};
 
 pub use decode::{decode, encode, schema};
@@ -141,6 +141,14 @@ pub fn may_delete(resource: &Resource, name: &str) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Whether a deletion answers with the object instead of a Status.
+#[must_use]
+pub fn shows_deleted(resource: &Resource) -> bool {
+    let answers =
+        ["services", "serviceaccounts", "resourcequotas"].contains(&resource.plural.as_str());
+    resource.provenance == Provenance::BuiltIn && resource.group.is_empty() && answers
 }
 
 fn validate_lease(lease: &Value) -> Vec<Cause> {

@@ -267,6 +267,8 @@ pub struct Form {
     pub shape: Shape,
     /// YAML instead of JSON.
     pub yaml: bool,
+    /// The version of `meta.k8s.io` that Tables and metadata are in.
+    pub version: &'static str,
 }
 
 impl Form {
@@ -274,6 +276,7 @@ impl Form {
     pub const JSON: Self = Self {
         shape: Shape::Whole,
         yaml: false,
+        version: "v1",
     };
 }
 
@@ -317,7 +320,16 @@ pub fn negotiate(accept: Option<&str>, whole_only: bool) -> Result<Form, Failure
             ("PartialObjectMetadataList", "meta.k8s.io", "v1" | "v1beta1") => Shape::MetadataList,
             _ => continue,
         };
-        return Ok(Form { shape, yaml });
+        let version = if version == "v1beta1" {
+            "v1beta1"
+        } else {
+            "v1"
+        };
+        return Ok(Form {
+            shape,
+            yaml,
+            version,
+        });
     }
     Err(Failure::not_acceptable(ACCEPTED))
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::finish::Origin;
 use super::{Answer, Call};
 use crate::builtin::protobuf;
+use crate::plane::Attributes;
 use crate::request::WriteOptions;
 use crate::status::{Cause, Failure};
 use crate::store::Stored;
@@ -279,6 +280,16 @@ impl Call {
                 &why,
             ));
         }
+        self.core.plane.authorise(
+            &self.core,
+            &Attributes {
+                user: &self.user,
+                place: &self.place,
+                verb: "create",
+                target: Some(&self.target),
+                path: "",
+            },
+        )?;
         let mut applied = applied.clone();
         if let Some(metadata) = applied["metadata"].as_object_mut() {
             metadata.insert("name".into(), json!(self.target.name));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Answer, Call};
+use crate::builtin;
 use crate::core::{has_finalizers, is_namespace, mark_deleted};
 use crate::request::{DeleteOptions, ListOptions, Propagation, Verb};
 use crate::status::{self, Failure};
@@ -32,6 +33,13 @@ impl Call {
         let options = DeleteOptions::read(&self.query, &self.body)?;
         let name = self.target.name.clone();
         match self.delete_named(&name, &options)? {
+            Deleted::Gone(object) if builtin::shows_deleted(resource) => {
+                // The last state, at the version of its end.
+                let mut last = (*object).clone();
+                last["metadata"]["resourceVersion"] =
+                    json!(self.core.store().revision().to_string());
+                self.object_answer(200, &Arc::new(last))
+            }
             Deleted::Gone(object) => {
                 let uid = object
                     .pointer("/metadata/uid")

@@ -226,9 +226,6 @@ impl Call {
             if !self.served.built_in() {
                 metadata.insert("generation".into(), json!(1));
             }
-            if origin != Origin::Applied {
-                metadata.remove("managedFields");
-            }
             let given = metadata
                 .get("name")
                 .and_then(Value::as_str)
@@ -249,7 +246,7 @@ impl Call {
             let version = resource.api_version();
             let writer = self.writer(&options.manager, &version, &now);
             let blank = self.served.built_in().then(|| builtin::blank(resource));
-            apply::update(&self.shape(), &writer, blank.as_ref(), &mut object);
+            apply::create(&self.shape(), &writer, blank.as_ref(), &mut object);
         }
         self.prepare(None, &mut object)?;
         let name = object

@@ -180,7 +180,9 @@ impl Call {
     /// What prints tables for this request.
     pub(super) fn printer(&self) -> Result<Printer<'_>, Failure> {
         let include = Include::parse(self.query.get("includeObject"))?;
-        Ok(Printer::new(&self.served.resource, self.core.clock.now()).with_include(include))
+        Ok(Printer::new(&self.served.resource, self.core.clock.now())
+            .with_include(include)
+            .with_version(self.form.version))
     }
 }
 
