@@ -448,6 +448,27 @@ mod corners {
         pub note: Option<String>,
     }
 
+    /// The facade under another name.
+    pub mod elsewhere {
+        pub use syncagent as renamed;
+    }
+
+    #[derive(PublishPart, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    #[publish(crate = "elsewhere::renamed")]
+    pub struct Renamed {
+        #[publish(local)]
+        pub note: Option<String>,
+    }
+
+    #[test]
+    fn the_facade_may_be_renamed() {
+        let paths: Vec<_> = Renamed::fields("spec.a")
+            .into_iter()
+            .map(|it| it.path)
+            .collect();
+        assert_eq!(paths, ["spec.a.note"]);
+    }
+
     #[test]
     fn nothing_said_is_a_definition_too() {
         let it = Plain::definition();
