@@ -75,6 +75,8 @@ pub(crate) struct FieldAttr {
     pub(crate) with: Option<FnName>,
     pub(crate) hidden: Option<Word>,
     pub(crate) local: Option<Word>,
+    /// Where each key stands.
+    spans: Vec<(String, Span)>,
 }
 
 /// Where a list of keys stands.
@@ -118,6 +120,7 @@ impl FieldAttr {
     pub(crate) fn read(attrs: &[Attribute], stands: Stands, acc: &mut Accumulator) -> Self {
         let mut it = Self::default();
         for (key, item) in keys(attrs, stands, acc) {
+            it.spans.push((key.clone(), key_span(&item)));
             match key.as_str() {
                 "nested" => once(&mut it.nested, &key, &item, acc),
                 "takes" => once(&mut it.takes, &key, &item, acc),
@@ -129,6 +132,15 @@ impl FieldAttr {
             }
         }
         it
+    }
+
+    /// Where a key stands.
+    pub(crate) fn spans(&self) -> impl Fn(&str) -> Span + use<> {
+        let spans = self.spans.clone();
+        move |key| {
+            let found = spans.iter().find(|(it, _)| it == key);
+            found.map_or_else(Span::call_site, |(_, span)| *span)
+        }
     }
 }
 

@@ -229,8 +229,8 @@ impl Field {
             return;
         }
         if let [first, rest @ ..] = self.roles.as_slice() {
-            for other in rest {
-                acc.push(Error::custom(self.contradiction(first, other)).with_span(&self.ident));
+            for (other, span) in rest.iter().zip(&self.spans[1..]) {
+                acc.push(Error::custom(self.contradiction(first, other)).with_span(span));
             }
         }
         if matches!(self.place, Place::Here) && !matches!(self.roles.as_slice(), [Role::Nested]) {

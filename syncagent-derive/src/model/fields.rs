@@ -2,6 +2,7 @@
 
 use darling::Error;
 use darling::error::Accumulator;
+use proc_macro2::Span;
 use syn::{Ident, Path, Type};
 
 use crate::attr::{FieldAttr, LabelAttr, SerdeContainer, SerdeField, Stands, Text};
@@ -12,6 +13,8 @@ pub(crate) struct Field {
     pub(crate) ty: Type,
     pub(crate) place: Place,
     pub(crate) roles: Vec<Role>,
+    /// Where the key of each role stands.
+    pub(crate) spans: Vec<Span>,
 }
 
 /// Where a field stands, seen from the struct.
@@ -64,7 +67,7 @@ impl Field {
         let attr = FieldAttr::read(&field.attrs, Stands::Field, acc);
         let serde = SerdeField::read(&field.attrs);
         let ident = field.ident.clone()?;
-        let roles = roles(attr);
+        let (roles, spans) = roles(attr);
         if roles.is_empty() {
             return None;
         }
@@ -85,11 +88,13 @@ impl Field {
             ty: field.ty.clone(),
             place,
             roles,
+            spans,
         })
     }
 }
 
-fn roles(attr: FieldAttr) -> Vec<Role> {
+fn roles(attr: FieldAttr) -> (Vec<Role>, Vec<Span>) {
+    let keys = attr.spans();
     let moved = (attr.at.is_some() || attr.with.is_some()).then(|| Role::Moved {
         at: attr.at,
         with: attr.with.map(|it| it.0),
@@ -107,7 +112,9 @@ fn roles(attr: FieldAttr) -> Vec<Role> {
         attr.hidden.map(|_| Role::Hidden),
         attr.local.map(|_| Role::Local),
     ];
-    roles.into_iter().flatten().collect()
+    let roles: Vec<Role> = roles.into_iter().flatten().collect();
+    let spans = roles.iter().map(|role| keys(role.key())).collect();
+    (roles, spans)
 }
 
 /// A field of a status: all of them flow back.
