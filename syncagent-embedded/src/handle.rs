@@ -213,7 +213,8 @@ fn answer(
     let user = who(core, &request, credentials)?;
     entry.user.clone_from(&user.name);
     let query = Query::parse(request.uri().query().unwrap_or_default());
-    let route = core.plane.route(core, request.uri().path(), &user)?;
+    let path = unescape(request.uri().path());
+    let route = core.plane.route(core, &path, &user)?;
     let user = impersonated(core, &request, &route.place, user)?;
     entry.cluster = route.place.name();
     entry.wildcard = route.place.reach == Reach::All;
@@ -248,6 +249,14 @@ fn answer(
             )
         }
     }
+}
+
+/// Go escapes the `*` and the `:` of kcp's URLs, which need no escape.
+fn unescape(path: &str) -> String {
+    path.replace("%2A", "*")
+        .replace("%2a", "*")
+        .replace("%3A", ":")
+        .replace("%3a", ":")
 }
 
 /// Who asks, by bearer token.
