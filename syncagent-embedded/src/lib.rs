@@ -48,6 +48,10 @@ pub mod plane;
 pub mod roles;
 pub mod serve;
 
+pub mod kcp;
+
+pub mod replay;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

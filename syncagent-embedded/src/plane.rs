@@ -276,6 +276,11 @@ pub trait Plane: Send + Sync + 'static {
         true
     }
 
+    /// Tells where the server can be reached from now on, for URLs that it hands out.
+    fn listening(&self, url: &str) {
+        let _ = url;
+    }
+
     /// The initial objects and the tasks of the plane's controllers. Called once, within a runtime.
     fn start(&self, core: &Arc<Core>);
 }

@@ -181,6 +181,7 @@ pub(crate) async fn listen(core: Arc<Core>, address: SocketAddr) -> std::io::Res
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     let stop = core.stop.child_token();
+    core.plane.listening(&format!("https://{address}"));
     tokio::spawn(accept(core, listener, acceptor, stop.clone()));
     Ok(Listening {
         address,

@@ -1,4 +1,5 @@
 //! The embedded servers, as clients see them.
 
+mod kcp;
 mod kubectl;
 mod server;
