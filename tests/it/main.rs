@@ -3,4 +3,12 @@
 //! `SYNCAGENT_TEST_KCP_KUBECONFIG` names a kubeconfig whose current context is a kcp workspace in which workspaces may be
 //! made; `SYNCAGENT_TEST_KUBECONFIG` one of a service cluster. With both set the suite runs against these.
 
+mod budgets;
+mod offering;
+mod orders;
+mod outages;
+mod related;
+mod stage;
+mod things;
+mod trouble;
 mod world;

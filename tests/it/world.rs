@@ -16,40 +16,55 @@ pub(crate) struct World {
 
 /// One API server, embedded or real.
 enum Side {
+    Embedded(syncagent_embedded::Server, String),
     Real(Box<kube::Config>),
 }
 
-/// A workspace: its logical cluster's name, and how a user of it addresses it.
+/// A workspace: its logical cluster's name, its canonical path, and how a user of it addresses it.
 pub(crate) struct Workspace {
     pub(crate) cluster: String,
+    pub(crate) canonical: String,
     pub(crate) path: String,
     pub(crate) api: Server,
 }
+
+const KCP: &str = "SYNCAGENT_TEST_KCP_KUBECONFIG";
+const SERVICE: &str = "SYNCAGENT_TEST_KUBECONFIG";
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 impl World {
     /// Fresh servers, or fresh workspaces on the servers that the environment names.
     pub(crate) async fn new() -> Self {
-        let kcp = std::env::var("SYNCAGENT_TEST_KCP_KUBECONFIG");
-        let service = std::env::var("SYNCAGENT_TEST_KUBECONFIG");
-        match (kcp, service) {
-            (Ok(kcp), Ok(service)) => Self::from_kubeconfigs(&kcp, &service).await,
-            _ => panic!("no embedded yet"),
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
+        Self {
+            kcp: match std::env::var(KCP) {
+                Ok(path) => Side::Real(Box::new(config(&path).await)),
+                Err(_) => Side::embedded_kcp(),
+            },
+            service: match std::env::var(SERVICE) {
+                Ok(path) => Side::Real(Box::new(config(&path).await)),
+                Err(_) => Side::embedded_service(),
+            },
+            run: format!("t{}-{count}", std::process::id()),
         }
     }
 
-    pub(crate) async fn from_kubeconfigs(kcp: &str, service: &str) -> Self {
-        let run = format!(
-            "t{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::SeqCst)
-        );
-        Self {
-            kcp: Side::Real(Box::new(config(kcp).await)),
-            service: Side::Real(Box::new(config(service).await)),
-            run,
-        }
+    /// Whether time is that of a real server.
+    pub(crate) fn is_real() -> bool {
+        [KCP, SERVICE]
+            .iter()
+            .any(|name| std::env::var(name).is_ok())
+    }
+
+    /// The embedded service cluster, where it is embedded.
+    pub(crate) fn embedded_service(&self) -> Option<&syncagent_embedded::Server> {
+        self.service.server()
+    }
+
+    /// The embedded kcp, where it is embedded.
+    pub(crate) fn embedded_kcp(&self) -> Option<&syncagent_embedded::Server> {
+        self.kcp.server()
     }
 
     /// A name that no other test uses.
@@ -60,7 +75,7 @@ impl World {
     /// A fresh workspace.
     pub(crate) async fn workspace(&self, name: &str) -> Workspace {
         let name = self.unique(name);
-        let parent = self.kcp.api("");
+        let parent = self.kcp.parent();
         let path = "/apis/tenancy.kcp.io/v1alpha1/workspaces";
         created(parent.post(path, &json!({
             "apiVersion": "tenancy.kcp.io/v1alpha1", "kind": "Workspace", "metadata": {"name": name},
@@ -75,6 +90,7 @@ impl World {
         Workspace {
             cluster: ready["spec"]["cluster"].as_str().unwrap().to_owned(),
             api: self.kcp.api(&path),
+            canonical: path.trim_start_matches("/clusters/").to_owned(),
             path,
         }
     }
@@ -88,6 +104,7 @@ impl World {
     pub(crate) fn service_connection(&self) -> Connection {
         match &self.service {
             Side::Real(config) => (**config).clone().into(),
+            Side::Embedded(server, token) => client(server, token, "").into(),
         }
     }
 
@@ -95,13 +112,49 @@ impl World {
     pub(crate) fn kcp_access(&self, provider: &Workspace) -> KcpAccess {
         match &self.kcp {
             Side::Real(config) => at((**config).clone(), &provider.path).into(),
+            Side::Embedded(server, token) => {
+                let (inside, user) = (server.clone(), token.clone());
+                KcpAccess::new(client(server, token, &provider.path), move |_| {
+                    Ok(client(&inside, &user, ""))
+                })
+            }
         }
     }
 }
 
 impl Side {
+    fn embedded_service() -> Self {
+        let server = syncagent_embedded::Server::kubernetes().build();
+        let token = server.admin();
+        Self::Embedded(server, token)
+    }
+
+    fn embedded_kcp() -> Self {
+        let server = syncagent_embedded::Server::kcp().build();
+        let token = server.kcp_admin();
+        Self::Embedded(server, token)
+    }
+
+    fn server(&self) -> Option<&syncagent_embedded::Server> {
+        match self {
+            Self::Embedded(server, _) => Some(server),
+            Self::Real(_) => None,
+        }
+    }
+
+    /// Where workspaces are made: what a kubeconfig points at, or the root.
+    fn parent(&self) -> Server {
+        match self {
+            Self::Embedded(..) => self.api("/clusters/root"),
+            Self::Real(_) => self.api(""),
+        }
+    }
+
     fn api(&self, path: &str) -> Server {
         match self {
+            Self::Embedded(server, token) => {
+                Server::new(client(server, token, path), "test", "test")
+            }
             Self::Real(config) => {
                 let config = if path.is_empty() {
                     (**config).clone()
@@ -112,6 +165,10 @@ impl Side {
             }
         }
     }
+}
+
+fn client(server: &syncagent_embedded::Server, token: &str, path: &str) -> kube::Client {
+    kube::Client::new(server.in_process().as_user(token).at(path), "default")
 }
 
 async fn config(path: &str) -> kube::Config {
@@ -131,12 +188,15 @@ fn at(mut config: kube::Config, path: &str) -> kube::Config {
     config
 }
 
+/// How often to look, 20 ms apart, before giving up.
+pub(crate) const PATIENCE: usize = 3000;
+
 /// Waits until something is there; the bound is generous and only ends a test that would never end.
 pub(crate) async fn eventually<T, F>(what: &str, mut look: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
-    for _ in 0..6000 {
+    for _ in 0..PATIENCE {
         if let Some(found) = look().await {
             return found;
         }
@@ -146,7 +206,9 @@ where
 }
 
 /// The object that a request made.
-pub(crate) fn created(reply: Result<syncagent_core::io::clients::Reply, syncagent_core::error::Error>) -> Value {
+pub(crate) fn created(
+    reply: Result<syncagent_core::io::clients::Reply, syncagent_core::error::Error>,
+) -> Value {
     let reply = reply.unwrap();
     assert!(reply.is_success() || reply.code == 409, "{reply:?}");
     reply.body
@@ -157,4 +219,9 @@ pub(crate) async fn change(api: &Server, path: &str, patch: &Value) -> Value {
     let reply = api.patch(path, MERGE_PATCH, patch).await.unwrap();
     assert!(reply.is_success(), "{reply:?}");
     reply.body
+}
+
+/// Writes a status, as an operator does.
+pub(crate) async fn status(api: &Server, path: &str, status: &Value) -> Value {
+    change(api, &format!("{path}/status"), &json!({"status": status})).await
 }

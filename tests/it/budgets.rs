@@ -1,0 +1,197 @@
+//! What the agent costs: every request it makes, counted by the servers that answer it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::stage::{Stage, gone, play, there};
+use crate::things;
+use crate::world::{World, change, status};
+
+#[test]
+fn an_order_without_related_objects_costs_what_the_law_says() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        stage.calm().await;
+
+        // The first of a workspace: hold, place, the own condition, and the namespace.
+        stage.forget();
+        consumer.order(&thing, "a", &json!({"size": 1})).await;
+        stage.copy(&consumer, &thing, "a").await;
+        consumer.there(&thing, "a", things::synced).await;
+        stage.calm().await;
+        stage.asked_exactly(&[
+            "kcp patch things a",
+            "kcp patch things/status a",
+            "service create namespaces",
+            "service patch things a",
+        ]);
+
+        // The second: no namespace.
+        stage.forget();
+        consumer.order(&thing, "b", &json!({"size": 1})).await;
+        stage.copy(&consumer, &thing, "b").await;
+        consumer.there(&thing, "b", things::synced).await;
+        stage.calm().await;
+        stage.asked_exactly(&[
+            "kcp patch things b",
+            "kcp patch things/status b",
+            "service patch things b",
+        ]);
+
+        // An update.
+        stage.forget();
+        let order = things::path(&thing, "default", "a");
+        change(&consumer.api, &order, &json!({"spec": {"size": 2}})).await;
+        there(&stage.service, &thing, &consumer.cluster, "a", |c| {
+            c["spec"]["size"] == 2
+        })
+        .await;
+        stage.calm().await;
+        stage.asked_exactly(&["service patch things a"]);
+
+        // A status.
+        stage.forget();
+        let copy = things::path(&thing, &consumer.cluster, "a");
+        status(
+            &stage.service,
+            &copy,
+            &json!({"phase": "ready", "observedGeneration": 2}),
+        )
+        .await;
+        consumer
+            .there(&thing, "a", |o| o["status"]["phase"] == "ready")
+            .await;
+        stage.calm().await;
+        stage.asked_exactly(&["kcp patch things/status a"]);
+
+        // The end.
+        stage.forget();
+        consumer.delete(&thing, "a").await;
+        gone(&consumer.api, &thing, "default", "a").await;
+        stage.calm().await;
+        stage.asked_exactly(&["kcp patch things a", "service delete things a"]);
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn a_copy_that_goes_slowly_costs_one_look_before_the_release() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.order(&thing, "a", &json!({"size": 1})).await;
+        stage.copy(&consumer, &thing, "a").await;
+        let copy = things::path(&thing, &consumer.cluster, "a");
+        change(
+            &stage.service,
+            &copy,
+            &json!({"metadata": {"finalizers": ["operator.example.io/slow"]}}),
+        )
+        .await;
+        stage.calm().await;
+
+        stage.forget();
+        consumer.delete(&thing, "a").await;
+        there(&stage.service, &thing, &consumer.cluster, "a", |c| {
+            c["metadata"]["deletionTimestamp"].is_string()
+        })
+        .await;
+        stage.calm().await;
+        assert!(
+            consumer.get(&thing, "a").await.is_success(),
+            "held until the copy is gone"
+        );
+        stage.asked_exactly(&["service delete things a"]);
+
+        change(
+            &stage.service,
+            &copy,
+            &json!({"metadata": {"finalizers": null}}),
+        )
+        .await;
+        gone(&consumer.api, &thing, "default", "a").await;
+        stage.calm().await;
+        stage.asked_exactly(&[
+            "kcp patch things a",
+            "service delete things a",
+            "service get things a -> 404",
+        ]);
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn an_idle_agent_asks_for_nothing() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::taking("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.secret("one", "x").await;
+        consumer
+            .order(&thing, "a", &json!({"size": 1, "first": {"name": "one"}}))
+            .await;
+        stage.copy(&consumer, &thing, "a").await;
+        stage.calm().await;
+        stage.forget();
+        // Long enough for every watch to be opened again, where time is free.
+        let hour = if World::is_real() { 5 } else { 3600 };
+        tokio::time::sleep(Duration::from_secs(hour)).await;
+        stage.asked_exactly(&[]);
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn a_restart_over_settled_orders_lists_and_writes_nothing() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::taking("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.secret("one", "x").await;
+        for n in 0..100 {
+            // Every tenth takes a Secret as well.
+            let spec = match n % 10 {
+                0 => json!({"size": n, "first": {"name": "one"}}),
+                _ => json!({"size": n}),
+            };
+            consumer.order(&thing, &format!("t{n}"), &spec).await;
+        }
+        for n in 0..100 {
+            let name = format!("t{n}");
+            stage.copy(&consumer, &thing, &name).await;
+            let at = things::path(&thing, &consumer.cluster, &name);
+            status(
+                &stage.service,
+                &at,
+                &json!({"phase": "ready", "observedGeneration": 1}),
+            )
+            .await;
+            consumer
+                .there(&thing, &name, |o| {
+                    o["status"]["phase"] == "ready" && things::synced(o)
+                })
+                .await;
+        }
+        stage.calm().await;
+        stage.stop().await;
+
+        stage.forget();
+        stage.start();
+        stage.calm().await;
+        stage.asked_exactly(&[
+            "kcp list apiexports",
+            "kcp list apiexportendpointslices",
+            "kcp list things",
+            "kcp list secrets",
+            "service get customresourcedefinitions things.example.io",
+            "service list things",
+            "service list namespaces",
+            "service list secrets",
+        ]);
+        stage.stop().await;
+    });
+}

@@ -1,0 +1,82 @@
+//! What the agent makes of the provider's workspace before there is any order.
+
+use serde_json::json;
+
+use crate::stage::{EXPORT, Stage, play};
+use crate::things;
+use crate::world::{created, eventually};
+
+#[test]
+fn the_export_is_awaited_and_filled() {
+    play(|| async {
+        let mut stage = Stage::set(vec![things::taking("Thing")]).await;
+        stage.start();
+        eventually("the agent waits", || async {
+            let notices = stage.notices.lock().unwrap();
+            notices
+                .iter()
+                .any(|n| n.to_string() == format!("waits for the export {EXPORT}"))
+                .then_some(())
+        })
+        .await;
+        stage.export(&json!({})).await;
+        stage.filled().await;
+        let export = stage.exported().await;
+        let schema = export["spec"]["resources"][0]["schema"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(schema.ends_with(".things.example.io"), "{schema}");
+        let claims = export["spec"]["permissionClaims"].as_array().unwrap();
+        assert_eq!(claims.len(), 1);
+        assert_eq!(claims[0]["resource"], "secrets");
+        assert_eq!(claims[0]["verbs"], json!(["*"]));
+        let path = format!("/apis/apis.kcp.io/v1alpha1/apiresourceschemas/{schema}");
+        assert!(stage.provider.api.get(&path).await.unwrap().is_success());
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn foreign_entries_of_the_export_are_kept() {
+    play(|| async {
+        let mut stage = Stage::set(vec![things::taking("Thing")]).await;
+        let schema = json!({
+            "apiVersion": "apis.kcp.io/v1alpha1", "kind": "APIResourceSchema",
+            "metadata": {"name": "v1.others.other.io"},
+            "spec": {
+                "group": "other.io", "scope": "Namespaced",
+                "names": {"plural": "others", "singular": "other", "kind": "Other", "listKind": "OtherList"},
+                "versions": [{"name": "v1", "served": true, "storage": true,
+                    "schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}],
+            },
+        });
+        created(
+            stage
+                .provider
+                .api
+                .post("/apis/apis.kcp.io/v1alpha1/apiresourceschemas", &schema)
+                .await,
+        );
+        let other = json!({"group": "other.io", "name": "others", "schema": "v1.others.other.io",
+            "storage": {"crd": {}}});
+        let claim = json!({"group": "", "resource": "configmaps", "verbs": ["get"]});
+        stage
+            .export(&json!({"resources": [other], "permissionClaims": [claim]}))
+            .await;
+        stage.start();
+        stage.filled().await;
+        let export = stage.exported().await;
+        assert_eq!(export["spec"]["resources"][0], other);
+        assert_eq!(
+            export["spec"]["permissionClaims"][0]["resource"],
+            "configmaps"
+        );
+        assert_eq!(
+            export["spec"]["permissionClaims"][0]["verbs"],
+            json!(["get"])
+        );
+        assert_eq!(export["spec"]["permissionClaims"][1]["resource"], "secrets");
+        stage.stop().await;
+    });
+}

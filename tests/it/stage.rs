@@ -1,0 +1,350 @@
+//! A provider with an export, a running agent, and consumers that bind it.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use syncagent::{Agent, Definition, Exit, Notice};
+use syncagent_core::definition::Kind;
+use syncagent_core::io::clients::{Reply, Server, collection, object};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::things;
+use crate::world::{Workspace, World, created, eventually};
+
+/// What all tests name their export.
+pub(crate) const EXPORT: &str = "things.example.io";
+
+/// A provider with an export, and an agent for it.
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) provider: Workspace,
+    pub(crate) service: Server,
+    pub(crate) notices: Arc<Mutex<Vec<Notice>>>,
+    pub(crate) definitions: Vec<Definition>,
+    running: Option<(CancellationToken, JoinHandle<Exit>)>,
+}
+
+/// A workspace that bound the export.
+pub(crate) struct Consumer {
+    pub(crate) cluster: String,
+    pub(crate) api: Server,
+}
+
+/// Runs a test: with paused time against embedded servers, in real time against real ones.
+pub(crate) fn play<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all();
+    if !World::is_real() {
+        runtime.start_paused(true);
+    }
+    runtime.build().unwrap().block_on(test());
+}
+
+impl Stage {
+    /// Servers with everything that a provider has before the agent starts.
+    pub(crate) async fn set(definitions: Vec<Definition>) -> Self {
+        let world = World::new().await;
+        let service = world.service();
+        for definition in &definitions {
+            let crd = things::service_crd(&definition.service);
+            created(
+                service
+                    .post(
+                        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+                        &crd,
+                    )
+                    .await,
+            );
+            let path = things::collection(&definition.service);
+            eventually("the service cluster serves the kind", || async {
+                service.get(&path).await.unwrap().is_success().then_some(())
+            })
+            .await;
+        }
+        let provider = world.workspace("provider").await;
+        Self {
+            world,
+            provider,
+            service,
+            notices: Arc::default(),
+            definitions,
+            running: None,
+        }
+    }
+
+    /// The placeholder that a provider makes by hand.
+    pub(crate) async fn export(&self, spec: &Value) {
+        let export = json!({"apiVersion": "apis.kcp.io/v1alpha2", "kind": "APIExport",
+            "metadata": {"name": EXPORT}, "spec": spec});
+        created(
+            self.provider
+                .api
+                .post("/apis/apis.kcp.io/v1alpha2/apiexports", &export)
+                .await,
+        );
+    }
+
+    /// The export as it is.
+    pub(crate) async fn exported(&self) -> Value {
+        let path = format!("/apis/apis.kcp.io/v1alpha2/apiexports/{EXPORT}");
+        self.provider.api.get(&path).await.unwrap().body
+    }
+
+    /// All of it, with the agent running and the export filled.
+    pub(crate) async fn running(definitions: Vec<Definition>) -> Self {
+        let mut stage = Self::set(definitions).await;
+        stage.export(&json!({})).await;
+        stage.start();
+        stage.filled().await;
+        stage
+    }
+
+    /// An agent that is not started yet.
+    pub(crate) fn agent(&self) -> Agent {
+        let notices = self.notices.clone();
+        let mut agent = Agent::new(EXPORT)
+            .name(self.world.unique("agent"))
+            .connect(
+                self.world.service_connection(),
+                self.world.kcp_access(&self.provider),
+            )
+            .notify(move |notice| notices.lock().unwrap().push(notice.clone()));
+        for definition in &self.definitions {
+            agent = agent.publish_definition(definition.clone());
+        }
+        agent
+    }
+
+    /// Starts the agent.
+    pub(crate) fn start(&mut self) {
+        let token = CancellationToken::new();
+        let agent = self.agent().shutdown(token.clone());
+        self.running = Some((token, tokio::spawn(agent.run())));
+    }
+
+    /// Stops the agent, in the middle of whatever it does.
+    pub(crate) async fn stop(&mut self) {
+        let (token, task) = self.running.take().unwrap();
+        token.cancel();
+        assert!(task.await.unwrap().is_stopped());
+    }
+
+    /// Waits until the export offers everything.
+    pub(crate) async fn filled(&self) {
+        let wanted = self.definitions.len();
+        eventually("the export is filled", || async {
+            let export = self.exported().await;
+            let ours = export["spec"]["resources"].as_array()?.iter();
+            (ours.filter(|r| r["group"] == "example.io").count() == wanted).then_some(())
+        })
+        .await;
+    }
+
+    /// A fresh workspace that binds the export and accepts its claims.
+    pub(crate) async fn consumer(&self, name: &str) -> Consumer {
+        let workspace = self.world.workspace(name).await;
+        let mut claims = self.exported().await["spec"]["permissionClaims"].clone();
+        for claim in claims.as_array_mut().into_iter().flatten() {
+            claim["selector"] = json!({"matchAll": true});
+            claim["state"] = json!("Accepted");
+        }
+        let binding = json!({"apiVersion": "apis.kcp.io/v1alpha2", "kind": "APIBinding",
+        "metadata": {"name": "things"},
+        "spec": {
+            "reference": {"export": {"path": self.provider.canonical, "name": EXPORT}},
+            "permissionClaims": if claims.is_null() { json!([]) } else { claims },
+        }});
+        let bindings = "/apis/apis.kcp.io/v1alpha2/apibindings";
+        eventually("the binding is made", || async {
+            workspace
+                .api
+                .post(bindings, &binding)
+                .await
+                .unwrap()
+                .is_success()
+                .then_some(())
+        })
+        .await;
+        for definition in &self.definitions {
+            let path = things::collection(&definition.offered);
+            eventually("the workspace serves the kind", || async {
+                workspace
+                    .api
+                    .get(&path)
+                    .await
+                    .unwrap()
+                    .is_success()
+                    .then_some(())
+            })
+            .await;
+        }
+        Consumer {
+            cluster: workspace.cluster,
+            api: workspace.api,
+        }
+    }
+
+    /// The copy of an order, once it is there.
+    pub(crate) async fn copy(&self, consumer: &Consumer, kind: &Kind, name: &str) -> Value {
+        there(&self.service, kind, &consumer.cluster, name, |_| true).await
+    }
+}
+
+impl Consumer {
+    /// Orders something.
+    pub(crate) async fn order(&self, kind: &Kind, name: &str, spec: &Value) -> Value {
+        let path = collection(kind, Some("default"));
+        created(self.api.post(&path, &things::order(kind, name, spec)).await)
+    }
+
+    /// Reads an object of the namespace `default`.
+    pub(crate) async fn get(&self, kind: &Kind, name: &str) -> Reply {
+        self.api
+            .get(&object(kind, Some("default"), name))
+            .await
+            .unwrap()
+    }
+
+    /// An object of the namespace `default`, once it is as it should be.
+    pub(crate) async fn there(
+        &self,
+        kind: &Kind,
+        name: &str,
+        right: impl Fn(&Value) -> bool,
+    ) -> Value {
+        there(&self.api, kind, "default", name, right).await
+    }
+
+    /// Deletes an object of the namespace `default`.
+    pub(crate) async fn delete(&self, kind: &Kind, name: &str) {
+        let path = object(kind, Some("default"), name);
+        assert!(
+            self.api
+                .delete(&path, &json!({}))
+                .await
+                .unwrap()
+                .is_success()
+        );
+    }
+
+    /// Makes a Secret.
+    pub(crate) async fn secret(&self, name: &str, password: &str) -> Value {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+            "type": "kubernetes.io/basic-auth", "stringData": {"username": "app", "password": password}});
+        created(
+            self.api
+                .post("/api/v1/namespaces/default/secrets", &secret)
+                .await,
+        )
+    }
+}
+
+/// An object, once it is as it should be.
+pub(crate) async fn there(
+    api: &Server,
+    kind: &Kind,
+    namespace: &str,
+    name: &str,
+    right: impl Fn(&Value) -> bool,
+) -> Value {
+    let path = object(kind, Some(namespace), name);
+    let mut last = Value::Null;
+    for _ in 0..crate::world::PATIENCE {
+        let reply = api.get(&path).await.unwrap();
+        if reply.is_success() && right(&reply.body) {
+            return reply.body;
+        }
+        last = reply.body;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("{path} never was as it should be; it is {last:#}");
+}
+
+/// Waits until an object is gone.
+pub(crate) async fn gone(api: &Server, kind: &Kind, namespace: &str, name: &str) {
+    let path = object(kind, Some(namespace), name);
+    eventually(&format!("{path} is gone"), || async {
+        (api.get(&path).await.unwrap().code == 404).then_some(())
+    })
+    .await;
+}
+
+impl Stage {
+    /// Forgets what the agent asked for so far.
+    pub(crate) fn forget(&self) {
+        for server in [self.world.embedded_kcp(), self.world.embedded_service()]
+            .into_iter()
+            .flatten()
+        {
+            server.clear_audit();
+        }
+    }
+
+    /// What the agent asked for, one line per request, watches apart: `kcp patch things/status default/a`.
+    /// Servers that are real do not tell.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.asked(|verb| verb != "watch")
+    }
+
+    fn asked(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let sides = [
+            ("kcp", self.world.embedded_kcp()),
+            ("service", self.world.embedded_service()),
+        ];
+        let mut lines = Vec::new();
+        for (side, server) in sides {
+            let Some(server) = server else { continue };
+            for entry in server.audit() {
+                if !entry.user_agent.starts_with("syncagent/") || !wanted(&entry.verb) {
+                    continue;
+                }
+                let mut line = format!("{side} {} {}", entry.verb, entry.resource);
+                if !entry.subresource.is_empty() {
+                    line.push('/');
+                    line.push_str(&entry.subresource);
+                }
+                if !entry.name.is_empty() {
+                    line.push(' ');
+                    line.push_str(&entry.name);
+                }
+                if entry.code >= 300 {
+                    line.push_str(&format!(" -> {}", entry.code));
+                }
+                lines.push(line);
+            }
+        }
+        lines
+    }
+
+    /// Asserts what the agent asked for, in the order of each server; lines for a server that is real are left out.
+    pub(crate) fn asked_exactly(&self, wanted: &[&str]) {
+        let told = |line: &&&str| match line.split(' ').next() {
+            Some("kcp") => self.world.embedded_kcp().is_some(),
+            _ => self.world.embedded_service().is_some(),
+        };
+        let wanted: Vec<&str> = wanted.iter().filter(told).copied().collect();
+        assert_eq!(self.requests(), wanted);
+    }
+
+    /// Waits until the agent has had time to do whatever it might still do.
+    pub(crate) async fn calm(&self) {
+        // Paused time costs nothing; in real time a short while has to do.
+        let (pause, rounds) = if World::is_real() {
+            (400, 3)
+        } else {
+            (1000, 20)
+        };
+        let mut before = usize::MAX;
+        for _ in 0..rounds * 10 {
+            let now = self.requests().len();
+            if now == before {
+                return;
+            }
+            before = now;
+            tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+        }
+        panic!("the agent does not come to rest: {:#?}", self.requests());
+    }
+}
