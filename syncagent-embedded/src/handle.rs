@@ -14,6 +14,7 @@ use hyper::body::{Bytes, Frame};
 use serde_json::{Value, json};
 
 use crate::audit::Entry;
+use crate::builtin::protobuf;
 use crate::core::Core;
 use crate::crud::{Answer, Call};
 use crate::discovery;
@@ -170,6 +171,11 @@ pub(crate) fn refusal(failure: &Failure, accept: Option<&str>) -> http::Response
             "text/plain; charset=utf-8",
             full(failure.message.clone().into_bytes().into()),
         )
+    } else if accept.is_some_and(|accept| accept.contains(protobuf::MEDIA))
+        && negotiate(accept, true).is_err()
+    {
+        let bytes = protobuf::status(failure);
+        respond(failure.code, protobuf::MEDIA, full(bytes.into()))
     } else {
         let yaml = negotiate(accept, true).is_ok_and(|form| form.yaml);
         let form = Form { yaml, ..Form::JSON };
@@ -336,6 +342,10 @@ fn other(
     } else {
         discovery::Order::Name
     };
+    let document = matches!(parts.as_slice(), ["apis", _] | ["api" | "apis", _, ..]);
+    if document && discovery::form(accept) == discovery::Form::Refused {
+        return Err(Failure::not_acceptable(crate::request::ACCEPTED));
+    }
     match parts.as_slice() {
         ["healthz" | "livez" | "readyz", ..] => Ok(Reply::Text("ok")),
         ["version"] => Ok(Reply::document(version())),
@@ -435,7 +445,18 @@ fn resource(
         .headers()
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok());
-    let form = negotiate(accept, false)?;
+    let form = negotiate(accept, false).map_err(|failure| {
+        let known = accept.is_some_and(|accept| {
+            crate::request::ACCEPTED
+                .iter()
+                .any(|media| accept.contains(media))
+        });
+        if served.built_in() && !known {
+            no_representation()
+        } else {
+            failure
+        }
+    })?;
     if request.body().len() > LARGEST {
         return Err(Failure::too_large(&format!("limit is {LARGEST}")));
     }
@@ -474,6 +495,16 @@ fn resource(
         }),
         Answer::Watch(watcher) => Ok(Reply::Watch(watcher)),
     }
+}
+
+/// 406 as the router of compiled-in kinds words it, where not even the media type is known.
+fn no_representation() -> Failure {
+    let message = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, \
+                   application/vnd.kubernetes.protobuf, application/json;stream=watch, \
+                   application/vnd.kubernetes.protobuf;stream=watch";
+    let mut failure = Failure::new(406, "NotAcceptable", message);
+    failure.details = Some(crate::status::Details::default());
+    failure
 }
 
 /// 404: a Status where the group version is compiled in, plain text elsewhere.

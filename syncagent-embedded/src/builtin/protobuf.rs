@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::decode;
+use crate::status::Failure;
 
 /// The media type.
 pub const MEDIA: &str = "application/vnd.kubernetes.protobuf";
@@ -80,6 +81,73 @@ pub fn to_json(body: &[u8]) -> Result<Value, String> {
     object["apiVersion"] = json!(api_version);
     object["kind"] = json!(kind);
     Ok(object)
+}
+
+/// Writes a failure, for clients that accept nothing else.
+#[must_use]
+pub fn status(failure: &Failure) -> Vec<u8> {
+    let text = |number: u8, text: &str| sent(number, text.as_bytes());
+    let list_meta = [text(1, ""), text(2, ""), text(3, "")].concat();
+    let mut message = [
+        sent(1, &list_meta),
+        text(2, "Failure"),
+        text(3, &failure.message),
+        text(4, failure.reason),
+    ]
+    .concat();
+    if let Some(details) = &failure.details {
+        let mut inner = [
+            text(1, &details.name),
+            text(2, &details.group),
+            text(3, &details.kind),
+        ]
+        .concat();
+        for cause in &details.causes {
+            let cause = [
+                text(1, cause.reason),
+                text(2, &cause.message),
+                text(3, &cause.field),
+            ];
+            inner.extend(sent(4, &cause.concat()));
+        }
+        inner.extend(counted(
+            5,
+            u64::from(details.retry_after.unwrap_or_default()),
+        ));
+        inner.extend(text(6, &details.uid));
+        message.extend(sent(5, &inner));
+    }
+    message.extend(counted(6, u64::from(failure.code)));
+    let meta = [text(1, "v1"), text(2, "Status")].concat();
+    [
+        b"k8s\0".to_vec(),
+        sent(1, &meta),
+        sent(2, &message),
+        text(3, ""),
+        text(4, ""),
+    ]
+    .concat()
+}
+
+fn sent(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut field = vec![number << 3 | 2];
+    push_varint(&mut field, bytes.len() as u64);
+    field.extend_from_slice(bytes);
+    field
+}
+
+fn counted(number: u8, value: u64) -> Vec<u8> {
+    let mut field = vec![number << 3];
+    push_varint(&mut field, value);
+    field
+}
+
+fn push_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
 }
 
 struct Field<'a> {
@@ -272,15 +340,6 @@ fn int_or_string(wire: Wire<'_>) -> Result<Value, String> {
 mod tests {
     use super::*;
 
-    fn sent(number: u8, bytes: &[u8]) -> Vec<u8> {
-        let length = u8::try_from(bytes.len()).expect("a short field");
-        [&[number << 3 | 2, length][..], bytes].concat()
-    }
-
-    fn counted(number: u8, value: u8) -> Vec<u8> {
-        vec![number << 3, value]
-    }
-
     fn envelope(api_version: &str, kind: &str, message: &[u8]) -> Vec<u8> {
         let meta = [sent(1, api_version.as_bytes()), sent(2, kind.as_bytes())].concat();
         [b"k8s\0".to_vec(), sent(1, &meta), sent(2, message)].concat()
@@ -330,6 +389,18 @@ mod tests {
         assert_eq!(
             read["spec"],
             json!({"ports": [{"port": 80, "targetPort": "web"}, {"port": 81}]})
+        );
+    }
+
+    #[test]
+    fn a_failure_is_written_as_recorded() {
+        let accepted = ["application/json", "application/yaml", MEDIA];
+        let written = status(&Failure::not_acceptable(&accepted));
+        assert_eq!(
+            String::from_utf8_lossy(&written),
+            "k8s\0\n\x0c\n\x02v1\x12\x06Status\x12\u{fffd}\x01\n\x06\n\0\x12\0\x1a\0\x12\x07Failure\x1at\
+             only the following media types are accepted: application/json, application/yaml, \
+             application/vnd.kubernetes.protobuf\"\rNotAcceptable0\u{fffd}\x03\x1a\0\"\0"
         );
     }
 

@@ -678,3 +678,163 @@ async fn discovery_and_version_satisfy_kubectl() {
         assert_eq!(kubectl.says(&format!("get --raw {path}")).await, "ok");
     }
 }
+
+const SCHEMA: &str = r#"
+apiVersion: apis.kcp.io/v1alpha1
+kind: APIResourceSchema
+metadata: {name: v1.widgets.example.com}
+spec:
+  group: example.com
+  names: {plural: widgets, singular: widget, kind: Widget, listKind: WidgetList}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    additionalPrinterColumns:
+    - {name: Phase, type: string, jsonPath: .status.phase}
+    schema:
+      type: object
+      properties:
+        spec: {type: object, description: What is wanted., properties: {size: {type: integer}}}
+        status: {type: object, properties: {phase: {type: string}}}
+"#;
+
+const EXPORT: &str = r#"
+apiVersion: apis.kcp.io/v1alpha2
+kind: APIExport
+metadata: {name: example.com}
+spec:
+  resources:
+  - {group: example.com, name: widgets, schema: v1.widgets.example.com, storage: {crd: {}}}
+"#;
+
+const BINDING: &str = r"
+apiVersion: apis.kcp.io/v1alpha2
+kind: APIBinding
+metadata: {name: example.com}
+spec:
+  reference: {export: {path: 'root:provider', name: example.com}}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_and_a_consumer_work_in_kcp() {
+    let server = Server::kcp().build();
+    let listening = server
+        .listen("127.0.0.1:0".parse().expect("an address"))
+        .await
+        .expect("a free port");
+    let admin = server.kcp_admin();
+    let at = |path: &str| Kubectl::with(&listening.kubeconfig_at(&admin, path));
+    let Some(root) = at("/clusters/root") else {
+        return;
+    };
+    for name in ["provider", "consumer"] {
+        let workspace = format!(
+            "apiVersion: tenancy.kcp.io/v1alpha1\nkind: Workspace\nmetadata: {{name: {name}}}\nspec: {{type: {{name: universal, path: root}}}}\n"
+        );
+        assert_eq!(
+            root.says_of("create -f -", &workspace).await,
+            format!("workspace.tenancy.kcp.io/{name} created\n")
+        );
+        root.says(&format!(
+            "wait '--for=jsonpath={{.status.phase}}=Ready' workspace/{name}"
+        ))
+        .await;
+    }
+    let table = root.table("get workspaces").await;
+    assert_eq!(table[0], ["NAME", "TYPE", "REGION", "PHASE", "URL", "AGE"]);
+    assert_eq!(table[1][..3], ["consumer", "universal", "Ready"]);
+
+    let (Some(provider), Some(consumer)) =
+        (at("/clusters/root:provider"), at("/clusters/root:consumer"))
+    else {
+        return;
+    };
+    assert_eq!(
+        provider.says_of("create -f -", SCHEMA).await,
+        "apiresourceschema.apis.kcp.io/v1.widgets.example.com created\n"
+    );
+    assert_eq!(
+        provider.says_of("apply -f -", EXPORT).await,
+        "apiexport.apis.kcp.io/example.com created\n"
+    );
+    assert_eq!(
+        consumer.says_of("apply -f -", BINDING).await,
+        "apibinding.apis.kcp.io/example.com created\n"
+    );
+    assert_eq!(
+        consumer
+            .says("wait '--for=jsonpath={.status.phase}=Bound' apibinding/example.com")
+            .await,
+        "apibinding.apis.kcp.io/example.com condition met\n"
+    );
+
+    let resources = consumer
+        .table("api-resources --api-group=example.com")
+        .await;
+    assert_eq!(
+        resources[1],
+        ["widgets", "example.com/v1", "true", "Widget"]
+    );
+    assert!(
+        consumer
+            .says("explain widgets.spec")
+            .await
+            .contains("What is wanted.")
+    );
+    assert_eq!(
+        consumer.says_of("apply -f -", WIDGET).await,
+        "widget.example.com/a created\n"
+    );
+    assert_eq!(
+        consumer.says("create configmap c --from-literal=a=1").await,
+        "configmap/c created\n"
+    );
+    assert_eq!(
+        consumer
+            .says("get widgets -o 'jsonpath={.items[*].spec.size}'")
+            .await,
+        "1"
+    );
+    assert_eq!(
+        consumer.table("get widgets").await,
+        [vec!["NAME", "PHASE"], vec!["a"]]
+    );
+    assert!(
+        consumer
+            .says("get namespaces -o name")
+            .await
+            .contains("namespace/default\n")
+    );
+    assert!(
+        provider
+            .complains("get widgets", "")
+            .await
+            .contains("the server doesn't have a resource type \"widgets\"")
+    );
+
+    // What a provider's agent sees.
+    let url = provider
+        .says("get apiexportendpointslice example.com -o 'jsonpath={.status.endpoints[0].url}'")
+        .await;
+    let (_, path) = url.split_once("/services/").expect("a virtual workspace");
+    let everywhere = format!("/services/{path}/clusters/*");
+    let Some(agent) = at(&everywhere) else { return };
+    assert_eq!(
+        agent
+            .says("get widgets -A -o 'jsonpath={.items[*].metadata.name}'")
+            .await,
+        "a"
+    );
+
+    assert_eq!(
+        consumer.says("delete widget a").await,
+        "widget.example.com \"a\" deleted\n"
+    );
+    assert_eq!(
+        root.says("delete workspace consumer").await,
+        "workspace.tenancy.kcp.io \"consumer\" deleted\n"
+    );
+}
