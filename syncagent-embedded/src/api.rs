@@ -207,6 +207,9 @@ impl Served {
         }
         let mut object = (**stored).clone();
         object["apiVersion"] = version.into();
+        if let Some(schema) = self.schema.as_ref().filter(|_| self.revised) {
+            schema.restore(&mut object);
+        }
         Ok(Arc::new(object))
     }
 

@@ -251,8 +251,8 @@ fn updated(
 ) -> Managers {
     let (live, new) = (without_entries(live), without_entries(new));
     if !walk::check(shape, &live, true).is_empty() || !walk::check(shape, &new, true).is_empty() {
-        // What is not of its shape cannot be tracked.
-        return managers;
+        // What is not of its shape cannot be tracked, and loses what was known.
+        return Managers::new();
     }
     let compared = Comparison::of(shape, &live, &new).map(|set| writer.scope.narrow(set));
     let nobody = Manager::updater("", "", "");

@@ -118,6 +118,9 @@ pub fn invalid(resource: &Resource, name: &str, causes: Vec<Cause>) -> Failure {
 /// What is odd but accepted, for the `Warning` header.
 #[must_use]
 pub fn warnings(resource: &Resource, object: &Value) -> Vec<String> {
+    if resource.group == "apiextensions.k8s.io" {
+        return Vec::new();
+    }
     let mut warnings = meta::warnings(object);
     if resource.group.is_empty() && resource.plural == "secrets" {
         warnings.extend(config::secret_warnings(object));

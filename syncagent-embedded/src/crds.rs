@@ -32,19 +32,17 @@ pub fn key(cluster: &Arc<str>, name: &str) -> Key {
     }
 }
 
-/// What the server fills in.
-pub(crate) fn prepare(old: Option<&Value>, new: &mut Value, subresource: &str) {
-    if subresource == "status" {
-        return;
-    }
-    let kind = new
+/// What a client need not say.
+pub(crate) fn default(object: &mut Value) {
+    let kind = object
         .pointer("/spec/names/kind")
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned();
-    if let Some(names) = new
+    if let Some(names) = object
         .pointer_mut("/spec/names")
         .and_then(Value::as_object_mut)
+        .filter(|_| !kind.is_empty())
     {
         names
             .entry("singular")
@@ -53,12 +51,19 @@ pub(crate) fn prepare(old: Option<&Value>, new: &mut Value, subresource: &str) {
             .entry("listKind")
             .or_insert_with(|| json!(format!("{kind}List")));
     }
-    if let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) {
+    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
         spec.entry("conversion")
             .or_insert_with(|| json!({"strategy": "None"}));
         if spec.get("preserveUnknownFields") != Some(&json!(true)) {
             spec.remove("preserveUnknownFields");
         }
+    }
+}
+
+/// What the server fills in.
+pub(crate) fn prepare(old: Option<&Value>, new: &mut Value, subresource: &str) {
+    if subresource == "status" {
+        return;
     }
     let storage = storage_version(new);
     match old {

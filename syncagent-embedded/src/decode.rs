@@ -13,7 +13,7 @@ use crate::status::{Failure, quoted};
 pub fn json_or_yaml(body: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(body).map_err(|_| "invalid UTF-8".to_owned())?;
     if is_json(text) {
-        serde_json::from_str(text).map_err(|error| go_syntax_error(text, &error))
+        crate::fields::parse(body).map(|parsed| parsed.value)
     } else {
         serde_yaml::from_str(text).map_err(|error| format!("yaml: {error}"))
     }
@@ -27,40 +27,6 @@ fn is_json(text: &str) -> bool {
         || text.starts_with(|c: char| {
             c == '-' && text.len() > 1 && !text.starts_with("- ") || c.is_ascii_digit()
         })
-}
-
-/// What Go's `encoding/json` says to a text that is no JSON.
-#[must_use]
-pub fn go_syntax_error(text: &str, error: &serde_json::Error) -> String {
-    if error.is_eof() {
-        return "unexpected end of JSON input".to_owned();
-    }
-    let line = text
-        .lines()
-        .nth(error.line().saturating_sub(1))
-        .unwrap_or_default();
-    let Some(found) = line.chars().nth(error.column().saturating_sub(1)) else {
-        return "unexpected end of JSON input".to_owned();
-    };
-    let found = format!(
-        "'{}'",
-        found.to_string().replace('\\', "\\\\").replace('\'', "\\'")
-    );
-    let message = error.to_string();
-    let place = if message.starts_with("trailing characters") {
-        "after top-level value"
-    } else if message.starts_with("key must be a string") || message.starts_with("expected `\"`") {
-        "looking for beginning of object key string"
-    } else if message.starts_with("expected `:`") {
-        "after object key"
-    } else if message.starts_with("expected `,` or `}`") {
-        "after object key:value pair"
-    } else if message.starts_with("expected `,` or `]`") {
-        "after array element"
-    } else {
-        "looking for beginning of value"
-    };
-    format!("invalid character {found} {place}")
 }
 
 /// What Go says when a document that should hold apiVersion and kind is no object.

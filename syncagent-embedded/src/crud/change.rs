@@ -46,6 +46,16 @@ impl Call {
     fn decoded(&self, options: &WriteOptions) -> Result<(Value, Vec<String>), Failure> {
         let resource = &self.served.resource;
         let built_in = self.served.built_in();
+        let parsed = fields::parse(&self.body);
+        if let Err(why) = &parsed
+            && why.starts_with("json: cannot unmarshal number")
+        {
+            return Err(Failure::bad_request(format!(
+                "{kind} in version \"{}\" cannot be handled as a {kind}: {why}",
+                resource.version,
+                kind = resource.kind
+            )));
+        }
         let mut object = self.sent(&resource.kind, !built_in)?;
         decode::check_type(
             &mut object,
@@ -54,7 +64,7 @@ impl Call {
             built_in,
         )?;
         self.check_kind(&object)?;
-        let mut problems = match fields::parse(&self.body) {
+        let mut problems = match parsed {
             Ok(parsed) => fields::duplicates(&parsed.duplicates),
             Err(_) => Vec::new(),
         };
@@ -118,14 +128,7 @@ impl Call {
             .core
             .read(&self.key(name))
             .ok_or_else(|| self.not_found(name))?;
-        let mut object = self.served.to_served(&stored.object)?;
-        if self.served.revised
-            && let Some(schema) = self.structural()
-        {
-            let mut copy = (*object).clone();
-            schema.restore(&mut copy);
-            object = Arc::new(copy);
-        }
+        let object = self.served.to_served(&stored.object)?;
         if !self.visible(&object) {
             return Err(self.not_found(name));
         }
@@ -297,7 +300,6 @@ impl Call {
         } else {
             applied["metadata"] = json!({"name": self.target.name});
         }
-        self.settle_namespace(&mut applied)?;
         let mut merged = self.merge_applied(None, &applied, options)?;
         let mut problems = problems.to_vec();
         problems.extend(self.normalise(&mut merged, Origin::Applied)?);

@@ -12,6 +12,7 @@ use super::Call;
 use crate::apply;
 use crate::builtin;
 use crate::core::is_finished;
+use crate::crds;
 use crate::fields;
 use crate::request::{FieldValidation, Verb, WriteOptions};
 use crate::schema::Schema;
@@ -42,6 +43,9 @@ impl Call {
             let unknown = fields::unknown(&fields::drop_undeclared(&self.shape(), object));
             *object = builtin::decode(resource, object)?;
             builtin::default(resource, object);
+            if resource.kind == "CustomResourceDefinition" {
+                crds::default(object);
+            }
             return Ok(unknown);
         }
         if object.get("metadata").is_none_or(Value::is_null)
@@ -381,11 +385,14 @@ impl Call {
         self.count_generation(old, &mut new);
         apply::keep_times(old, &mut new);
         causes.extend(new_finalizers(old, &new));
+        // Two layers of the server look at the metadata, and both tell what they find.
+        causes.extend(causes.clone());
         causes.extend(self.validate(Some(old), &new));
         if !causes.is_empty() {
             return Err(builtin::invalid(resource, &name, causes));
         }
-        if new == **old {
+        // What is read may differ from what is stored, where the schema was changed; then even no change is written.
+        if new == **old && self.served.to_stored(new.clone())? == *stored.object {
             return Ok(Some(old.clone()));
         }
         if options.dry_run {

@@ -232,9 +232,7 @@ fn decode_token(token: &str) -> Result<(Option<u64>, String), Failure> {
             };
             refuse(format!("illegal base64 data at input byte {at}"))
         })?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let parsed: Value = serde_json::from_str(&text)
-        .map_err(|error| refuse(crate::decode::go_syntax_error(&text, &error)))?;
+    let parsed = crate::fields::parse(&bytes).map_err(refuse)?.value;
     let version = parsed["v"].as_str().unwrap_or_default();
     if version != "meta.k8s.io/v1" {
         return Err(refuse(format!(

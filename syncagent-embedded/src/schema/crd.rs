@@ -1,7 +1,7 @@
 //! Is a `CustomResourceDefinition` one that the server takes?
 //!
 //! [`check`] is a pure function of a CRD as it would be stored: names defaulted (`singular`, `listKind`),
-//! `status.storedVersions` filled. It answers with the causes of a 422 in the order in which the server tells them.
+//! `status.storedVersions` filled; metadata is validated like that of any kind, elsewhere. It answers with the causes of a 422 in the order in which the server tells them.
 //! What all versions have in common (with one version: everything) the server moves to the top before it looks, which
 //! is why paths read `spec.validation.openAPIV3Schema` and not `spec.versions[0].schema.openAPIV3Schema`.
 
@@ -103,9 +103,6 @@ fn name(crd: &Value, out: &mut Vec<Cause>) {
             "name or generateName is required",
         ));
         return;
-    }
-    if let Some(why) = is_1123_subdomain(text(name)) {
-        out.push(Cause::invalid("metadata.name", name, why));
     }
     let spec = &crd["spec"];
     if text(name)
