@@ -1,0 +1,109 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::operator;
+
+/// PostgreSQL as a service, on a bare machine: a provider, two consumers, and an agent between them.
+#[derive(Debug, Parser)]
+#[command(name = "cnpg", subcommand_negates_reqs = true)]
+struct Flags {
+    /// Leave everything running after the proof, and print kubectl commands to type
+    #[arg(long, conflicts_with_all = ["kubeconfig", "kcp_kubeconfig"])]
+    keep: bool,
+    /// Show logs
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// Run only the agent: the kubeconfig of the service cluster
+    #[arg(long, value_name = "FILE", requires = "kcp_kubeconfig")]
+    kubeconfig: Option<PathBuf>,
+    /// Run only the agent: a kubeconfig that points at the provider's workspace
+    #[arg(long, value_name = "FILE", requires = "kubeconfig")]
+    kcp_kubeconfig: Option<PathBuf>,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Role {
+    /// The stand-in for the CloudNativePG operator
+    #[command(hide = true)]
+    Operator {
+        #[arg(long)]
+        kubeconfig: PathBuf,
+        #[arg(long)]
+        data: PathBuf,
+        #[arg(long)]
+        programs: PathBuf,
+    },
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub(super) struct Args {
+    pub(super) part: Part,
+    pub(super) verbose: bool,
+}
+
+/// The part that this process plays.
+#[derive(Debug)]
+pub(super) enum Part {
+    Story { keep: bool },
+    Agent { service: PathBuf, kcp: PathBuf },
+    Operator(operator::Options),
+}
+
+pub(super) fn parse() -> Args {
+    let Flags {
+        keep,
+        verbose,
+        kubeconfig,
+        kcp_kubeconfig,
+        role,
+    } = Flags::parse();
+    let part = match (role, kubeconfig, kcp_kubeconfig) {
+        (
+            Some(Role::Operator {
+                kubeconfig,
+                data,
+                programs,
+            }),
+            _,
+            _,
+        ) => Part::Operator(operator::Options {
+            kubeconfig,
+            data,
+            programs,
+        }),
+        (None, Some(service), Some(kcp)) => Part::Agent { service, kcp },
+        (None, _, _) => Part::Story { keep },
+    };
+    Args { part, verbose }
+}
+
+/// Sends logs to standard error; `RUST_LOG` chooses which.
+pub(super) fn log(shown: bool) {
+    let quiet = if shown { "info" } else { "warn" };
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agent_alone_needs_both_kubeconfigs() {
+        let parse = |flags: &[&str]| Flags::try_parse_from([&["cnpg"], flags].concat());
+        assert!(parse(&["--kubeconfig", "a"]).is_err());
+        assert!(parse(&["--kcp-kubeconfig", "a"]).is_err());
+        assert!(parse(&["--kubeconfig", "a", "--kcp-kubeconfig", "b"]).is_ok());
+        assert!(parse(&["--keep", "--kubeconfig", "a", "--kcp-kubeconfig", "b"]).is_err());
+    }
+}

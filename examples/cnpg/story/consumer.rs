@@ -1,0 +1,257 @@
+//! A consumer: a user with a workspace of their own, who binds, orders, and waits.
+
+use std::path::PathBuf;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::DynamicObject;
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+
+use super::Trouble;
+use super::home::Home;
+use super::provider::{EXPORT, WORKSPACE, Workspaces, accepted_claims};
+use super::say::{Narrator, Who};
+use super::stage::Stage;
+use super::wait::{self, brief, condition, documents, kind, objects};
+
+const ORDER: &str = include_str!("../manifests/order.yaml");
+/// The namespace of the orders.
+pub(crate) const NAMESPACE: &str = "default";
+
+/// A consumer with access to their workspace, and to nothing else.
+pub(crate) struct Consumer {
+    pub(crate) number: usize,
+    pub(crate) path: String,
+    /// The logical cluster of the workspace.
+    pub(crate) cluster: String,
+    pub(crate) client: Client,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) token: String,
+}
+
+/// What the workspace says about how to connect.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// From the consumer's own Secret.
+    pub(crate) superuser: (String, String),
+}
+
+impl Consumer {
+    /// Gets a user for the workspace, and binds the export as that user.
+    pub(crate) async fn arrive(
+        narrator: &Narrator,
+        stage: &Stage,
+        home: &Home,
+        workspaces: &Workspaces,
+        number: usize,
+    ) -> Result<Self, Trouble> {
+        let workspace = workspaces.consumers.get(number - 1).cloned();
+        let workspace = workspace
+            .ok_or_else(|| Trouble::Wrong(format!("consumer {number} has no workspace")))?;
+        let user = format!("consumer-{number}");
+        let token = stage.kcp.user(&user, &[]);
+        let text = stage.kcp_kubeconfig(&token, &workspace.path);
+        let kubeconfig = home.kubeconfig(&user, &text)?;
+        let admin = stage.kcp_admin(&workspace.path).await?;
+        let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin" });
+        let subject =
+            json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user });
+        wait::create_json(
+            &admin,
+            json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+                "metadata": { "name": "owner" }, "roleRef": role, "subjects": [subject],
+            }),
+        )
+        .await?;
+        let claims = accepted_claims(&stage.kcp_admin(WORKSPACE).await?).await?;
+        let claimed: Vec<_> = claims
+            .iter()
+            .filter_map(|claim| claim["resource"].as_str().map(str::to_owned))
+            .collect();
+        let client = wait::client(&text).await?;
+        let consumer = Self {
+            number,
+            path: workspace.path,
+            cluster: workspace.cluster,
+            client,
+            kubeconfig,
+            token,
+        };
+        consumer.bind(narrator, claims).await?;
+        let line = format!(
+            "bound {EXPORT} in {}, accepting claims on {}",
+            consumer.path,
+            claimed.join(", ")
+        );
+        narrator.say(consumer.who(), &line);
+        Ok(consumer)
+    }
+
+    async fn bind(
+        &self,
+        narrator: &Narrator,
+        claims: Vec<serde_json::Value>,
+    ) -> Result<(), Trouble> {
+        let export = json!({ "export": { "path": WORKSPACE, "name": EXPORT } });
+        let binding = json!({
+            "apiVersion": "apis.kcp.io/v1alpha2", "kind": "APIBinding", "metadata": { "name": EXPORT },
+            "spec": { "reference": export, "permissionClaims": claims },
+        });
+        wait::create_json(&self.client, binding).await?;
+        let bindings = objects(
+            &self.client,
+            &kind("apis.kcp.io/v1alpha2", "APIBinding"),
+            "",
+        );
+        let what = format!("the binding of consumer {}", self.number);
+        wait::until(narrator, &what, &bindings, EXPORT, |binding| {
+            let bound = binding.is_some_and(|binding| {
+                binding.data["status"]["phase"] == "Bound"
+                    && condition(binding, "PermissionClaimsApplied") == "True"
+            });
+            if bound { Ok(()) } else { Err(brief(binding)) }
+        })
+        .await
+    }
+
+    pub(crate) fn who(&self) -> Who {
+        Who::Consumer(self.number)
+    }
+
+    /// Objects of the published kinds in the workspace.
+    pub(crate) fn orders(&self, of: &str) -> Api<DynamicObject> {
+        objects(&self.client, &kind("postgresql.cnpg.io/v1", of), NAMESPACE)
+    }
+
+    /// The Secrets of the workspace.
+    pub(crate) fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// Orders, and waits until everything is there.
+    pub(crate) async fn order(&self, narrator: &Narrator) -> Result<Connection, Trouble> {
+        for object in documents(ORDER)? {
+            wait::create(&self.client, &object).await?;
+        }
+        let line =
+            "ordered cluster kcp and database db-one, with Secrets kcp-postgres and kcp-superuser";
+        narrator.say(self.who(), line);
+        let (cluster, database, connection) = tokio::try_join!(
+            self.cluster_ready(narrator),
+            self.database_applied(narrator),
+            self.connection_returned(narrator),
+        )?;
+        narrator.say(self.who(), &format!("cluster kcp is ready: {cluster}"));
+        narrator.say(
+            self.who(),
+            &format!("database db-one is applied: {database}"),
+        );
+        let Connection { host, port, .. } = &connection;
+        narrator.say(
+            self.who(),
+            &format!("Secret kcp-connection says {host}:{port}"),
+        );
+        Ok(connection)
+    }
+
+    async fn cluster_ready(&self, narrator: &Narrator) -> Result<String, Trouble> {
+        let what = format!("cluster kcp of consumer {} to be ready", self.number);
+        wait::until(
+            narrator,
+            &what,
+            &self.orders("Cluster"),
+            "kcp",
+            |cluster| match cluster {
+                Some(ready) if condition(ready, "Ready") == "True" => {
+                    let status = &ready.data["status"];
+                    let phase = status["phase"].as_str().unwrap_or_default();
+                    Ok(format!(
+                        "{phase:?}, ready instances: {}",
+                        status["readyInstances"]
+                    ))
+                }
+                other => Err(brief(other)),
+            },
+        )
+        .await
+    }
+
+    async fn database_applied(&self, narrator: &Narrator) -> Result<String, Trouble> {
+        let what = format!("database db-one of consumer {} to be applied", self.number);
+        wait::until(
+            narrator,
+            &what,
+            &self.orders("Database"),
+            "db-one",
+            |database| match database {
+                Some(applied) if applied.data["status"]["applied"] == true => {
+                    let (seen, own) = (
+                        applied.data["status"]["observedGeneration"].as_i64(),
+                        applied.metadata.generation,
+                    );
+                    if seen == own {
+                        Ok(format!(
+                            "observed generation {} is the consumer's own",
+                            own.unwrap_or_default()
+                        ))
+                    } else {
+                        Err(format!(
+                            "observed generation {seen:?}, the consumer's own is {own:?}"
+                        ))
+                    }
+                }
+                other => Err(brief(other)),
+            },
+        )
+        .await
+    }
+
+    /// Waits for the composed Secret, and reads it and the consumer's own.
+    async fn connection_returned(&self, narrator: &Narrator) -> Result<Connection, Trouble> {
+        let what = format!("Secret kcp-connection of consumer {}", self.number);
+        let secrets = objects(&self.client, &kind("v1", "Secret"), NAMESPACE);
+        wait::until(
+            narrator,
+            &what,
+            &secrets,
+            "kcp-connection",
+            |secret| match secret {
+                Some(secret) if secret.data["data"]["uri"].is_string() => Ok(()),
+                Some(_) => Err("it has no uri".to_owned()),
+                None => Err(brief(None)),
+            },
+        )
+        .await?;
+        self.connection().await
+    }
+
+    /// How to connect, as the workspace says now.
+    pub(crate) async fn connection(&self) -> Result<Connection, Trouble> {
+        let (connection, superuser) =
+            tokio::try_join!(self.secret("kcp-connection"), self.secret("kcp-superuser"))?;
+        let port = text(&connection, "port")?;
+        Ok(Connection {
+            host: text(&connection, "host")?,
+            port: port
+                .parse()
+                .map_err(|_| Trouble::Wrong(format!("kcp-connection has the port {port:?}")))?,
+            superuser: (text(&superuser, "username")?, text(&superuser, "password")?),
+        })
+    }
+
+    async fn secret(&self, name: &str) -> Result<Secret, Trouble> {
+        self.secrets()
+            .get(name)
+            .await
+            .map_err(Trouble::api(format!("read Secret {name} in {}", self.path)))
+    }
+}
+
+fn text(secret: &Secret, key: &str) -> Result<String, Trouble> {
+    let bytes = secret.data.as_ref().and_then(|data| data.get(key));
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes.0.clone()).ok());
+    text.ok_or_else(|| Trouble::Wrong(format!("Secret {} has no {key}", secret.name_any())))
+}
