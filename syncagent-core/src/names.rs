@@ -18,6 +18,8 @@ pub const NAME: &str = "syncagent.kcp.io/remote-object-name";
 pub const NAMESPACE: &str = "syncagent.kcp.io/remote-object-namespace";
 /// Annotation: the publication that made the copy, as `<plural>.<group>` of the offered kind.
 pub const PUBLICATION: &str = "syncagent.kcp.io/publication";
+/// Annotation: what the order takes, as JSON: a list of path, name in the workspace, name of the copy.
+pub const TAKES: &str = "syncagent.kcp.io/takes";
 /// Annotation: the fingerprint of what was applied.
 pub const APPLIED: &str = "syncagent.kcp.io/applied";
 /// Annotation: the uid of the origin.

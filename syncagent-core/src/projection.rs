@@ -161,7 +161,7 @@ impl Projection {
             json!(crate::object::api_version(down.service)),
         );
         object.insert("kind".into(), json!(down.service.kind));
-        merge_into(&mut object, "metadata", self.metadata(down, origin));
+        merge_into(&mut object, "metadata", self.metadata(down, origin, &taken));
         let object = Value::Object(object);
         known.retain(|(there, here)| !there.is_empty() && there != here);
         Ok(Intent {
@@ -189,6 +189,24 @@ impl Projection {
             all.extend(found);
         }
         Ok(all)
+    }
+
+    /// The objects that an order takes, as its copy tells.
+    #[must_use]
+    pub fn taken_of_copy(&self, copy: &Value) -> Vec<TakenName> {
+        let text = crate::object::annotation(copy, names::TAKES).unwrap_or_default();
+        let names: Vec<(String, String, String)> = serde_json::from_str(text).unwrap_or_default();
+        let taken = names.into_iter().filter_map(|(path, name, copy)| {
+            let takes = self.takes.iter().find(|it| it.path == path)?;
+            Some(TakenName {
+                path,
+                spot: Spot::new(),
+                kind: takes.kind.clone(),
+                name,
+                copy,
+            })
+        });
+        taken.collect()
     }
 
     /// The consumer's path of a field that the service cluster names, as in `spec.dnsNames[0]`; `None` when the field is
@@ -243,13 +261,21 @@ impl Projection {
         Ok(())
     }
 
-    fn metadata(&self, down: Down<'_>, origin: &Value) -> Value {
+    fn metadata(&self, down: Down<'_>, origin: &Value, taken: &[TakenName]) -> Value {
         let mut labels = passed(&self.pass.labels, &origin["metadata"]["labels"]);
         labels.extend(down.identity.labels(down.agent));
         let mut annotations = passed(&self.pass.annotations, &origin["metadata"]["annotations"]);
         annotations.extend(down.identity.annotations());
         annotations.insert(names::PUBLICATION.into(), json!(down.publication));
         annotations.insert(names::ORIGIN_UID.into(), json!(uid(origin)));
+        if !taken.is_empty() {
+            // An order that vanishes while nobody looks leaves only this to clean up by.
+            let names: Vec<_> = taken
+                .iter()
+                .map(|it| json!([it.path, it.name, it.copy]))
+                .collect();
+            annotations.insert(names::TAKES.into(), json!(Value::Array(names).to_string()));
+        }
         let mut metadata = json!({
             "name": down.copy.name,
             "labels": labels,

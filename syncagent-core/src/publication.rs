@@ -339,6 +339,36 @@ impl Publication {
         }
     }
 
+    /// The objects that a standing order shares with others: what it takes, in the workspace and on the service cluster.
+    ///
+    /// Register these as soon as an order is seen, so that no other order cleans up what this one uses before its first
+    /// step.
+    #[must_use]
+    pub fn takes(&self, key: &Key, origin: &Value) -> Vec<ObjectRef> {
+        if crate::object::is_deleting(origin) || !self.selects(origin) {
+            return Vec::new();
+        }
+        let Ok(copy) = self.copy_name(key) else {
+            return Vec::new();
+        };
+        let taken = self.projection.taken(origin, &copy).unwrap_or_default();
+        taken
+            .into_iter()
+            .flat_map(|it| {
+                let at = |place, namespace: &str, name| ObjectRef {
+                    place,
+                    kind: it.kind.clone(),
+                    namespace: namespace.to_owned(),
+                    name,
+                };
+                [
+                    at(key.workspace(), &key.namespace, it.name.clone()),
+                    at(Place::Service, &copy.namespace, it.copy.clone()),
+                ]
+            })
+            .collect()
+    }
+
     /// What the service cluster is asked for.
     ///
     /// # Errors

@@ -205,6 +205,12 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
                 name: object::meta(&told, "name").to_owned(),
             }));
             let at = publication.origin(&key);
+            if sight.is_none() {
+                // Before its first step, so that no other order cleans up what this one uses.
+                for taken in publication.takes(&key, &told) {
+                    state.index.register(&key, &taken);
+                }
+            }
             state.order(&key, url, at, sight.unwrap_or(Sight::There(told)));
         }
         (Role::Copies(id), event) => {

@@ -10,6 +10,7 @@ use super::seen::Depth;
 use super::step::Step;
 use super::tend::{Copy, learn, remove_finalizer};
 use super::{returned, taken};
+use crate::object::identity::Standing;
 
 /// How an order leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +31,38 @@ pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
         }
         return;
     }
-    if retire(step) && clean_up(step) {
+    remember_taken(step);
+    let done = match leaving {
+        // The service may need what was taken until the copy is gone.
+        Leaving::Deleted => retire(step) && clean_up(step),
+        // The copy is all that tells what else there is, so it goes last.
+        Leaving::Vanished => clean_up(step) && retire(step),
+    };
+    if done {
         release(step, leaving);
     }
+}
+
+/// Finds out what the order took: from the order, or else from its copy.
+fn remember_taken(step: &mut Step<'_>) {
+    let Ok(copy_ref) = step.publication.copy(step.key) else {
+        return;
+    };
+    let copy = step.seen.of(&copy_ref).body();
+    let names = match (step.origin_body(), copy) {
+        (Some(origin), _) => match step.publication.intent(step.key, origin) {
+            Ok(intent) => intent.taken,
+            Err(_) => return,
+        },
+        (None, Some(copy))
+            if step.record.taken.is_empty()
+                && step.publication.standing(step.key, copy) == Standing::Ours =>
+        {
+            step.publication.projection().taken_of_copy(copy)
+        }
+        _ => return,
+    };
+    taken::resolve(step, &names, &copy_ref.namespace);
 }
 
 /// Says whether the copy is gone.
@@ -63,11 +93,6 @@ fn retire(step: &mut Step<'_>) -> bool {
 
 /// Says whether nothing that belongs to the order is left.
 fn clean_up(step: &mut Step<'_>) -> bool {
-    if let Some(origin) = step.origin_body()
-        && let Ok(intent) = step.publication.intent(step.key, origin)
-    {
-        taken::resolve(step, &intent);
-    }
     returned::resolve(step);
     let mut done = true;
     let mut kept = Vec::new();

@@ -123,6 +123,8 @@ pub struct TakenKnown {
     pub looked_origin: bool,
     /// Whether the copy was looked at.
     pub looked_copy: bool,
+    /// Whether somebody else's object stands in the place of the copy.
+    pub foreign: bool,
     /// The version of the consumer's object that the service cluster refused, and the message for the consumer.
     pub refused: Option<(Known, String)>,
     /// Whether the order does not name the object any more.
@@ -142,6 +144,8 @@ pub struct ReturnedKnown {
     pub at: Option<Known>,
     /// Whether the object was looked at.
     pub looked: bool,
+    /// Whether somebody else's object stands in its place.
+    pub foreign: bool,
     /// The parts it was made of, or would have been.
     pub parts: Vec<Part>,
     /// The fingerprint of the versions of these parts, as text.
@@ -176,10 +180,10 @@ impl Record {
         }
         for taken in &mut self.taken {
             taken.refused = None;
-            taken.looked_copy = taken.to.is_some();
+            taken.looked_copy &= !taken.foreign;
         }
         for returned in &mut self.returned {
-            returned.looked = returned.at.is_some();
+            returned.looked &= !returned.foreign;
         }
     }
 }

@@ -72,6 +72,7 @@ pub(super) fn resolve(step: &mut Step<'_>) {
                     .collect(),
                 at: None,
                 looked: false,
+                foreign: false,
                 parts: Vec::new(),
                 made_of: None,
                 content: None,
@@ -101,6 +102,7 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
             entry.dirty |= entry.at.is_some();
             entry.at = None;
             entry.looked = true;
+            entry.foreign = false;
         }
         Sight::There(object) | Sight::Outline(object)
             if entry
@@ -109,17 +111,10 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
                 .is_some_and(|it| is_older(version(object), &it.version)) => {}
         Sight::There(object) | Sight::Outline(object) => {
             entry.looked = true;
-            if !is_ours(step, object) {
+            entry.foreign = !is_ours(step, object);
+            if entry.foreign {
                 entry.at = None;
-                step.trouble(
-                    "NameTaken",
-                    format!(
-                        "there is a {kind} {name:?} already; the one of this order cannot be made"
-                    ),
-                );
-                step.refused.push(format!(
-                    "a {kind} of the consumer has the name of a returned one"
-                ));
+                taken_name(step, entry);
                 return false;
             }
             if is_deleting(object) {
@@ -135,7 +130,10 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
                     Some((parts, print)) => (parts, Some(print)),
                     None => (Vec::new(), None),
                 };
-            } else if entry.at.as_ref() != Some(&now) && entry.content.is_some() {
+            } else if entry.at.as_ref() != Some(&now) && entry.content.is_none() {
+                // Since a restart nobody knows what was in it: make it anew.
+                entry.dirty = true;
+            } else if entry.at.as_ref() != Some(&now) {
                 let Some(body) = body else {
                     step.look(&entry.object, Depth::Body);
                     return false;
@@ -168,9 +166,24 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
             step.look(&entry.object, Depth::Outline);
             return false;
         }
+        Sight::Unseen if entry.foreign => {
+            taken_name(step, entry);
+            return false;
+        }
         Sight::Unseen => {}
     }
     learn_reads(step, entry)
+}
+
+/// Somebody else's object has the name of a returned one.
+fn taken_name(step: &mut Step<'_>, entry: &ReturnedKnown) {
+    let (kind, name) = (&entry.object.kind.kind, &entry.object.name);
+    let message =
+        format!("there is a {kind} {name:?} already; the one of this order cannot be made");
+    step.trouble("NameTaken", message);
+    step.refused.push(format!(
+        "a {kind} of the consumer has the name of a returned one"
+    ));
 }
 
 fn learn_reads(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {

@@ -206,7 +206,7 @@ fn tend_all(step: &mut Step<'_>, origin: Option<&Value>) {
         return;
     }
     let tended = tend::tend(step, origin);
-    taken::taken(step, tended.intent.as_ref());
+    taken::taken(step, tended.intent.as_ref(), tended.copy);
     returned::returned(step, origin, tended.copy);
     if step.effects.is_empty() && step.questions.is_empty() {
         reflect::reflect(step, origin, tended.copy, tended.intent.as_ref());

@@ -15,13 +15,19 @@ use super::step::{Step, known_of};
 use super::tend::{add_finalizer, ensure_namespace, remove_finalizer};
 use crate::names;
 use crate::object::identity::{Identity, Standing};
-use crate::object::{annotation, finalizers, is_deleting, is_older, version};
+use crate::object::{self, annotation, finalizers, is_deleting, is_older, version};
 use crate::projection::Intent;
-use crate::related::{assemble, content};
+use crate::related::{TakenName, assemble, content};
 
-pub(super) fn taken(step: &mut Step<'_>, intent: Option<&Intent>) {
+pub(super) fn taken(step: &mut Step<'_>, intent: Option<&Intent>, copy: Option<&Value>) {
     if let Some(intent) = intent {
-        resolve(step, intent);
+        if let Some(copy) = copy.filter(|_| step.record.taken.is_empty()) {
+            // After a restart: what the order named before, it may not name any more.
+            let before = step.publication.projection().taken_of_copy(copy);
+            resolve(step, &before, object::meta(copy, "namespace"));
+        }
+        let namespace = object::meta(&intent.object, "namespace");
+        resolve(step, &intent.taken, namespace);
     }
     let mut kept = Vec::new();
     for mut entry in std::mem::take(&mut step.record.taken) {
@@ -40,14 +46,11 @@ pub(super) fn taken(step: &mut Step<'_>, intent: Option<&Intent>) {
 }
 
 /// Matches what the order names with what is remembered.
-pub(super) fn resolve(step: &mut Step<'_>, intent: &Intent) {
-    let namespace = intent.object["metadata"]["namespace"]
-        .as_str()
-        .unwrap_or_default();
+pub(super) fn resolve(step: &mut Step<'_>, names: &[TakenName], namespace: &str) {
     for entry in &mut step.record.taken {
         entry.dropped = true;
     }
-    for name in &intent.taken {
+    for name in names {
         let at = |place, namespace: &str, called: &str| ObjectRef {
             place,
             kind: name.kind.clone(),
@@ -74,6 +77,7 @@ pub(super) fn resolve(step: &mut Step<'_>, intent: &Intent) {
                 entry: None,
                 looked_origin: false,
                 looked_copy: false,
+                foreign: false,
                 refused: None,
                 dropped: false,
             }),
@@ -114,8 +118,10 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
                     .zip(annotation(copy, names::RELATED_VERSION));
                 let (Standing::Ours, Some((uid, version))) = (standing, from) else {
                     entry.to = None;
+                    entry.foreign = true;
                     return Copy::Foreign;
                 };
+                entry.foreign = false;
                 let print = drift::print(copy, &step.manager());
                 drifted = entry.entry.is_some() && print.is_some() && print != entry.entry;
                 entry.entry = entry.entry.or(print);
@@ -135,6 +141,7 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
         }
         Sight::Absent => {
             entry.looked_copy = true;
+            entry.foreign = false;
             entry.to = None;
         }
         Sight::Doubt => {
@@ -149,6 +156,7 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
             step.look(&entry.copy, Depth::Outline);
             return Copy::Asked;
         }
+        Sight::Unseen if entry.foreign => return Copy::Foreign,
         Sight::Unseen => {}
     }
     Copy::Known { drifted }

@@ -11,4 +11,5 @@ mod publication;
 mod related;
 mod schema;
 mod table;
+mod tenants;
 mod tree;

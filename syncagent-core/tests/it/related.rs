@@ -368,7 +368,11 @@ fn a_shared_secret_stays_until_its_last_user_is_gone() {
     let mut case = Case::new(&publication).with_secret();
     case.agent.event(&case.world, &case.agent.origin());
     case.go();
-    case.world.shared = true;
+    let other = key(&publication, "b");
+    let origin = order(&publication, &other, &json!({"secret": {"name": "pw"}}));
+    let uses = publication.takes(&other, &origin);
+    assert_eq!(uses, [case.pw.clone(), case.taken.clone()]);
+    case.world.index.insert(other, uses);
     case.world.delete(&case.agent.origin());
     case.agent.event(&case.world, &case.agent.origin());
     let (_, sent, _) = case.go();
@@ -430,4 +434,50 @@ fn a_refused_look_of_the_workspace_changes_nothing() {
     case.agent.seen.note(case.agent.origin(), Sight::Barred);
     case.go();
     assert_eq!(case.world.picture(), before);
+}
+
+#[test]
+fn what_an_order_does_not_name_any_more_is_let_go_after_a_restart_too() {
+    let publication = compile(full_thing());
+    let mut case = Case::new(&publication).with_secret();
+    case.agent.event(&case.world, &case.agent.origin());
+    case.go();
+    case.world
+        .edit(&case.agent.origin(), |it| it["spec"] = json!({"size": 1}));
+    case.agent.restart(&case.world);
+    case.go();
+    assert!(!case.world.objects.contains_key(&case.taken));
+    assert!(
+        case.world.objects[&case.pw]["metadata"]
+            .get("finalizers")
+            .is_none()
+    );
+}
+
+#[test]
+fn an_order_that_vanishes_while_the_agent_is_down_is_cleaned_up_by_what_its_copy_tells() {
+    let publication = compile(full_thing());
+    let mut case = Case::new(&publication).with_secret().with_service();
+    case.agent.event(&case.world, &case.agent.origin());
+    case.go();
+    case.world.objects.remove(&case.agent.origin());
+    case.agent.restart(&case.world);
+    let (_, _, ending) = case.go();
+    assert_eq!(ending, Ending::Gone);
+    let left: Vec<_> = case
+        .world
+        .objects
+        .keys()
+        .map(|at| at.name.as_str())
+        .collect();
+    assert_eq!(
+        left.len(),
+        3,
+        "the namespace, the Service and the Secret: {left:?}"
+    );
+    assert!(
+        case.world.objects[&case.pw]["metadata"]
+            .get("finalizers")
+            .is_none()
+    );
 }

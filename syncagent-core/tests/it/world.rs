@@ -19,8 +19,8 @@ pub(crate) struct World {
     clock: u64,
     /// Applies of primary copies are refused with these causes.
     pub(crate) refuses: Vec<(String, String)>,
-    /// Whether other orders use the objects that are asked about.
-    pub(crate) shared: bool,
+    /// Which orders care about what.
+    pub(crate) index: BTreeMap<Key, Vec<ObjectRef>>,
     /// Whether reads of the workspace's Secrets are forbidden.
     pub(crate) barred: bool,
 }
@@ -404,6 +404,7 @@ impl<'a> Agent<'a> {
         for _ in 0..40 {
             let planned = self.plan();
             self.record = planned.record;
+            world.index.insert(self.key.clone(), planned.concerns);
             let calm = planned.questions.is_empty() && planned.effects.is_empty();
             if calm {
                 self.seen = Seen::new();
@@ -443,7 +444,11 @@ impl<'a> Agent<'a> {
 
     pub(crate) fn answer(&mut self, world: &World, question: Question) {
         match question {
-            Question::Users { object } => self.seen.note_users(object, world.shared),
+            Question::Users { object } => {
+                let mut others = world.index.iter().filter(|(key, _)| **key != self.key);
+                let used = others.any(|(_, objects)| objects.contains(&object));
+                self.seen.note_users(object, used);
+            }
             Question::Look { object, depth } => {
                 let found = world.objects.get(&object);
                 let free = depth == Depth::Outline && self.ledger;
