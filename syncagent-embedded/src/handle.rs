@@ -377,10 +377,19 @@ fn other(
             .ok_or_else(Failure::page_not_found),
         ["api", version] => discovery::resources(&kinds, "", version)
             .map(Reply::document)
-            .ok_or_else(Failure::page_not_found),
+            .ok_or_else(Failure::no_such_resource),
         ["apis", group, version] => discovery::resources(&kinds, group, version)
             .map(Reply::document)
-            .ok_or_else(Failure::page_not_found),
+            .ok_or_else(|| {
+                let compiled_in = |kind: &crate::api::Resource| {
+                    kind.group == *group && kind.provenance == crate::api::Provenance::BuiltIn
+                };
+                if kinds.iter().any(compiled_in) {
+                    Failure::no_such_resource()
+                } else {
+                    Failure::page_not_found()
+                }
+            }),
         ["openapi", "v3"] => Ok(Reply::Document {
             code: 200,
             body: Arc::new(openapi::index(&kinds)),

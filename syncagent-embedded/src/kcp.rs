@@ -300,7 +300,7 @@ impl Kcp {
             partitions: bucket("partitions", "topology.kcp.io"),
             built_in: built_in::kcp()
                 .into_iter()
-                .map(|kind| Arc::new(Served::plain(kind)))
+                .map(|kind| Arc::new(Served::compiled_in(kind)))
                 .collect(),
             own: kinds::own(),
             local: crds::Cache::default(),

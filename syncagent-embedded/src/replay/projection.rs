@@ -18,8 +18,12 @@ pub fn project(
 ) -> Value {
     let trimmed = trimmed.unwrap_or_default();
     let managed = recorded.to_string().contains("managedFields");
-    if kind == Kind::Kcp && !managed || trimmed.contains("managedFields") {
+    let unmanaged = trimmed.contains("managedFields") || trimmed.starts_with("ages");
+    if !managed && (kind == Kind::Kcp || unmanaged) || trimmed.contains("managedFields") {
         strip_managed_fields(&mut actual);
+    }
+    if request.path.ends_with("/version") {
+        forget_build(&mut actual, recorded);
     }
     if kind == Kind::Kcp && actual["kind"] == "APIResourceList" {
         // A server's order of custom kinds varies; the recorder sorted them.
@@ -94,7 +98,7 @@ pub fn project(
             actual
         }
         "only the custom group" => {
-            keep_custom(&mut actual["paths"]);
+            keep_paths(&mut actual["paths"], &recorded["paths"]);
             actual
         }
         "schemas of other groups left out; of the operations only id, action, kind, description" => {
@@ -292,28 +296,37 @@ fn keep_like(actual: &mut Value, recorded: &Value, key: impl Fn(&Value) -> Value
         .map(&key)
         .collect();
     if let Some(items) = actual.as_array_mut() {
-        items.retain(|item| {
-            let name = key(item);
-            wanted.contains(&name) || is_custom(name.as_str().unwrap_or_default())
-        });
+        items.retain(|item| wanted.contains(&key(item)));
     }
 }
 
-fn keep_groups(actual: &mut Value, _recorded: &Value) {
-    if let Some(items) = actual.as_array_mut() {
-        items.retain(|item| is_custom(item["metadata"]["name"].as_str().unwrap_or_default()));
+fn keep_groups(actual: &mut Value, recorded: &Value) {
+    keep_like(actual, recorded, |item| item["metadata"]["name"].clone());
+}
+
+fn keep_paths(actual: &mut Value, recorded: &Value) {
+    if let Some(paths) = actual.as_object_mut() {
+        paths.retain(|path, _| recorded.get(path).is_some());
     }
 }
 
-fn keep_custom(paths: &mut Value) {
-    if let Some(paths) = paths.as_object_mut() {
-        paths.retain(|path, _| is_custom(path));
+/// What a server says about its own build is true of no other.
+fn forget_build(actual: &mut Value, recorded: &Value) {
+    for name in [
+        "gitVersion",
+        "gitCommit",
+        "gitTreeState",
+        "buildDate",
+        "goVersion",
+        "compiler",
+        "platform",
+    ] {
+        if let (Some(own), Some(other)) = (actual.get_mut(name), recorded.get(name))
+            && own.is_string()
+        {
+            *own = other.clone();
+        }
     }
-}
-
-/// The groups that cases make for themselves.
-fn is_custom(name: &str) -> bool {
-    name.contains(".recb.example.com")
 }
 
 fn trim_openapi(actual: &mut Value, recorded: &Value) {

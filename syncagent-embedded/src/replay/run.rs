@@ -508,7 +508,7 @@ impl<'a> Runner<'a> {
                 event["object"] = project(
                     self.recording.kind,
                     request,
-                    step.trimmed.as_deref(),
+                    step.trimmed.as_deref().or(step.note.as_deref()),
                     &like,
                     object,
                 );
@@ -569,8 +569,15 @@ impl<'a> Runner<'a> {
                 bindings,
             )?;
         }
-        let recorded = response.body.clone().unwrap_or_default();
+        let recorded = named(bindings, &response.body.clone().unwrap_or_default());
+        let yaml = wanted == "application/yaml";
+        let recorded = match recorded.as_str().filter(|_| yaml) {
+            Some(text) => serde_yaml::from_str(text).unwrap_or(recorded),
+            None => recorded,
+        };
         let mut actual = match &recorded {
+            _ if yaml => serde_yaml::from_str(&answer.text)
+                .unwrap_or_else(|_| Value::from(answer.text.as_str())),
             Value::String(_) => Value::from(answer.text.as_str()),
             _ => serde_json::from_str(&answer.text)
                 .unwrap_or_else(|_| Value::from(answer.text.as_str())),
@@ -584,7 +591,6 @@ impl<'a> Runner<'a> {
             actual,
         );
         if step.causes_sorted {
-            recorded = named(bindings, &recorded);
             for side in [&mut recorded, &mut actual] {
                 sort_causes(side);
                 sort_message(side);
@@ -678,7 +684,7 @@ impl<'a> Runner<'a> {
                 headers.insert("content-type".into(), kind);
                 match bindings.fill_value(body) {
                     Value::String(text) => text.into_bytes(),
-                    body => body.to_string().into_bytes(),
+                    body => spaced(&expanded(body)),
                 }
             }
         };
@@ -1091,10 +1097,75 @@ fn named(bindings: &Bindings, value: &Value) -> Value {
         Value::Object(members) => Value::Object(
             members
                 .iter()
-                .map(|(k, v)| (k.clone(), named(bindings, v)))
+                .map(|(k, v)| (bindings.named(k), named(bindings, v)))
                 .collect(),
         ),
         other => other.clone(),
+    }
+}
+
+/// A body whose long texts were recorded in short: `{"$repeat": ["y", 3]}` is `yyy`.
+fn expanded(value: Value) -> Value {
+    match value {
+        Value::Object(members) => match members
+            .get("$repeat")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+        {
+            Some([Value::String(text), times]) => {
+                let times = times.as_u64().and_then(|times| usize::try_from(times).ok());
+                Value::String(text.repeat(times.unwrap_or_default()))
+            }
+            _ => members
+                .into_iter()
+                .map(|(name, member)| (name, expanded(member)))
+                .collect(),
+        },
+        Value::Array(items) => items.into_iter().map(expanded).collect(),
+        other => other,
+    }
+}
+
+/// JSON with a blank after each comma and colon, as the recorder sent it: some errors quote the body.
+fn spaced(value: &Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = serde_json::Serializer::with_formatter(&mut bytes, Spaced);
+    serde::Serialize::serialize(value, &mut writer).expect("a value is JSON");
+    bytes
+}
+
+struct Spaced;
+
+impl serde_json::ser::Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        if first {
+            Ok(())
+        } else {
+            writer.write_all(b", ")
+        }
+    }
+
+    fn begin_object_key<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        if first {
+            Ok(())
+        } else {
+            writer.write_all(b", ")
+        }
+    }
+
+    fn begin_object_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+    ) -> std::io::Result<()> {
+        writer.write_all(b": ")
     }
 }
 
