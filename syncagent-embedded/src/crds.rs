@@ -60,12 +60,18 @@ pub(crate) fn default(object: &mut Value) {
     }
 }
 
-/// What the server fills in.
+/// What the server decides.
 pub(crate) fn prepare(old: Option<&Value>, new: &mut Value, subresource: &str) {
+    let storage = storage_version(new);
     if subresource == "status" {
+        let none = |stored: &Value| stored.as_array().is_none_or(Vec::is_empty);
+        if new.pointer("/status/storedVersions").is_none_or(none)
+            && let Some(name) = storage
+        {
+            new["status"]["storedVersions"] = json!([name]);
+        }
         return;
     }
-    let storage = storage_version(new);
     match old {
         None => {
             new["metadata"]["generation"] = json!(1);

@@ -235,7 +235,7 @@ impl Call {
     fn object_answer(&self, code: u16, object: &Arc<Value>) -> Result<Answer, Failure> {
         let body = match self.form.shape {
             Shape::Whole => object.clone(),
-            Shape::Metadata => Arc::new(metadata_only(object)),
+            Shape::Metadata => Arc::new(metadata_only(object, self.form)),
             Shape::Table => Arc::new(self.printer()?.object(object)),
             Shape::MetadataList => {
                 return Err(Failure::not_acceptable(crate::request::ACCEPTED));
@@ -267,6 +267,8 @@ pub(crate) fn present(
 
 /// `PartialObjectMetadata` of an object.
 #[must_use]
-pub fn metadata_only(object: &Value) -> Value {
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+pub fn metadata_only(object: &Value, form: Form) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata", "apiVersion": form.meta_version(), "metadata": object["metadata"],
+    })
 }

@@ -272,6 +272,16 @@ pub struct Form {
 }
 
 impl Form {
+    /// The `apiVersion` of tables and partial objects.
+    #[must_use]
+    pub fn meta_version(self) -> &'static str {
+        if self.version == "v1beta1" {
+            "meta.k8s.io/v1beta1"
+        } else {
+            "meta.k8s.io/v1"
+        }
+    }
+
     /// JSON of the whole object.
     pub const JSON: Self = Self {
         shape: Shape::Whole,

@@ -37,7 +37,7 @@ impl Call {
             self.check_name(&object)?;
         }
         let mut warnings = warnings;
-        warnings.extend(crate::builtin::warnings(&self.served.resource, &object));
+        warnings.extend(self.oddities(None, &object));
         let created = self.finish_creation(object, &options, Origin::Sent)?;
         Ok(self.object_answer(201, &created)?.with_warnings(warnings))
     }
@@ -110,15 +110,27 @@ impl Call {
         let (object, mut warnings) = self.decoded(&options)?;
         self.check_name(&object)?;
         self.settle_namespace(&mut object.clone())?;
-        warnings.extend(crate::builtin::warnings(&self.served.resource, &object));
         loop {
             let (stored, old) = self.current()?;
+            let odd = self.oddities(Some(&old), &object);
             if let Some(new) =
                 self.finish_change(&stored, &old, object.clone(), &options, Origin::Sent)?
             {
+                warnings.extend(odd);
                 return Ok(self.object_answer(200, &new)?.with_warnings(warnings));
             }
         }
+    }
+
+    /// What is odd but accepted about an object, and was not there before.
+    fn oddities(&self, old: Option<&Value>, object: &Value) -> Vec<String> {
+        let resource = &self.served.resource;
+        let known = old
+            .map(|old| crate::builtin::warnings(resource, old))
+            .unwrap_or_default();
+        let mut odd = crate::builtin::warnings(resource, object);
+        odd.retain(|one| !known.contains(one));
+        odd
     }
 
     /// The object that a write acts on, as stored and as served.
@@ -182,9 +194,7 @@ impl Call {
             problems.extend(self.normalise(&mut object, Origin::Patched)?);
             let mut warnings = self.complain(&object, options, problems, Origin::Patched)?;
             self.check_name(&object)?;
-            if object != *old {
-                warnings.extend(crate::builtin::warnings(&self.served.resource, &object));
-            }
+            warnings.extend(self.oddities(Some(&old), &object));
             if let Some(new) =
                 self.finish_change(&stored, &old, object, options, Origin::Patched)?
             {

@@ -33,12 +33,9 @@ impl Call {
         let options = DeleteOptions::read(&self.query, &self.body)?;
         let name = self.target.name.clone();
         match self.delete_named(&name, &options)? {
+            // The last state, at the version of its end.
             Deleted::Gone(object) if builtin::shows_deleted(resource) => {
-                // The last state, at the version of its end.
-                let mut last = (*object).clone();
-                last["metadata"]["resourceVersion"] =
-                    json!(self.core.store().revision().to_string());
-                self.object_answer(200, &Arc::new(last))
+                self.object_answer(200, &object)
             }
             Deleted::Gone(object) => {
                 let uid = object
@@ -122,8 +119,12 @@ impl Call {
             let expect = Expect::Version(stored.version);
             let deleting = next.pointer("/metadata/deletionTimestamp").is_some();
             if !has_finalizers(&next) {
-                if options.dry_run || self.core.store().remove(&key, expect).is_ok() {
+                if options.dry_run {
                     return Ok(Deleted::Gone(old));
+                }
+                let removed = self.core.store().remove(&key, expect);
+                if let Ok(last) = removed {
+                    return Ok(Deleted::Gone(self.presented(&key.cluster, &last.object)?));
                 }
                 continue;
             }

@@ -209,13 +209,23 @@ impl Call {
             ));
         }
         self.check_namespace_lives(&object)?;
+        self.admit(Verb::Create, options.dry_run, None, Some(&mut object))?;
+        if origin != Origin::Applied {
+            let version = resource.api_version();
+            let writer = self.writer(&options.manager, &version, &now);
+            let blank = self.served.built_in().then(|| builtin::blank(resource));
+            if let Some(metadata) = object["metadata"].as_object_mut() {
+                metadata.remove("deletionTimestamp");
+                metadata.remove("deletionGracePeriodSeconds");
+            }
+            apply::create(&self.shape(), &writer, blank.as_ref(), &mut object);
+        }
         if resource.status
             && !self.served.built_in()
             && let Some(map) = object.as_object_mut()
         {
             map.remove("status");
         }
-        self.admit(Verb::Create, options.dry_run, None, Some(&mut object))?;
         let uid = self.core.uid();
         if let Some(metadata) = object["metadata"].as_object_mut() {
             for key in [
@@ -245,12 +255,6 @@ impl Call {
                     json!(format!("{base}{}", self.core.suffix(5))),
                 );
             }
-        }
-        if origin != Origin::Applied {
-            let version = resource.api_version();
-            let writer = self.writer(&options.manager, &version, &now);
-            let blank = self.served.built_in().then(|| builtin::blank(resource));
-            apply::create(&self.shape(), &writer, blank.as_ref(), &mut object);
         }
         self.prepare(None, &mut object)?;
         let name = object
@@ -368,19 +372,18 @@ impl Call {
         let now = self.core.now();
         let mut causes = Vec::new();
         self.settle_namespace(&mut new)?;
+        if origin != Origin::Applied {
+            let version = resource.api_version();
+            let writer = self.writer(&options.manager, &version, &now);
+            apply::update(&self.shape(), &writer, Some(old), &mut new);
+            if self.target.subresource == "scale" {
+                timeless(&mut new);
+            }
+        }
         self.check_version(stored, &mut new, origin)?;
         self.keep_server_fields(old, &mut new, origin, &mut causes);
         self.keep_other_fields(old, &mut new);
         self.admit(Verb::Update, options.dry_run, Some(old), Some(&mut new))?;
-        if origin != Origin::Applied {
-            let version = resource.api_version();
-            apply::update(
-                &self.shape(),
-                &self.writer(&options.manager, &version, &now),
-                Some(old),
-                &mut new,
-            );
-        }
         self.prepare(Some(old), &mut new)?;
         self.count_generation(old, &mut new);
         apply::keep_times(old, &mut new);
@@ -629,6 +632,25 @@ impl Call {
     fn validate(&self, old: Option<&Value>, new: &Value) -> Vec<Cause> {
         super::kinds::validate(self, old, new)
     }
+}
+
+/// Entries of `/scale` carry no time and stand first.
+fn timeless(object: &mut Value) {
+    let Some(entries) = object
+        .pointer_mut("/metadata/managedFields")
+        .and_then(Value::as_array_mut)
+    else {
+        return;
+    };
+    for entry in entries
+        .iter_mut()
+        .filter(|entry| entry["subresource"] == "scale")
+    {
+        if let Some(entry) = entry.as_object_mut() {
+            entry.remove("time");
+        }
+    }
+    entries.sort_by_key(|entry| entry.get("time").is_some());
 }
 
 fn new_finalizers(old: &Value, new: &Value) -> Option<Cause> {

@@ -28,11 +28,13 @@ pub(super) fn prepare(call: &Call, old: Option<&Value>, new: &mut Value) -> Resu
 pub(super) fn validate(call: &Call, old: Option<&Value>, new: &Value) -> Vec<Cause> {
     if call.served.built_in() {
         let taken = taken(call);
-        let mut causes = builtin::validate(write(call, old, &taken), new);
+        let known = builtin::validate(write(call, old, &taken), new);
+        let mut causes = known.clone();
         if key(call) == ("apiextensions.k8s.io", "customresourcedefinitions")
             && call.target.subresource != "status"
         {
-            causes.extend(schema::crd::check(new, old));
+            let more = schema::crd::check(new, old);
+            causes.extend(more.into_iter().filter(|cause| !known.contains(cause)));
         }
         return causes;
     }

@@ -118,9 +118,12 @@ impl Call {
                 })
             }
             Shape::Metadata | Shape::MetadataList => {
-                let items: Vec<Value> = items.iter().map(|item| metadata_only(item)).collect();
+                let items: Vec<Value> = items
+                    .iter()
+                    .map(|item| metadata_only(item, self.form))
+                    .collect();
                 json!({
-                    "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList", "metadata": metadata,
+                    "apiVersion": self.form.meta_version(), "kind": "PartialObjectMetadataList", "metadata": metadata,
                     "items": items,
                 })
             }

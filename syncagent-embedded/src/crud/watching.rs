@@ -63,6 +63,9 @@ impl Call {
         let mut scope = self.scope();
         // A watch of a named object is a watch of its collection with a selector.
         let named = self.target.name.clone();
+        if !named.is_empty() && !self.served.built_in() {
+            return Err(self.not_found(&named));
+        }
         if self.place.reach == Reach::All {
             scope.namespace = None;
         }
@@ -307,7 +310,7 @@ impl Watcher {
         let shaped = match self.call.form.shape {
             Shape::Whole => None,
             Shape::Table => Some(self.row(object)),
-            Shape::Metadata | Shape::MetadataList => Some(metadata_only(object)),
+            Shape::Metadata | Shape::MetadataList => Some(metadata_only(object, self.call.form)),
         };
         self.rows_shown = true;
         self.write(kind, shaped.as_ref().unwrap_or(object));
@@ -339,7 +342,9 @@ impl Watcher {
                     .map_or(Value::Null, |printer| printer.bookmark(&object, first));
                 self.rows_shown = true;
             }
-            Shape::Metadata | Shape::MetadataList => object = metadata_only(&object),
+            Shape::Metadata | Shape::MetadataList => {
+                object = metadata_only(&object, self.call.form);
+            }
         }
         self.write("BOOKMARK", &object);
     }
