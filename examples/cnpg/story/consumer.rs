@@ -14,7 +14,7 @@ use super::say::{Narrator, Who};
 use super::stage::Stage;
 use super::wait::{self, brief, condition, documents, kind, objects};
 
-const ORDER: &str = include_str!("../manifests/order.yaml");
+pub(crate) const ORDER: &str = include_str!("../manifests/order.yaml");
 /// The namespace of the orders.
 pub(crate) const NAMESPACE: &str = "default";
 
