@@ -16,6 +16,7 @@
 pub mod access;
 pub mod config;
 pub mod decode;
+pub mod deployment;
 pub mod event;
 pub mod kinds;
 pub mod meta;
@@ -56,6 +57,7 @@ pub fn default(resource: &Resource, object: &mut Value) {
         ("", "secrets") => config::default_secret(object),
         ("", "services") => service::default(object),
         ("", "namespaces") => namespace::default(object),
+        ("apps", "deployments") => deployment::default(object),
         ("rbac.authorization.k8s.io", _) => access::default(object),
         _ => {}
     }
@@ -75,6 +77,7 @@ pub fn prepare(write: Write<'_>, object: &mut Value) -> Result<(), Failure> {
         ("", "services") => service::prepare(write, object)?,
         ("", "namespaces") => namespace::prepare(write, object),
         ("", "secrets") => config::prepare_secret(write, object),
+        ("apps", "deployments") => deployment::prepare(write, object),
         _ => {}
     }
     *object = encode(write.resource, object);
@@ -96,6 +99,7 @@ pub fn validate(write: Write<'_>, object: &Value) -> Vec<Cause> {
             ("", "namespaces") => namespace::validate(write, object),
             ("" | "events.k8s.io", "events") => event::validate(write, object),
             ("coordination.k8s.io", "leases") => validate_lease(object),
+            ("apps", "deployments") => deployment::validate(write, object),
             ("rbac.authorization.k8s.io", _) => access::validate(write, object),
             _ => Vec::new(),
         },

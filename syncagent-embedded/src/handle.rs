@@ -342,6 +342,13 @@ fn other(
     } else {
         discovery::Order::Name
     };
+    let known = matches!(
+        parts.first(),
+        Some(&("api" | "apis" | "version" | "openapi"))
+    );
+    if known && !matches!(*request.method(), http::Method::GET | http::Method::HEAD) {
+        return Err(Failure::method_not_allowed());
+    }
     let document = matches!(parts.as_slice(), ["apis", _] | ["api" | "apis", _, ..]);
     if document && discovery::form(accept) == discovery::Form::Refused {
         return Err(Failure::not_acceptable(crate::request::ACCEPTED));

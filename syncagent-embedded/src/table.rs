@@ -511,6 +511,16 @@ mod tests {
             json!(["a", "me", "60s"])
         );
         assert_eq!(
+            cells(
+                "deployments",
+                json!({"metadata": meta, "spec": {
+                    "replicas": 2, "selector": {"matchLabels": {"a": "b"}},
+                    "template": {"spec": {"containers": [{"name": "one", "image": "i"}]}},
+                }, "status": {"readyReplicas": 1}})
+            ),
+            json!(["a", "1/2", 0, 0, "60s", "one", "i", "a=b"])
+        );
+        assert_eq!(
             cells("customresourcedefinitions", json!({"metadata": meta})),
             json!(["a", "2025-12-31T23:59:00Z"])
         );

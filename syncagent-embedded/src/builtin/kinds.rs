@@ -1,9 +1,9 @@
 //! Which built-in kinds each product serves.
 //!
 //! Discovery, tables, roles and the router all read these lists, so they hold only what is really served: there are no
-//! pods on a server that nothing runs on.
+//! pods on a server that nothing runs on. (Deployments are kept as any API server without controllers keeps them.)
 
-use crate::api::{Provenance, Resource};
+use crate::api::{Provenance, Resource, Scale};
 
 /// The verbs of a stored kind, as discovery shows them for built-in kinds.
 pub const STORED: [&str; 8] = [
@@ -48,6 +48,16 @@ pub fn kubernetes() -> Vec<Resource> {
             .status()
             .into(),
     );
+    let mut deployments = Kind::new("apps", "v1", "Deployment", "deployments")
+        .short(&["deploy"])
+        .categories(&["all"])
+        .status();
+    deployments.0.scale = Some(Scale {
+        spec_replicas_path: ".spec.replicas".to_owned(),
+        status_replicas_path: ".status.replicas".to_owned(),
+        label_selector_path: None,
+    });
+    kinds.push(deployments.into());
     kinds
 }
 

@@ -83,6 +83,22 @@ pub(super) fn heads(group: &str, plural: &str) -> Value {
             wide("Count", "The number of times this event has occurred."),
             head("Name", "string", "name", super::NAME, 1),
         ],
+        ("apps", "deployments") => vec![
+            name_head(),
+            text("Ready", "Number of the pod with ready state"),
+            text(
+                "Up-to-date",
+                "Total number of non-terminated pods that have the desired template",
+            ),
+            text("Available", "Total number of available pods"),
+            aged(),
+            wide("Containers", "Names of each container in the template."),
+            wide(
+                "Images",
+                "Images referenced by each container in the template.",
+            ),
+            wide("Selector", "Label selector for pods."),
+        ],
         ("coordination.k8s.io", "leases") => {
             vec![name_head(), text("Holder", "Who holds the lease"), aged()]
         }
@@ -131,10 +147,41 @@ pub(super) fn cells(group: &str, plural: &str, object: &Value, now: Timestamp) -
             json!(external_address(object)),
             json!(or_none(ports(object))),
             aged,
-            json!(or_none(selector(object))),
+            json!(or_none(labels(object.pointer("/spec/selector")))),
         ],
         ("", "serviceaccounts") => vec![name, json!(count("/secrets")), aged],
         ("" | "events.k8s.io", "events") => event(object, now),
+        ("apps", "deployments") => {
+            let number = |pointer: &str| {
+                object
+                    .pointer(pointer)
+                    .and_then(Value::as_i64)
+                    .unwrap_or_default()
+            };
+            let of_containers = |key: &str| {
+                let containers = items(object, "/spec/template/spec/containers");
+                let words: Vec<&str> = containers
+                    .filter_map(|container| container[key].as_str())
+                    .collect();
+                words.join(",")
+            };
+            vec![
+                name,
+                json!(format!(
+                    "{}/{}",
+                    number("/status/readyReplicas"),
+                    number("/spec/replicas")
+                )),
+                json!(number("/status/updatedReplicas")),
+                json!(number("/status/availableReplicas")),
+                aged,
+                json!(of_containers("name")),
+                json!(of_containers("image")),
+                json!(or_none(labels(
+                    object.pointer("/spec/selector/matchLabels")
+                ))),
+            ]
+        }
         ("coordination.k8s.io", "leases") => vec![name, json!(text("/spec/holderIdentity")), aged],
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => vec![
             name,
@@ -232,12 +279,8 @@ fn ports(service: &Value) -> String {
     ports.join(",")
 }
 
-fn selector(service: &Value) -> String {
-    let pairs = service
-        .pointer("/spec/selector")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten();
+fn labels(labels: Option<&Value>) -> String {
+    let pairs = labels.and_then(Value::as_object).into_iter().flatten();
     let pairs: Vec<String> = pairs
         .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
         .collect();
