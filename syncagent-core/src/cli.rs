@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 )]
 pub struct Args {
     /// The kubeconfig of the service cluster; without it what kubectl would use.
-    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<String>,
     /// The kubeconfig of the kcp; its current context is the provider's workspace, where the export is.
     #[arg(long, env = "KCP_KUBECONFIG", value_name = "FILE")]

@@ -15,7 +15,6 @@ pub mod export;
 pub(crate) mod fleet;
 pub mod index;
 pub(crate) mod ledger;
-mod pending;
 pub mod queue;
 mod schema;
 pub(crate) mod state;

@@ -421,6 +421,20 @@ fn version() -> Value {
     })
 }
 
+/// What a request means to authorisation: a list or watch that selects one name is about that name.
+fn meant(verb: Verb, target: &Target, query: &Query) -> Target {
+    let mut meant = target.clone();
+    if matches!(verb, Verb::List | Verb::Watch)
+        && meant.name.is_empty()
+        && let Some(text) = query.get("fieldSelector")
+        && let Ok(fields) = crate::selector::Fields::parse(text)
+        && let Some(name) = fields.wanted("metadata.name")
+    {
+        name.clone_into(&mut meant.name);
+    }
+    meant
+}
+
 #[expect(
     clippy::too_many_arguments,
     reason = "what was parsed so far; it is all that a Call is made of"
@@ -435,11 +449,12 @@ fn resource(
     query: Query,
     path: &str,
 ) -> Result<Reply, Failure> {
+    let meant = meant(verb, &target, &query);
     let attributes = Attributes {
         user: &user,
         place: &place,
         verb: verb.as_str(),
-        target: Some(&target),
+        target: Some(&meant),
         path,
     };
     core.plane.authorise(core, &attributes)?;

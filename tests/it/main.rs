@@ -3,6 +3,7 @@
 //! `SYNCAGENT_TEST_KCP_KUBECONFIG` names a kubeconfig whose current context is a kcp workspace in which workspaces may be
 //! made; `SYNCAGENT_TEST_KUBECONFIG` one of a service cluster. With both set the suite runs against these.
 
+mod access;
 mod budgets;
 mod offering;
 mod orders;

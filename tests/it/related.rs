@@ -2,24 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::stage::{Consumer, Stage, gone, play, there};
+use crate::stage::{Stage, gone, play, there};
 use crate::things;
-use crate::world::{change, created, status};
-
-/// The Service that an operator makes.
-async fn service(stage: &Stage, consumer: &Consumer, name: &str) {
-    let path = format!("/api/v1/namespaces/{}/services", consumer.cluster);
-    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
-        "spec": {"type": "LoadBalancer", "ports": [{"port": 5432}]}});
-    created(stage.service.post(&path, &service).await);
-}
-
-/// The address that its load balancer gets.
-async fn address(stage: &Stage, consumer: &Consumer, name: &str, address: &str) {
-    let path = format!("/api/v1/namespaces/{}/services", consumer.cluster);
-    let ingress = json!({"loadBalancer": {"ingress": [{"ip": address}]}});
-    status(&stage.service, &format!("{path}/{name}"), &ingress).await;
-}
+use crate::world::{change, status};
 
 fn text(secret: &Value, key: &str) -> String {
     use base64::Engine as _;
@@ -64,13 +49,13 @@ fn two_taken_secrets_and_a_composed_one_line_by_line() {
 
         // The operator's Service has no address yet: the function looks, and says "not yet".
         stage.forget();
-        service(&stage, &consumer, "a-rw").await;
+        stage.service(&consumer, "a-rw").await;
         stage.calm().await;
         stage.asked_exactly(&["kcp get things a", "service get services a-rw"]);
 
         // Now it has one: one look at each thing that the connection is composed of, and one write.
         stage.forget();
-        address(&stage, &consumer, "a-rw", "10.0.0.7").await;
+        stage.address(&consumer, "a-rw", "10.0.0.7").await;
         let connection = consumer.there(&secret, "a-connection", |_| true).await;
         assert_eq!(text(&connection, "host"), "10.0.0.7");
         assert_eq!(text(&connection, "password"), "one");

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::things;
-use crate::world::{Workspace, World, created, eventually};
+use crate::world::{Workspace, World, created, eventually, status};
 
 /// What all tests name their export.
 pub(crate) const EXPORT: &str = "things.example.io";
@@ -23,6 +23,7 @@ pub(crate) struct Stage {
     pub(crate) service: Server,
     pub(crate) notices: Arc<Mutex<Vec<Notice>>>,
     pub(crate) definitions: Vec<Definition>,
+    agent_tokens: Option<(String, String)>,
     running: Option<(CancellationToken, JoinHandle<Exit>)>,
 }
 
@@ -70,6 +71,7 @@ impl Stage {
             service,
             notices: Arc::default(),
             definitions,
+            agent_tokens: None,
             running: None,
         }
     }
@@ -104,11 +106,12 @@ impl Stage {
     /// An agent that is not started yet.
     pub(crate) fn agent(&self) -> Agent {
         let notices = self.notices.clone();
+        let (kcp, service) = self.agent_tokens.clone().unzip();
         let mut agent = Agent::new(EXPORT)
             .name(self.world.unique("agent"))
             .connect(
-                self.world.service_connection(),
-                self.world.kcp_access(&self.provider),
+                self.world.service_connection(service.as_deref()),
+                self.world.kcp_access(&self.provider, kcp.as_deref()),
             )
             .notify(move |notice| notices.lock().unwrap().push(notice.clone()));
         for definition in &self.definitions {
@@ -184,6 +187,26 @@ impl Stage {
             cluster: workspace.cluster,
             api: workspace.api,
         }
+    }
+
+    /// The agent is somebody else than the administrator.
+    pub(crate) fn act_as(&mut self, kcp: &str, service: &str) {
+        self.agent_tokens = Some((kcp.to_owned(), service.to_owned()));
+    }
+
+    /// The Service that an operator makes.
+    pub(crate) async fn service(&self, consumer: &Consumer, name: &str) {
+        let path = format!("/api/v1/namespaces/{}/services", consumer.cluster);
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+            "spec": {"type": "LoadBalancer", "ports": [{"port": 5432}]}});
+        created(self.service.post(&path, &service).await);
+    }
+
+    /// The address that its load balancer gets.
+    pub(crate) async fn address(&self, consumer: &Consumer, name: &str, address: &str) {
+        let path = format!("/api/v1/namespaces/{}/services/{name}", consumer.cluster);
+        let ingress = json!({"loadBalancer": {"ingress": [{"ip": address}]}});
+        status(&self.service, &path, &ingress).await;
     }
 
     /// The copy of an order, once it is there.

@@ -100,22 +100,23 @@ impl World {
         self.service.api("")
     }
 
-    /// How an agent reaches the service cluster.
-    pub(crate) fn service_connection(&self) -> Connection {
+    /// How an agent reaches the service cluster; with a token of its own where the server is embedded.
+    pub(crate) fn service_connection(&self, token: Option<&str>) -> Connection {
         match &self.service {
             Side::Real(config) => (**config).clone().into(),
-            Side::Embedded(server, token) => client(server, token, "").into(),
+            Side::Embedded(server, admin) => client(server, token.unwrap_or(admin), "").into(),
         }
     }
 
-    /// How an agent reaches a provider's workspace.
-    pub(crate) fn kcp_access(&self, provider: &Workspace) -> KcpAccess {
+    /// How an agent reaches a provider's workspace; with a token of its own where the server is embedded.
+    pub(crate) fn kcp_access(&self, provider: &Workspace, token: Option<&str>) -> KcpAccess {
         match &self.kcp {
             Side::Real(config) => at((**config).clone(), &provider.path).into(),
-            Side::Embedded(server, token) => {
-                let (inside, user) = (server.clone(), token.clone());
-                KcpAccess::new(client(server, token, &provider.path), move |_| {
-                    Ok(client(&inside, &user, ""))
+            Side::Embedded(server, admin) => {
+                let token = token.unwrap_or(admin).to_owned();
+                let inside = server.clone();
+                KcpAccess::new(client(server, &token, &provider.path), move |_| {
+                    Ok(client(&inside, &token, ""))
                 })
             }
         }

@@ -131,6 +131,7 @@ pub(crate) async fn keep(
     let mut latest: Option<Value> = None;
     let mut pause = std::time::Duration::from_millis(200);
     let mut told = false;
+    let mut troubled = false;
     loop {
         let event = match &latest {
             // The last attempt failed: again, unless something new is heard first.
@@ -182,9 +183,15 @@ pub(crate) async fn keep(
                     export: export.clone(),
                 });
             }
-            Event::Trouble(what) => announcer.tell(&Notice::Problem { order: None, what }),
+            Event::Trouble(what) => {
+                if !std::mem::replace(&mut troubled, true) {
+                    announcer.tell(&Notice::Problem { order: None, what });
+                }
+                continue;
+            }
             Event::Listing | Event::Listed => {}
         }
+        troubled = false;
     }
 }
 

@@ -74,6 +74,8 @@ pub(crate) struct Job {
     pub(crate) record: Record,
     pub(crate) seen: Seen,
     pub(crate) endpoint: Option<Arc<str>>,
+    /// What a server asked us to wait.
+    pub(crate) wait: Option<Duration>,
 }
 
 /// How a step ended, for the queue.
@@ -242,6 +244,7 @@ impl State {
                 key,
                 seen,
                 endpoint,
+                wait: None,
             });
         }
     }
@@ -253,6 +256,7 @@ impl State {
             record,
             seen,
             endpoint,
+            ..
         } = job;
         self.queue.finish(&key);
         let Some(entry) = self.entries.get_mut(&key) else {

@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::ledger::Source;
-use super::pending::{absorb, plan};
 use super::state::{Job, Outcome, State};
 use crate::error::{Error, ErrorKind};
 use crate::io::announce::{Announcer, Notice, Order};
@@ -22,6 +21,7 @@ use crate::io::clients::Server;
 use crate::io::{apply, observe};
 use crate::plan::{
     Context, Deed, Depth, Effect, Ending, Heard, Key, Later, ObjectRef, Place, Question, Sight,
+    absorb, plan,
 };
 use crate::publication::{Publication, Publications};
 use crate::runtime::Clock;
@@ -132,7 +132,9 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
             match perform(shared, publication, job, &effect).await {
                 Heard::Next => {}
                 Heard::Again => break,
-                Heard::Later(Later::Unavailable) => return Outcome::Retry(Duration::ZERO),
+                Heard::Later(Later::Unavailable) => {
+                    return Outcome::Retry(job.wait.unwrap_or_default());
+                }
                 Heard::Later(Later::Denied) => return Outcome::Retry(DENIED),
             }
         }
@@ -216,9 +218,11 @@ async fn perform(
     let Some(server) = server else {
         return Heard::Later(Later::Unavailable);
     };
-    let (reply, error) = apply::send(&server, &shared.manager, &effect.request).await;
+    let sent = apply::send(&server, &shared.manager, &effect.request).await;
+    let reply = sent.reply;
+    job.wait = sent.wait;
     tracing::debug!(key = %job.key, code = reply.code, "{:?} {}", effect.deed, effect.request.object);
-    if let Some(error) = error {
+    if let Some(error) = sent.error {
         let _ = trouble(shared, &job.key, &error);
     } else if (200..300).contains(&reply.code)
         && let Some(notice) = told(order(shared, &job.key), effect)
@@ -269,11 +273,23 @@ fn end(shared: &Shared, job: &Job, ending: Ending) -> Outcome {
     outcome
 }
 
+/// Something does not work: says so, once per order until it ends otherwise.
 fn trouble(shared: &Shared, key: &Key, error: &Error) -> Outcome {
-    shared.announcer.tell(&Notice::Problem {
-        order: Some(order(shared, key)),
-        what: error.chain(),
-    });
+    let what = error.chain();
+    tracing::debug!(%key, "{what}");
+    // The path differs from try to try; what it is about does not.
+    let told = Some(format!("{:?}", error.kind()));
+    let mut state = shared.state();
+    if let Some(entry) = state.entries.get_mut(key)
+        && entry.told != told
+    {
+        entry.told = told;
+        drop(state);
+        shared.announcer.tell(&Notice::Problem {
+            order: Some(order(shared, key)),
+            what,
+        });
+    }
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Conflict => Outcome::Retry(Duration::ZERO),
         ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Bug => Outcome::Retry(DENIED),

@@ -3,6 +3,8 @@
 //! There is no business `if` here. What an answer means is for [`crate::plan::absorb`]; a server that does not answer at
 //! all is told as 503, for what was sent may or may not have arrived, and every effect is safe to decide on again.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::json;
 
@@ -10,12 +12,18 @@ use super::clients::{APPLY_PATCH, JSON, JSON_PATCH, Server, collection, escape, 
 use crate::error::Error;
 use crate::plan::{Reply, Request, Subresource, Verb};
 
+/// What became of a request.
+pub(crate) struct Sent {
+    /// The answer, or 503 when there was none.
+    pub(crate) reply: Reply,
+    /// What the server asked us to wait.
+    pub(crate) wait: Option<Duration>,
+    /// Why there was no answer.
+    pub(crate) error: Option<Error>,
+}
+
 /// Sends a request of a plan to the server that serves its object.
-pub(crate) async fn send(
-    server: &Server,
-    manager: &str,
-    request: &Request,
-) -> (Reply, Option<Error>) {
+pub(crate) async fn send(server: &Server, manager: &str, request: &Request) -> Sent {
     let place = &request.object;
     let namespace = Some(place.namespace.as_str());
     let at = object(&place.kind, namespace, &place.name);
@@ -51,19 +59,21 @@ pub(crate) async fn send(
         .call(method, &path, content, Some(&request.body))
         .await
     {
-        Ok(reply) => (
-            Reply {
+        Ok(reply) => Sent {
+            reply: Reply {
                 code: reply.code,
                 body: reply.body,
             },
-            None,
-        ),
-        Err(error) => (
-            Reply {
+            wait: reply.retry_after,
+            error: None,
+        },
+        Err(error) => Sent {
+            reply: Reply {
                 code: 503,
                 body: json!({"kind": "Status", "code": 503, "message": error.chain()}),
             },
-            Some(error),
-        ),
+            wait: None,
+            error: Some(error),
+        },
     }
 }
