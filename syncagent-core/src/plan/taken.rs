@@ -233,6 +233,7 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
             if (deleting && held) || (!deleting && !settled) {
                 step.look(&entry.origin, Depth::Body);
             } else if deleting {
+                entry.seen = None;
                 vanished(step, entry);
             }
         }
@@ -258,6 +259,8 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
                 body,
             );
         }
+        // It counts as gone: what comes under its name is another one.
+        entry.seen = None;
         vanished(step, entry);
         return;
     }

@@ -5,10 +5,12 @@ mod world;
 
 mod convergence;
 mod deletion;
+mod mutants;
 mod names;
 mod projection;
 mod publication;
 mod related;
+mod related_table;
 mod schema;
 mod table;
 mod tenants;
