@@ -78,6 +78,8 @@ pub fn prepare(write: Write<'_>, object: &mut Value) -> Result<(), Failure> {
         ("", "namespaces") => namespace::prepare(write, object),
         ("", "secrets") => config::prepare_secret(write, object),
         ("apps", "deployments") => deployment::prepare(write, object),
+        ("", "resourcequotas") if write.subresource == "status" => keep(object, write.old, "spec"),
+        ("", "resourcequotas") => keep(object, write.old, "status"),
         _ => {}
     }
     *object = encode(write.resource, object);

@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_schema() {
-        for resource in kinds::kubernetes() {
+        for resource in kinds::kubernetes().into_iter().chain(kinds::kcp()) {
             assert!(schema(&resource).is_some(), "{}", resource.kind);
         }
     }

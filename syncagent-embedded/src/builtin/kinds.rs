@@ -64,7 +64,14 @@ pub fn kubernetes() -> Vec<Resource> {
 /// What every workspace of kcp serves beside kcp's own kinds, which come from CRDs.
 #[must_use]
 pub fn kcp() -> Vec<Resource> {
-    common()
+    let mut kinds = common();
+    kinds.push(
+        Kind::new("", "v1", "ResourceQuota", "resourcequotas")
+            .short(&["quota"])
+            .status()
+            .into(),
+    );
+    kinds
 }
 
 fn common() -> Vec<Resource> {

@@ -99,6 +99,12 @@ pub(super) fn heads(group: &str, plural: &str) -> Value {
             ),
             wide("Selector", "Label selector for pods."),
         ],
+        ("", "resourcequotas") => vec![
+            name_head(),
+            text("Request", "What is used of each request"),
+            text("Limit", "What is used of each limit"),
+            aged(),
+        ],
         ("coordination.k8s.io", "leases") => {
             vec![name_head(), text("Holder", "Who holds the lease"), aged()]
         }
@@ -181,6 +187,10 @@ pub(super) fn cells(group: &str, plural: &str, object: &Value, now: Timestamp) -
                     object.pointer("/spec/selector/matchLabels")
                 ))),
             ]
+        }
+        ("", "resourcequotas") => {
+            let (request, limit) = quota(object);
+            vec![name, json!(request), json!(limit), aged]
         }
         ("coordination.k8s.io", "leases") => vec![name, json!(text("/spec/holderIdentity")), aged],
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => vec![
@@ -277,6 +287,31 @@ fn ports(service: &Value) -> String {
         })
         .collect();
     ports.join(",")
+}
+
+/// What is used of what a quota allows: requests and limits apart.
+fn quota(quota: &Value) -> (String, String) {
+    let hard = quota
+        .pointer("/status/hard")
+        .or_else(|| quota.pointer("/spec/hard"));
+    let plain = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    let (mut requests, mut limits) = (Vec::new(), Vec::new());
+    for (name, most) in hard.and_then(Value::as_object).into_iter().flatten() {
+        let used = quota["status"]["used"]
+            .get(name)
+            .map_or_else(|| "0".to_owned(), plain);
+        let part = format!("{name}: {used}/{}", plain(most));
+        if name.starts_with("limits.") {
+            limits.push(part);
+        } else {
+            requests.push(part);
+        }
+    }
+    (requests.join(", "), limits.join(", "))
 }
 
 fn labels(labels: Option<&Value>) -> String {
