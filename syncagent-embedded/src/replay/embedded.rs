@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
 use http_body_util::BodyExt as _;
+use jiff::{SignedDuration, Timestamp};
 
 use super::recording::{Kind, Recording};
 use super::{Door, Frames};
 use crate::Server;
+use crate::clock::Clock;
 use crate::kcp::KcpVersion;
 use crate::plane::User;
 
@@ -17,16 +20,42 @@ use crate::plane::User;
 struct Embedded {
     server: Server,
     tokens: BTreeMap<&'static str, String>,
+    clock: Arc<Steps>,
+}
+
+/// A clock that goes on by a second with every write: the recorder was slower than we are, and entries of
+/// `managedFields` stand in the order of their times.
+#[derive(Debug)]
+struct Steps {
+    start: Timestamp,
+    writes: AtomicI64,
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self {
+            start: Timestamp::now(),
+            writes: AtomicI64::new(0),
+        }
+    }
+}
+
+impl Clock for Steps {
+    fn now(&self) -> Timestamp {
+        let passed = SignedDuration::from_secs(self.writes.load(Ordering::Relaxed));
+        self.start.checked_add(passed).unwrap_or(self.start)
+    }
 }
 
 /// A fresh embedded server of the kind and generation that was recorded.
 #[must_use]
 pub fn embedded(recording: &Recording) -> Arc<dyn Door> {
     let mut tokens = BTreeMap::new();
+    let clock = Arc::new(Steps::default());
     let server = match recording.kind {
         Kind::Kubernetes => {
             // The recorded server had no controller manager.
-            let server = Server::kubernetes().bare().build();
+            let server = Server::kubernetes().bare().clock(clock.clone()).build();
             tokens.insert("admin", server.admin());
             server
         }
@@ -49,7 +78,11 @@ pub fn embedded(recording: &Recording) -> Arc<dyn Door> {
             server
         }
     };
-    Arc::new(Embedded { server, tokens })
+    Arc::new(Embedded {
+        server,
+        tokens,
+        clock,
+    })
 }
 
 impl Door for Embedded {
@@ -58,6 +91,10 @@ impl Door for Embedded {
         request: http::Request<Vec<u8>>,
     ) -> BoxFuture<'_, Result<http::Response<Frames>, String>> {
         async move {
+            // A deletion takes no time: recordings do not tell its time from that of the last write.
+            if !matches!(*request.method(), http::Method::GET | http::Method::DELETE) {
+                self.clock.writes.fetch_add(1, Ordering::Relaxed);
+            }
             let request =
                 request.map(|body| http_body_util::Full::new(hyper::body::Bytes::from(body)));
             let response = match tower::ServiceExt::oneshot(self.server.in_process(), request).await
