@@ -80,3 +80,40 @@ fn foreign_entries_of_the_export_are_kept() {
         stage.stop().await;
     });
 }
+
+#[test]
+fn a_kind_that_is_offered_later_is_served_to_those_who_have_bound() {
+    play(|| async {
+        let (thing, other) = (things::kind("Thing"), things::kind("Other"));
+        let both = vec![things::plain("Thing"), things::plain("Other")];
+        let mut stage = Stage::set(both.clone()).await;
+        stage.definitions.truncate(1);
+        stage.export(&json!({})).await;
+        stage.start();
+        stage.filled().await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.order(&thing, "a", &json!({"size": 1})).await;
+        consumer.there(&thing, "a", things::synced).await;
+        stage.stop().await;
+
+        // The agent watches the new kind before kcp serves it: a silence that is not an empty world.
+        stage.definitions = both;
+        stage.start();
+        stage.filled().await;
+        let path = things::collection(&other);
+        eventually("the workspace serves the new kind", || async {
+            consumer
+                .api
+                .get(&path)
+                .await
+                .unwrap()
+                .is_success()
+                .then_some(())
+        })
+        .await;
+        consumer.order(&other, "b", &json!({"size": 2})).await;
+        consumer.there(&other, "b", things::synced).await;
+        assert_eq!(stage.copy(&consumer, &other, "b").await["spec"]["size"], 2);
+        stage.stop().await;
+    });
+}

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::stage::{Stage, gone, play, there};
 use crate::things;
-use crate::world::{change, status};
+use crate::world::{change, eventually, status};
 
 #[test]
 fn an_order_is_placed_changed_reflected_and_retired() {
@@ -70,6 +70,37 @@ fn two_consumers_with_equal_names_do_not_collide() {
         first.delete(&thing, "same").await;
         gone(&first.api, &thing, "default", "same").await;
         assert_eq!(stage.copy(&second, &thing, "same").await["spec"]["size"], 2);
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn a_consumer_who_unbinds_gets_rid_of_the_copies() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let leaving = stage.consumer("leaving").await;
+        let staying = stage.consumer("staying").await;
+        for consumer in [&leaving, &staying] {
+            consumer.order(&thing, "a", &json!({"size": 1})).await;
+            consumer.there(&thing, "a", things::synced).await;
+        }
+        let binding = "/apis/apis.kcp.io/v1alpha2/apibindings/things";
+        assert!(
+            leaving
+                .api
+                .delete(binding, &json!({}))
+                .await
+                .unwrap()
+                .is_success()
+        );
+        gone(&stage.service, &thing, &leaving.cluster, "a").await;
+        eventually("the binding is gone", || async {
+            (leaving.api.get(binding).await.unwrap().code == 404).then_some(())
+        })
+        .await;
+        stage.calm().await;
+        stage.copy(&staying, &thing, "a").await;
         stage.stop().await;
     });
 }

@@ -20,6 +20,10 @@ fn two_taken_secrets_and_a_composed_one_line_by_line() {
         let thing = things::kind("Thing");
         let secret = things::core("Secret");
         let mut stage = Stage::running(vec![things::connected("Thing")]).await;
+        if stage.service.get("/api/v1/services").await.unwrap().code == 404 {
+            // A workspace of a kcp can stand in for a service cluster, but has no Services.
+            return;
+        }
         let consumer = stage.consumer("consumer").await;
         consumer.secret("app", "one").await;
         consumer.secret("root", "two").await;

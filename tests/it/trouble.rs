@@ -152,6 +152,21 @@ fn an_object_of_somebody_else_is_left_alone_and_reported() {
             now["metadata"]["resourceVersion"],
             foreign["metadata"]["resourceVersion"]
         );
+        if !crate::world::World::is_real() {
+            // When it is out of the way a second look finds out, some minutes later.
+            let at = things::path(&thing, &consumer.cluster, "a");
+            assert!(
+                stage
+                    .service
+                    .delete(&at, &json!({}))
+                    .await
+                    .unwrap()
+                    .is_success()
+            );
+            tokio::time::sleep(std::time::Duration::from_secs(301)).await;
+            consumer.there(&thing, "a", things::synced).await;
+            assert_eq!(stage.copy(&consumer, &thing, "a").await["spec"]["size"], 1);
+        }
         let refused = |n: &syncagent::Notice| matches!(n, syncagent::Notice::Refused { .. });
         assert!(stage.notices.lock().unwrap().iter().any(refused));
         stage.stop().await;

@@ -63,6 +63,8 @@ pub(crate) struct Entry {
     /// In which list the origin and the copy were seen last.
     rounds: (u32, u32),
     failures: u32,
+    /// Whether the next step that nothing but time asks for is a second look at what was refused.
+    second_look: bool,
     /// What was told to people last, so that nothing is told twice.
     pub(crate) told: Option<String>,
 }
@@ -239,8 +241,12 @@ impl State {
             for (at, sight) in std::mem::take(&mut entry.parked) {
                 seen.note(at, sight);
             }
+            let mut record = entry.record.clone();
+            if seen.iter().next().is_none() && std::mem::take(&mut entry.second_look) {
+                record.look_again();
+            }
             return Some(Job {
-                record: entry.record.clone(),
+                record,
                 key,
                 seen,
                 endpoint,
@@ -273,6 +279,7 @@ impl State {
             Outcome::Rest | Outcome::Forget => entry.failures = 0,
             Outcome::Recheck(pause) => {
                 entry.failures = 0;
+                entry.second_look = true;
                 self.queue.push_at(key, now + *pause);
             }
             Outcome::Retry(least) => {
@@ -373,7 +380,7 @@ fn ready(
 mod tests {
     use super::*;
     use crate::definition::{Kind, Scope};
-    use crate::plan::Place;
+    use crate::plan::{CopyKnown, Known, Place, Synced};
 
     fn key(name: &str) -> Arc<Key> {
         Arc::new(Key {
@@ -513,6 +520,61 @@ mod tests {
             pauses,
             [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]
         );
+    }
+
+    /// The text on the heap of a record.
+    fn heap(record: &Record) -> usize {
+        let known = |it: &Known| it.uid.capacity() + it.version.capacity();
+        let mut bytes = record.origin.as_ref().map_or(0, known);
+        bytes += record
+            .finalizers
+            .iter()
+            .map(|it| it.capacity() + size_of::<String>())
+            .sum::<usize>();
+        if let Some(copy) = &record.copy {
+            bytes += known(&copy.known) + copy.applied.as_ref().map_or(0, String::capacity);
+        }
+        if let Some(synced) = &record.synced {
+            bytes += synced.reason.capacity() + synced.message.capacity() + synced.since.capacity();
+        }
+        bytes
+    }
+
+    #[test]
+    fn what_is_kept_of_a_settled_order_is_less_than_a_kibibyte() {
+        let known = || Known {
+            uid: "bb9f9642-0605-4da3-97b8-2bd5b2ec8fb7".into(),
+            version: "1234567890".into(),
+        };
+        let fingerprint = || crate::object::fingerprint::Fingerprint::of(&serde_json::json!({}));
+        let record = Record {
+            origin: Some(known()),
+            wish: Some(fingerprint()),
+            finalizers: vec!["postgresql.cnpg.io.syncagent.kcp.io/hold".into()],
+            copy: Some(CopyKnown {
+                known: known(),
+                applied: Some(fingerprint().to_string()),
+                entry: Some(fingerprint()),
+                generation: 7,
+                reflects: 7,
+                before: 6,
+                content: fingerprint(),
+                deleting: false,
+                suspect: false,
+            }),
+            reflected: Some(fingerprint()),
+            replied: Some(fingerprint()),
+            shown: Some(fingerprint()),
+            synced: Some(Synced {
+                ok: true,
+                reason: "Synced".into(),
+                message: "the order is at the service".into(),
+                since: "2026-11-22T19:06:46Z".into(),
+            }),
+            ..Record::default()
+        };
+        let size = size_of::<Entry>() + heap(&record);
+        assert!(size <= 1024, "{size} bytes");
     }
 
     #[tokio::test(start_paused = true)]
