@@ -191,7 +191,7 @@ pub(crate) fn refusal(failure: &Failure, accept: Option<&str>) -> http::Response
     };
     for (name, value) in &failure.headers {
         if let Ok(value) = http::HeaderValue::from_str(value) {
-            response.headers_mut().insert(*name, value);
+            response.headers_mut().append(*name, value);
         }
     }
     response

@@ -62,6 +62,9 @@ pub struct Options {
     pub patience: Duration,
     /// The pause between two tries.
     pub tick: Duration,
+    /// How long after a write to a Kubernetes server the next request follows. Entries of `managedFields` are sorted by
+    /// seconds, and the recorder took its time.
+    pub pace: Duration,
     /// How long a watch that should stay open is listened to after its last expected event.
     pub quiet: Duration,
     /// Only this topic.
@@ -77,6 +80,7 @@ impl Default for Options {
         Self {
             patience: Duration::from_secs(2),
             tick: Duration::from_millis(10),
+            pace: Duration::from_secs(1),
             quiet: Duration::from_millis(300),
             topic: None,
             case: None,

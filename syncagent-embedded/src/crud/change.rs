@@ -36,9 +36,11 @@ impl Call {
         if !self.target.name.is_empty() {
             self.check_name(&object)?;
         }
-        let mut warnings = warnings;
-        warnings.extend(self.oddities(None, &object));
-        let created = self.finish_creation(object, &options, Origin::Sent)?;
+        let odd = self.oddities(None, &object);
+        let created = self
+            .finish_creation(object, &options, Origin::Sent)
+            .map_err(|failure| warned(failure, &warnings))?;
+        let warnings = [warnings, odd].concat();
         Ok(self.object_answer(201, &created)?.with_warnings(warnings))
     }
 
@@ -113,9 +115,10 @@ impl Call {
         loop {
             let (stored, old) = self.current()?;
             let odd = self.oddities(Some(&old), &object);
-            if let Some(new) =
-                self.finish_change(&stored, &old, object.clone(), &options, Origin::Sent)?
-            {
+            let new = self
+                .finish_change(&stored, &old, object.clone(), &options, Origin::Sent)
+                .map_err(|failure| warned(failure, &warnings))?;
+            if let Some(new) = new {
                 warnings.extend(odd);
                 return Ok(self.object_answer(200, &new)?.with_warnings(warnings));
             }
@@ -191,13 +194,16 @@ impl Call {
             let mut problems = patched.problems;
             self.check_kind(&object)?;
             self.check_patched_version(&object)?;
+            let patched = object.clone();
             problems.extend(self.normalise(&mut object, Origin::Patched)?);
-            let mut warnings = self.complain(&object, options, problems, Origin::Patched)?;
+            let mut warnings = self.complain(&patched, options, problems, Origin::Patched)?;
             self.check_name(&object)?;
-            warnings.extend(self.oddities(Some(&old), &object));
-            if let Some(new) =
-                self.finish_change(&stored, &old, object, options, Origin::Patched)?
-            {
+            let odd = self.oddities(Some(&old), &object);
+            let new = self
+                .finish_change(&stored, &old, object, options, Origin::Patched)
+                .map_err(|failure| warned(failure, &warnings))?;
+            if let Some(new) = new {
+                warnings.extend(odd);
                 return Ok(self.object_answer(200, &new)?.with_warnings(warnings));
             }
             if given_version(&self.body) {
@@ -317,6 +323,13 @@ impl Call {
         let created = self.finish_creation(merged, options, Origin::Applied)?;
         Ok(self.object_answer(201, &created)?.with_warnings(warnings))
     }
+}
+
+/// A refusal says what there was to warn about too.
+fn warned(failure: Failure, warnings: &[String]) -> Failure {
+    warnings.iter().fold(failure, |failure, warning| {
+        failure.with_header("warning", fields::warning(warning))
+    })
 }
 
 /// Whether a patch names a version, so that losing a race is the client's business.

@@ -115,7 +115,13 @@ impl Bindings {
             Value::Object(members) => Value::Object(
                 members
                     .iter()
-                    .map(|(k, v)| (self.fill(k), self.fill_value(v)))
+                    .map(|(k, v)| match (k.as_str(), self.value(k)) {
+                        // Of all times this one must be the object's own.
+                        ("deletionTimestamp", Some(time)) if v == "<time>" => {
+                            (k.clone(), Value::from(time))
+                        }
+                        _ => (self.fill(k), self.fill_value(v)),
+                    })
                     .collect(),
             ),
             other => other.clone(),

@@ -195,8 +195,9 @@ impl<'a> Runner<'a> {
             bindings.choose(name, format!("rec-{n}-{end}"));
         }
         bindings.choose("SITE", format!("site-{n}"));
-        bindings.choose("R", format!("r{n}"));
-        bindings.choose("Rcap", format!("R{n}"));
+        // As long as the recorder's: a few answers quote only the beginning of a body.
+        bindings.choose("R", format!("r{n:05}"));
+        bindings.choose("Rcap", format!("R{n:05}"));
         let mut state = State {
             bindings,
             ..State::default()
@@ -291,6 +292,12 @@ impl<'a> Runner<'a> {
                 };
                 state.bindings.bind(&key, value);
             }
+        }
+        if let Some((_, rest)) = message.split_once("UID in precondition: <")
+            && let Some((stranger, _)) = rest.split_once('>')
+            && state.bindings.value(stranger).is_none()
+        {
+            state.bindings.bind(stranger, fresh_uid());
         }
         if message.starts_with("invalid continue token") {
             // The recorder sent a token of its own making, of which the recording keeps only the place.
@@ -605,6 +612,13 @@ impl<'a> Runner<'a> {
         while let Some(frame) = frames.next().await {
             bytes.extend_from_slice(&frame?);
         }
+        let said = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
+        if let Some(time) = said["metadata"]["deletionTimestamp"].as_str() {
+            state.bindings.bind("deletionTimestamp", time);
+        }
+        if self.recording.kind == Kind::Kubernetes && request.method != "GET" {
+            tokio::time::sleep(self.options.pace).await;
+        }
         let answer = Answer {
             text: String::from_utf8_lossy(&bytes).into_owned(),
             ..answer
@@ -745,10 +759,16 @@ impl<'a> Runner<'a> {
             request.path,
             request.body.clone().unwrap_or_default()
         );
-        let open = state.bindings.open(&text);
+        let mut open = state.bindings.open(&text);
         if open.is_empty() {
             return Ok(());
         }
+        // The object's own uid goes before those of its owners.
+        let own = request
+            .body
+            .as_ref()
+            .and_then(|body| body.pointer("/metadata/uid")?.as_str());
+        open.sort_by_key(|key| own != Some(&format!("<{key}>")));
         for key in &open {
             if key.starts_with("cluster:") {
                 let cluster = self.cluster_of_last(state).await?;
@@ -1116,12 +1136,26 @@ fn expanded(value: Value) -> Value {
                 let times = times.as_u64().and_then(|times| usize::try_from(times).ok());
                 Value::String(text.repeat(times.unwrap_or_default()))
             }
+            Some([item, times]) => {
+                let times = times.as_u64().and_then(|times| usize::try_from(times).ok());
+                Value::Array(vec![item.clone(); times.unwrap_or_default()])
+            }
             _ => members
                 .into_iter()
                 .map(|(name, member)| (name, expanded(member)))
                 .collect(),
         },
         Value::Array(items) => items.into_iter().map(expanded).collect(),
+        // Long annotations were recorded as `@repeat:y:262144`.
+        Value::String(text) => match text
+            .strip_prefix("@repeat:")
+            .and_then(|t| t.split_once(':'))
+        {
+            Some((part, times)) => times.parse().map_or(Value::String(text.clone()), |times| {
+                part.repeat(times).into()
+            }),
+            None => Value::String(text),
+        },
         other => other,
     }
 }
