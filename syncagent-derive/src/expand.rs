@@ -182,7 +182,8 @@ impl Field {
                     quote!(rules.push(__syncagent::takes::<#kind, #ty>(#path, #name, &[#(#labels),*]));)
                 }
                 Role::RefersTo(target) => quote!(rules.push(__syncagent::refers_to::<#target, #ty>(#path));),
-                Role::Hidden => quote!(rules.push(__syncagent::hidden(#path));),
+                Role::Hidden if self.default || self.roles.len() > 1 => quote!(rules.push(__syncagent::hidden(#path));),
+                Role::Hidden => quote!(rules.push(__syncagent::hidden_option::<#ty>(#path));),
                 Role::Local => quote!(rules.push(__syncagent::local(#path));),
             })
             .collect()

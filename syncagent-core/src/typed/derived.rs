@@ -207,6 +207,22 @@ pub fn hidden(path: &str) -> FieldRule {
     rule(path, Rule::Hidden)
 }
 
+/// A type whose fields need not be on the wire.
+#[diagnostic::on_unimplemented(
+    message = "a hidden field is absent from every order, and `{Self}` cannot be",
+    label = "cannot be absent",
+    note = "write `Option<{Self}>`, or `#[serde(default)]` on the field"
+)]
+pub trait Absent {}
+
+impl<T> Absent for Option<T> {}
+
+/// `hidden` on a field for which serde has no default.
+#[must_use]
+pub fn hidden_option<F: Absent>(path: &str) -> FieldRule {
+    hidden(path)
+}
+
 /// `local`
 #[must_use]
 pub fn local(path: &str) -> FieldRule {

@@ -70,6 +70,8 @@ fn text(expr: &Expr) -> Option<&syn::LitStr> {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct SerdeContainer {
     rename_all: Option<Case>,
+    /// Every field may be absent.
+    pub(crate) default: bool,
 }
 
 /// What `#[serde(...)]` says on a field.
@@ -80,16 +82,20 @@ pub(crate) struct SerdeField {
     pub(crate) flatten: bool,
     /// The field is not on the wire.
     pub(crate) skip: bool,
+    /// The field may be absent.
+    pub(crate) default: bool,
 }
 
 impl SerdeContainer {
     pub(crate) fn read(attrs: &[Attribute]) -> Self {
-        let rule = metas(attrs, "serde")
+        let metas = metas(attrs, "serde");
+        let rule = metas
             .iter()
             .filter_map(|meta| named(meta, "rename_all"))
             .next_back();
         Self {
             rename_all: rule.and_then(|rule| Case::parse(&rule)),
+            default: metas.iter().any(|meta| meta.path().is_ident("default")),
         }
     }
 
@@ -113,6 +119,7 @@ impl SerdeField {
                 .filter_map(|meta| named(meta, "rename"))
                 .next_back(),
             flatten: metas.iter().any(|meta| meta.path().is_ident("flatten")),
+            default: metas.iter().any(|meta| meta.path().is_ident("default")),
             skip: metas.iter().any(|meta| meta.path().is_ident("skip")),
         }
     }

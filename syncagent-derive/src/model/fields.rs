@@ -13,6 +13,8 @@ pub(crate) struct Field {
     pub(crate) ty: Type,
     pub(crate) place: Place,
     pub(crate) roles: Vec<Role>,
+    /// Whether serde makes up a value where there is none.
+    pub(crate) default: bool,
     /// Where the key of each role stands.
     pub(crate) spans: Vec<Span>,
 }
@@ -88,6 +90,7 @@ impl Field {
             ty: field.ty.clone(),
             place,
             roles,
+            default: container.default || serde.default,
             spans,
         })
     }

@@ -410,8 +410,9 @@ mod corners {
 
     #[derive(PublishPart, Clone, Debug, Deserialize, Serialize, JsonSchema)]
     pub struct Shared {
+        #[serde(default)]
         #[publish(hidden)]
-        pub node_pool: Option<String>,
+        pub node_pool: String,
     }
 
     #[derive(PublishPart, Clone, Debug, Deserialize, Serialize, JsonSchema)]

@@ -1,0 +1,13 @@
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use syncagent::Publish;
+
+#[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[kube(group = "cache.acme.io", version = "v1", kind = "Cache", namespaced)]
+pub struct CacheSpec {
+    #[publish(hidden)]
+    pub node_pool: String,
+}
+
+fn main() {}
