@@ -176,6 +176,7 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
             step.refused.push(format!(
                 "the copy of a {kind} would take the place of another object"
             ));
+            release_deleted(step, entry);
             return;
         }
     };
@@ -308,6 +309,22 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
                 body,
             );
         }
+    }
+}
+
+/// A consumer's object that is not copied, for another one is in its copy's place, may still go.
+fn release_deleted(step: &mut Step<'_>, entry: &mut TakenKnown) {
+    let Some(object) = step.seen.of(&entry.origin).outline() else {
+        return;
+    };
+    let finalizer = step.publication.agent().finalizer();
+    let have = finalizers(object);
+    if is_deleting(object) && have.contains(&finalizer) {
+        let body = remove_finalizer(object::uid(object), &have, &finalizer);
+        let verb = Verb::JsonPatch { subresource: None };
+        let deed = Deed::ReleaseTaken(entry.path.clone());
+        step.push(deed, entry.origin.clone(), verb, body);
+        entry.seen = None;
     }
 }
 
