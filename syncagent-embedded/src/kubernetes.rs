@@ -9,6 +9,7 @@ use crate::builtin::kinds;
 use crate::core::Core;
 use crate::crds;
 use crate::namespaces;
+use crate::owners;
 use crate::plane::{Admission, Attributes, Place, Plane, Resolved, Route, User};
 use crate::rbac::{self, Policy, Who};
 use crate::request::Target;
@@ -126,6 +127,7 @@ impl Plane for Kubernetes {
         core.spawn(crds::run(core.clone()));
         if !self.bare {
             core.spawn(namespaces::run(core.clone()));
+            core.spawn(owners::run(core.clone()));
         }
     }
 }

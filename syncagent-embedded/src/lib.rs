@@ -44,6 +44,7 @@ pub mod faults;
 pub mod handle;
 pub mod kubernetes;
 pub mod namespaces;
+mod owners;
 pub mod plane;
 pub mod roles;
 pub mod serve;
@@ -113,7 +114,7 @@ impl Builder {
         self
     }
 
-    /// Only what kube-apiserver does by itself: nothing ends namespaces, for instance.
+    /// Only what kube-apiserver does by itself: nothing ends namespaces or collects what has lost its owner.
     #[must_use]
     pub fn bare(mut self) -> Self {
         self.bare = true;

@@ -14,12 +14,14 @@
 //!
 //! The store decides nothing. A write states what it expects to find, and is refused when something else is there.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+use crate::owners::{self, Task};
 
 /// Where an object lies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -144,6 +146,16 @@ pub struct Store {
     floor: u64,
     capacity: usize,
     buckets: HashMap<Arc<str>, Bucket>,
+    owners: Option<Owners>,
+}
+
+/// Who owns whom; kept only where somebody asked for it.
+#[derive(Debug, Default)]
+struct Owners {
+    keys: HashMap<String, Key>,
+    dependents: HashMap<String, BTreeSet<Key>>,
+    tasks: Vec<Task>,
+    changed: watch::Sender<u64>,
 }
 
 impl Store {
@@ -155,6 +167,7 @@ impl Store {
             floor: 0,
             capacity: capacity.max(1),
             buckets: HashMap::new(),
+            owners: None,
         }
     }
 
@@ -200,12 +213,13 @@ impl Store {
         bucket.record(
             Event {
                 version,
-                before,
+                before: before.clone(),
                 after: Some(stored.clone()),
                 last: None,
             },
             capacity,
         );
+        self.note(before.as_deref(), Some(&stored));
         self.revision = version;
         Ok(stored)
     }
@@ -231,12 +245,13 @@ impl Store {
         bucket.record(
             Event {
                 version,
-                before: Some(before),
+                before: Some(before.clone()),
                 after: None,
                 last: Some(last.clone()),
             },
             capacity,
         );
+        self.note(Some(&before), None);
         self.revision = version;
         Ok(last)
     }
@@ -346,6 +361,109 @@ impl Store {
         let mut names: Vec<Arc<str>> = self.buckets.keys().cloned().collect();
         names.sort();
         names
+    }
+
+    // === owners
+
+    /// Begins to keep track of owners; tells of every task that a write leaves behind.
+    pub(crate) fn follow_owners(&mut self) -> watch::Receiver<u64> {
+        if self.owners.is_none() {
+            self.owners = Some(Owners::default());
+            let present: Vec<Arc<Stored>> = self
+                .buckets
+                .values()
+                .flat_map(|bucket| bucket.objects.values().cloned())
+                .collect();
+            for stored in present {
+                self.note(None, Some(&stored));
+            }
+        }
+        self.owners
+            .get_or_insert_with(Owners::default)
+            .changed
+            .subscribe()
+    }
+
+    /// What writes left to do.
+    pub(crate) fn take_owner_tasks(&mut self) -> Vec<Task> {
+        self.owners
+            .as_mut()
+            .map(|owners| std::mem::take(&mut owners.tasks))
+            .unwrap_or_default()
+    }
+
+    /// Where the object with this uid lies.
+    pub(crate) fn key_of(&self, uid: &str) -> Option<Key> {
+        self.owners.as_ref()?.keys.get(uid).cloned()
+    }
+
+    /// The objects that name this uid as an owner.
+    pub(crate) fn dependents(&self, uid: &str) -> Vec<Key> {
+        let found = self
+            .owners
+            .as_ref()
+            .and_then(|owners| owners.dependents.get(uid));
+        found
+            .map(|keys| keys.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    fn note(&mut self, before: Option<&Stored>, after: Option<&Stored>) {
+        let Some(owners) = &mut self.owners else {
+            return;
+        };
+        let tasks = owners.tasks.len();
+        let had = before
+            .map(|stored| owners::of(&stored.object))
+            .unwrap_or_default();
+        let has = after
+            .map(|stored| owners::of(&stored.object))
+            .unwrap_or_default();
+        if let Some(before) = before {
+            for uid in had.iter().filter(|uid| !has.contains(uid)) {
+                if let Some(keys) = owners.dependents.get_mut(uid) {
+                    keys.remove(&before.key);
+                    if keys.is_empty() {
+                        owners.dependents.remove(uid);
+                    }
+                }
+                // Its owner may have waited for it.
+                let owner = owners.keys.get(uid).cloned();
+                owners.tasks.extend(owner.map(Task::Waits));
+            }
+        }
+        match (before, after) {
+            (_, Some(after)) => {
+                for uid in &has {
+                    owners
+                        .dependents
+                        .entry(uid.clone())
+                        .or_default()
+                        .insert(after.key.clone());
+                }
+                if before.is_none() {
+                    owners
+                        .keys
+                        .insert(after.uid().to_owned(), after.key.clone());
+                }
+                if has != had {
+                    owners.tasks.push(Task::Check(after.key.clone()));
+                }
+                if owners::policy(&after.object).is_some() {
+                    owners.tasks.push(Task::Waits(after.key.clone()));
+                }
+            }
+            (Some(before), None) => {
+                owners.keys.remove(before.uid());
+                if owners.dependents.contains_key(before.uid()) {
+                    owners.tasks.push(Task::Gone(before.uid().to_owned()));
+                }
+            }
+            (None, None) => {}
+        }
+        if owners.tasks.len() > tasks {
+            owners.changed.send_modify(|count| *count += 1);
+        }
     }
 
     /// Forgets all history: lists and watches from earlier versions are refused, as after a compaction of etcd.

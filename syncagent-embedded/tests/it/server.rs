@@ -286,3 +286,61 @@ async fn who_may_not_is_told_so() {
         ("jane", "list", 403)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn dependents_go_with_their_last_owner() {
+    let server = Server::kubernetes().build();
+    let api: Api<ConfigMap> = Api::namespaced(client(&server), "default");
+    let create = async |name: &str, owners: &[&ConfigMap]| {
+        let owners: Vec<_> = owners
+            .iter()
+            .map(|owner| json!({"apiVersion": "v1", "kind": "ConfigMap", "name": owner.name_any(), "uid": owner.uid(), "blockOwnerDeletion": true}))
+            .collect();
+        let made = json!({"metadata": {"name": name, "ownerReferences": owners}});
+        let made = serde_json::from_value(made).unwrap();
+        api.create(&PostParams::default(), &made).await.unwrap()
+    };
+    let (one, two) = (create("one", &[]).await, create("two", &[]).await);
+    create("of-one", &[&one]).await;
+    create("of-both", &[&one, &two]).await;
+    let settle = || tokio::time::sleep(std::time::Duration::from_millis(20));
+    api.delete("one", &DeleteParams::default()).await.unwrap();
+    settle().await;
+    assert!(api.get_opt("of-one").await.unwrap().is_none());
+    assert_eq!(
+        api.get("of-both").await.unwrap().owner_references().len(),
+        1
+    );
+    // A child that comes after its owner has gone is not kept either.
+    create("late", &[&one]).await;
+    settle().await;
+    assert!(api.get_opt("late").await.unwrap().is_none());
+    // In the foreground, the owner waits.
+    api.delete("two", &DeleteParams::foreground())
+        .await
+        .unwrap();
+    settle().await;
+    assert!(api.get_opt("of-both").await.unwrap().is_none());
+    assert!(api.get_opt("two").await.unwrap().is_none());
+    // Left behind, a child loses only its reference.
+    let three = create("three", &[]).await;
+    create("of-three", &[&three]).await;
+    api.delete(
+        "three",
+        &DeleteParams {
+            propagation_policy: Some(kube::api::PropagationPolicy::Orphan),
+            ..Default::default()
+        },
+    )
+    .await
+    .unwrap();
+    settle().await;
+    assert!(api.get_opt("three").await.unwrap().is_none());
+    assert!(
+        api.get("of-three")
+            .await
+            .unwrap()
+            .owner_references()
+            .is_empty()
+    );
+}
