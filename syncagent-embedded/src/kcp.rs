@@ -45,7 +45,8 @@ use crate::core::{Core, lock};
 use crate::crds;
 use crate::namespaces;
 use crate::plane::{Admission, Attributes, Lens, Place, Plane, Reach, Resolved, Route, User};
-use crate::rbac::Policy;
+use crate::rbac::review::Decision;
+use crate::rbac::{Policy, What, Who};
 use crate::request::Target;
 use crate::selector::Labels;
 use crate::status::Failure;
@@ -670,6 +671,52 @@ impl Plane for Kcp {
 
     fn policy(&self, core: &Core, place: &Place) -> Arc<Policy> {
         self.0.policies.of(core, &place.name())
+    }
+
+    fn decide(&self, core: &Core, place: &Place, who: Who<'_>, what: What<'_>) -> Decision {
+        let user = User {
+            name: who.name.to_owned(),
+            groups: who.groups.to_vec(),
+            ..User::default()
+        };
+        let (verb, target, path) = match what {
+            What::Path { verb, path } => (verb, None, path),
+            What::Resource {
+                verb,
+                group,
+                resource,
+                subresource,
+                namespace,
+                name,
+            } => {
+                let target = Target {
+                    group: group.to_owned(),
+                    plural: resource.to_owned(),
+                    subresource: subresource.to_owned(),
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                    ..Target::default()
+                };
+                (verb, Some(target), "")
+            }
+        };
+        let question = Attributes {
+            user: &user,
+            place,
+            verb,
+            target: target.as_ref(),
+            path,
+        };
+        let allowed = self.authorise(core, &question).is_ok();
+        let reason = if allowed {
+            "access granted"
+        } else {
+            "access denied"
+        };
+        Decision {
+            allowed,
+            reason: reason.to_owned(),
+        }
     }
 
     fn presents(&self) -> bool {

@@ -15,7 +15,8 @@ use tokio::sync::watch;
 
 use crate::api::Served;
 use crate::core::Core;
-use crate::rbac::{Policy, What};
+use crate::rbac::review::Decision;
+use crate::rbac::{Policy, What, Who};
 use crate::request::{Target, Verb};
 use crate::selector::Labels;
 use crate::status::Failure;
@@ -241,6 +242,11 @@ pub trait Plane: Send + Sync + 'static {
 
     /// The roles and bindings of a place, for reviews and impersonation.
     fn policy(&self, core: &Core, place: &Place) -> Arc<Policy>;
+
+    /// What a review is answered with.
+    fn decide(&self, core: &Core, place: &Place, who: Who<'_>, what: What<'_>) -> Decision {
+        self.policy(core, place).allows(who, what).into()
+    }
 
     /// Whether [`Plane::present`] adds anything; `false` leaves it as it is, without a copy.
     fn presents(&self) -> bool {

@@ -37,7 +37,7 @@ impl Call {
                 who,
                 &self.target.namespace,
                 &asked,
-                |who, what| policy.allows(who, what).into(),
+                |who, what| self.core.plane.decide(&self.core, &self.place, who, what),
             )?,
         };
         Ok(Answer::value(201, answer))

@@ -815,6 +815,7 @@ async fn a_provider_and_a_consumer_work_in_kcp() {
             .contains("the server doesn't have a resource type \"widgets\"")
     );
 
+    assert_eq!(consumer.says("auth can-i create configmaps").await, "yes\n");
     // What a provider's agent sees.
     let url = provider
         .says("get apiexportendpointslice example.com -o 'jsonpath={.status.endpoints[0].url}'")
