@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::stage::{Stage, gone, play, there};
+use crate::stage::{Stage, gone, play, play_in_real_time, there};
 use crate::things;
 use crate::world::{change, eventually, status};
 
@@ -101,6 +101,42 @@ fn a_consumer_who_unbinds_gets_rid_of_the_copies() {
         .await;
         stage.calm().await;
         stage.copy(&staying, &thing, "a").await;
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn an_agent_with_kubeconfigs_works_over_real_sockets() {
+    play_in_real_time(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::set(vec![things::taking("Thing")]).await;
+        let (Some(kcp), Some(service)) = (
+            stage.world.embedded_kcp().cloned(),
+            stage.world.embedded_service().cloned(),
+        ) else {
+            return;
+        };
+        let at = "127.0.0.1:0".parse().unwrap();
+        let (kcp_at, service_at) = (
+            kcp.listen(at).await.unwrap(),
+            service.listen(at).await.unwrap(),
+        );
+        stage.wire(
+            &service_at.kubeconfig(&service.admin()),
+            &kcp_at.kubeconfig_at(&kcp.kcp_admin(), &stage.provider.path),
+        );
+        stage.export(&json!({})).await;
+        stage.start();
+        stage.filled().await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.secret("one", "x").await;
+        consumer
+            .order(&thing, "a", &json!({"size": 1, "first": {"name": "one"}}))
+            .await;
+        consumer.there(&thing, "a", things::synced).await;
+        consumer.delete(&thing, "a").await;
+        gone(&consumer.api, &thing, "default", "a").await;
+        gone(&stage.service, &thing, &consumer.cluster, "a").await;
         stage.stop().await;
     });
 }

@@ -24,6 +24,7 @@ pub(crate) struct Stage {
     pub(crate) notices: Arc<Mutex<Vec<Notice>>>,
     pub(crate) definitions: Vec<Definition>,
     agent_tokens: Option<(String, String)>,
+    kubeconfigs: Option<(String, String)>,
     running: Option<(CancellationToken, JoinHandle<Exit>)>,
 }
 
@@ -41,6 +42,12 @@ pub(crate) fn play<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
         runtime.start_paused(true);
     }
     runtime.build().unwrap().block_on(test());
+}
+
+/// Runs a test in real time: real sockets and paused time do not go together.
+pub(crate) fn play_in_real_time<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(test());
 }
 
 impl Stage {
@@ -72,6 +79,7 @@ impl Stage {
             notices: Arc::default(),
             definitions,
             agent_tokens: None,
+            kubeconfigs: None,
             running: None,
         }
     }
@@ -123,8 +131,15 @@ impl Stage {
     /// Starts the agent.
     pub(crate) fn start(&mut self) {
         let token = CancellationToken::new();
-        let agent = self.agent().shutdown(token.clone());
-        self.running = Some((token, tokio::spawn(agent.run())));
+        let mut agent = self.agent().shutdown(token.clone());
+        let kubeconfigs = self.kubeconfigs.clone();
+        let task = async move {
+            if let Some((service, kcp)) = kubeconfigs {
+                agent = agent.connect(parsed(&service).await, parsed(&kcp).await);
+            }
+            agent.run().await
+        };
+        self.running = Some((token, tokio::spawn(task)));
     }
 
     /// Stops the agent, in the middle of whatever it does.
@@ -192,6 +207,11 @@ impl Stage {
     /// The agent is somebody else than the administrator.
     pub(crate) fn act_as(&mut self, kcp: &str, service: &str) {
         self.agent_tokens = Some((kcp.to_owned(), service.to_owned()));
+    }
+
+    /// The agent gets the texts of kubeconfigs, and nothing else.
+    pub(crate) fn wire(&mut self, service: &str, kcp: &str) {
+        self.kubeconfigs = Some((service.to_owned(), kcp.to_owned()));
     }
 
     /// The Service that an operator makes.
@@ -262,6 +282,14 @@ impl Consumer {
                 .await,
         )
     }
+}
+
+/// A kubeconfig, read as a client reads it.
+async fn parsed(text: &str) -> kube::Config {
+    let file = kube::config::Kubeconfig::from_yaml(text).unwrap();
+    kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
+        .await
+        .unwrap()
 }
 
 /// An object, once it is as it should be.

@@ -8,7 +8,7 @@
 //! | refuses, is away, cuts the stream | tries again with a growing pause, and goes on from where it was |
 //! | 410, in the answer or in the stream | lists again |
 //! | a list without a resourceVersion | takes it for "not served yet" (a kcp after v0.32 answers so), asks again in a second |
-//! | a stream without a sign of life | opens it again: bookmarks come every minute, so silence is not calm |
+//! | a stream without a sign of life | lists again: bookmarks come every minute, so silence is not calm |
 //!
 //! Only [`Event::Listed`] says that everything that exists has been told. A list that failed half way says nothing.
 
@@ -127,9 +127,9 @@ impl Target {
 
 /// Why one turn of the loop ended.
 enum End {
-    /// The stream ended in the ordinary way, or was silent: watch on from here.
+    /// The stream ended in the ordinary way: watch on from here.
     Over,
-    /// The version is too old: list again.
+    /// The version is too old, or the stream is silent: list again.
     Gone,
     /// Nobody listens any more.
     Unheard,
@@ -291,8 +291,11 @@ async fn follow(target: &Target, version: &mut String, events: &mpsc::Sender<Eve
             chunk = timeout(SILENCE, chunks.next()) => chunk,
         };
         match chunk {
-            // Silence, the end, or a cut: go on from where we are.
-            Err(_) | Ok(None | Some(Err(_))) => return End::Over,
+            // Silence is not calm: the server may not serve this any more, or wait for a version of a future that was
+            // lost with its disk. A list tells.
+            Err(_) => return End::Gone,
+            // The end, or a cut: go on from where we are.
+            Ok(None | Some(Err(_))) => return End::Over,
             Ok(Some(Ok(bytes))) => rest.extend_from_slice(&bytes),
         }
         let mut from = 0;

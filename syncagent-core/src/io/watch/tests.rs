@@ -168,7 +168,7 @@ async fn a_failure_is_told_and_nothing_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_stream_is_opened_again() {
+async fn a_server_that_does_not_answer_is_told_of() {
     let (target, asked) = scripted(&[(200, page("5", "", &[]))]);
     let (tx, mut rx) = mpsc::channel(100);
     let task = tokio::spawn(watch(target, tx));
