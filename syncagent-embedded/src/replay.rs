@@ -63,7 +63,7 @@ pub struct Options {
     /// The pause between two tries.
     pub tick: Duration,
     /// How long after a write to a Kubernetes server the next request follows. Entries of `managedFields` are sorted by
-    /// seconds, and the recorder took its time.
+    /// seconds: a server that runs needs a second, an embedded one has a clock that goes on with every write.
     pub pace: Duration,
     /// How long a watch that should stay open is listened to after its last expected event.
     pub quiet: Duration,
@@ -80,7 +80,7 @@ impl Default for Options {
         Self {
             patience: Duration::from_secs(2),
             tick: Duration::from_millis(10),
-            pace: Duration::from_secs(1),
+            pace: Duration::ZERO,
             quiet: Duration::from_millis(300),
             topic: None,
             case: None,

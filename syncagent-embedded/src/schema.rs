@@ -24,8 +24,11 @@ mod node;
 mod structural;
 mod validate;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
+use crate::apply::Shape;
 use crate::status::Cause;
 
 use self::node::Node;
@@ -34,6 +37,7 @@ use self::node::Node;
 #[derive(Clone, Debug)]
 pub struct Schema {
     root: Node,
+    shape: Arc<Shape>,
 }
 
 impl Schema {
@@ -44,7 +48,14 @@ impl Schema {
     pub fn compile(schema: &Value) -> Result<Self, Error> {
         let mut root = Node::compile(schema, "")?;
         root.embedded = true;
-        Ok(Self { root })
+        let shape = Arc::new(Shape::of_schema(schema));
+        Ok(Self { root, shape })
+    }
+
+    /// What server-side apply merges how.
+    #[must_use]
+    pub fn shape(&self) -> Arc<Shape> {
+        self.shape.clone()
     }
 
     /// Brings an object that a client sent into the form in which it is kept: defaults are filled in, unknown fields

@@ -66,6 +66,7 @@ async fn run(mut arguments: Arguments) -> Result<(), String> {
         Some(url) => {
             arguments.options.patience = Duration::from_secs(15);
             arguments.options.tick = Duration::from_millis(150);
+            arguments.options.pace = Duration::from_secs(1);
             arguments.options.quiet = Duration::from_secs(2);
             let door = remote::Remote::new(url, arguments.ca.as_deref(), &arguments.tokens)?;
             Some(Arc::new(door) as Arc<dyn Door>)

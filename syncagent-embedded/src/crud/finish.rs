@@ -80,7 +80,10 @@ impl Call {
 
     /// The shape for server-side apply.
     pub(super) fn shape(&self) -> Arc<apply::Shape> {
-        Arc::new(apply::shape(&self.served.resource))
+        match &self.served.schema {
+            Some(schema) => schema.shape(),
+            None => Arc::new(apply::shape(&self.served.resource)),
+        }
     }
 
     /// The compiled schema of a custom kind.
