@@ -383,7 +383,7 @@ impl Stage {
     pub(crate) async fn calm(&self) {
         // Paused time costs nothing; in real time a short while has to do.
         let (pause, rounds) = if World::is_real() {
-            (400, 3)
+            (2000, 3)
         } else {
             (1000, 20)
         };
