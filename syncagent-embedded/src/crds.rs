@@ -1,7 +1,7 @@
 //! CustomResourceDefinitions: what the server makes of them, and the resources they define.
 //!
 //! A CRD goes through a small life: it is stored, its names are accepted (or conflict with those of another CRD of the
-//! group), it is established, and its kinds are served; when it is deleted, its objects go first. [`run`] is the
+//! group), it is established, and its kinds are served; when it is deleted, its objects go first. `run` is the
 //! controller of that life. [`served`] reads what a CRD defines from the stored object alone, so there is nothing to
 //! keep in step; [`Cache`] saves the work of reading it again.
 

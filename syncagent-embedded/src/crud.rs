@@ -1,7 +1,7 @@
 //! What can be done with objects.
 //!
 //! A [`Call`] is one request whose resource is known and whose user may do it. The submodules are the verbs; what all
-//! writes share (metadata, admission, validation, bookkeeping) is in [`finish`].
+//! writes share (metadata, admission, validation, bookkeeping) is in `finish`.
 //!
 //! ```text
 //! create   decode -> type -> fields -> finish::creation -> store

@@ -1,7 +1,7 @@
 //! An in-process kcp: workspaces, exports, bindings, and the virtual workspaces of exports.
 //!
 //! kcp is an API server with many clusters in one store, and a few controllers. So is this: a [`Plane`] for the server
-//! of this crate, and one loop ([`reconcile`]) that brings everything in step whenever something changed. What the
+//! of this crate, and one loop (`reconcile`) that brings everything in step whenever something changed. What the
 //! plane answers follows from stored objects alone:
 //!
 //! | question | answered by |

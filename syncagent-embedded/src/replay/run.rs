@@ -3,7 +3,7 @@
 //! The order of things is that of the recorder: a step's request is sent when the one before it was answered, except
 //! that a watch stands while the steps after it are done. Answers of writes that only prepare are not compared, but
 //! looked at: a later request may speak of the uid or version that they brought (an open placeholder in a request is
-//! resolved by [`Runner::resolve`]).
+//! resolved by `Runner::resolve`).
 //!
 //! Eventual things: a kcp needs a while for a workspace, an export, a binding, a deletion. After such a write the runner
 //! waits until it took effect, as the recorder did, unless the recording shows what was answered in between. Answers that
