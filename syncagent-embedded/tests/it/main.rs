@@ -3,3 +3,4 @@
 mod kcp;
 mod kubectl;
 mod server;
+mod wildcard;

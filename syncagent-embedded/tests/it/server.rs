@@ -344,3 +344,53 @@ async fn dependents_go_with_their_last_owner() {
             .is_empty()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn faults_strike_when_they_are_told_to() {
+    let server = Server::kubernetes().build();
+    let api: Api<ConfigMap> = Api::namespaced(client(&server), "default");
+    server.faults().fail_next(1, 500, |verb, target| {
+        verb == "list" && target.plural == "configmaps"
+    });
+    assert!(api.get_opt("a").await.unwrap().is_none());
+    let struck = api.list(&ListParams::default()).await.unwrap_err();
+    assert!(matches!(struck, kube::Error::Api(status) if status.code == 500));
+    assert!(api.list(&ListParams::default()).await.is_ok());
+    let parameters = WatchParams::default().disable_bookmarks();
+    let mut stream = api.watch(&parameters, "0").await.unwrap().boxed();
+    server.faults().cut_watches();
+    assert!(!matches!(stream.try_next().await, Ok(Some(_))));
+    let codes: Vec<u16> = server.audit().iter().map(|entry| entry.code).collect();
+    assert_eq!(codes, [404, 500, 200, 200]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_allows_bookmarks_gets_them() {
+    let server = Server::kubernetes()
+        .bookmarks_every(std::time::Duration::from_secs(5))
+        .build();
+    let api: Api<ConfigMap> = Api::namespaced(client(&server), "default");
+    let version = api
+        .list(&ListParams::default())
+        .await
+        .unwrap()
+        .metadata
+        .resource_version
+        .unwrap();
+    let other: Api<Secret> = Api::namespaced(client(&server), "default");
+    let made = serde_json::from_value(json!({"metadata": {"name": "s"}})).unwrap();
+    let later = other.create(&PostParams::default(), &made).await.unwrap();
+    let mut stream = api
+        .watch(&WatchParams::default(), &version)
+        .await
+        .unwrap()
+        .boxed();
+    let event = stream.try_next().await.unwrap().unwrap();
+    let WatchEvent::Bookmark(bookmark) = event else {
+        panic!("expected a bookmark")
+    };
+    assert_eq!(
+        Some(bookmark.metadata.resource_version),
+        later.resource_version()
+    );
+}
