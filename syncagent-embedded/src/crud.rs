@@ -221,9 +221,48 @@ impl Call {
         self.core.plane.admit(&self.core, &admission, new)
     }
 
+    /// What the plane says about a write that is valid otherwise.
+    fn check_write(
+        &self,
+        verb: Verb,
+        dry_run: bool,
+        old: Option<&Value>,
+        new: &Value,
+    ) -> Result<(), Failure> {
+        let admission = Admission {
+            user: &self.user,
+            place: &self.place,
+            served: &self.served,
+            target: &self.target,
+            verb,
+            dry_run,
+            old,
+        };
+        self.core.plane.check(&self.core, &admission, new)
+    }
+
+    /// An object of this request's version as it is answered.
+    fn shown(&self, object: Arc<Value>) -> Result<Arc<Value>, Failure> {
+        if !self.core.plane.presents() {
+            return Ok(object);
+        }
+        let mut copy = Arc::unwrap_or_clone(object);
+        self.core.plane.present(&self.cluster(), &mut copy);
+        Ok(Arc::new(copy))
+    }
+
     /// A stored object as this request sees it.
     fn presented(&self, cluster: &str, stored: &Arc<Value>) -> Result<Arc<Value>, Failure> {
-        present(&self.core, &self.served, cluster, stored)
+        let object = present(&self.core, &self.served, cluster, stored)?;
+        if self.place.reach == Reach::All && self.core.plane.presents() {
+            let mut copy = Arc::unwrap_or_clone(object);
+            let metadata = matches!(self.form.shape, Shape::Metadata | Shape::MetadataList);
+            self.core
+                .plane
+                .present_in_wildcard(&self.place, &self.served, metadata, &mut copy);
+            return Ok(Arc::new(copy));
+        }
+        Ok(object)
     }
 
     /// Whether the lens shows an object.

@@ -19,10 +19,10 @@ use crate::core::Core;
 use crate::crud::{Answer, Call};
 use crate::discovery;
 use crate::openapi;
-use crate::plane::{Attributes, Place, Reach, User};
+use crate::plane::{Attributes, Early, Place, Reach, User};
 use crate::rbac::Who;
 use crate::rbac::impersonate::Impersonation;
-use crate::request::{Form, Path, Query, Target, Verb, negotiate, parse_path};
+use crate::request::{Form, Path, Query, Shape, Target, Verb, negotiate, parse_path};
 use crate::status::Failure;
 
 /// The body of an answer: a whole, or the frames of a watch.
@@ -75,6 +75,11 @@ enum Reply {
     Text(&'static str),
     /// A stream.
     Watch(Box<crate::crud::watching::Watcher>),
+    /// A stream without events.
+    Silence {
+        /// Whether it stays open.
+        stays: bool,
+    },
 }
 
 impl Reply {
@@ -124,6 +129,19 @@ impl Reply {
                 "text/plain; charset=utf-8",
                 full(Bytes::from_static(text.as_bytes())),
             ),
+            Self::Silence { stays } => {
+                let frames = futures::stream::once(async move {
+                    if stays {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok::<_, std::io::Error>(Frame::data(Bytes::new()))
+                });
+                respond(
+                    200,
+                    "application/json",
+                    StreamBody::new(frames).boxed_unsync(),
+                )
+            }
             Self::Watch(watcher) => {
                 let media = if watcher.form().yaml {
                     "application/yaml;stream=watch"
@@ -513,6 +531,11 @@ fn resource(
         content_type,
         body: request.into_body(),
     };
+    match core.plane.early(core, &call.place, &call.served, call.verb) {
+        Some(Early::Refused(failure)) => return Err(*failure),
+        Some(Early::Nothing) => return Ok(nothing(&call)),
+        None => {}
+    }
     match call.run()? {
         Answer::Value {
             code,
@@ -527,6 +550,24 @@ fn resource(
         }),
         Answer::Watch(watcher) => Ok(Reply::Watch(watcher)),
     }
+}
+
+/// A list without items and version, or a watch without events: it stays open only where it asked for the initial ones.
+fn nothing(call: &Call) -> Reply {
+    if call.verb == Verb::Watch {
+        return Reply::Silence {
+            stays: call.query.flag("sendInitialEvents") == Some(true),
+        };
+    }
+    let resource = &call.served.resource;
+    Reply::document(match call.form.shape {
+        Shape::Metadata | Shape::MetadataList => json!({
+            "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": null,
+        }),
+        Shape::Whole | Shape::Table => {
+            json!({"apiVersion": resource.api_version(), "kind": resource.list_kind, "items": []})
+        }
+    })
 }
 
 /// 406 as the router of compiled-in kinds words it, where not even the media type is known.

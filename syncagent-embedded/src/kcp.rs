@@ -23,6 +23,7 @@ mod bindings;
 mod claims;
 mod convert;
 mod exports;
+mod garbage;
 mod hash;
 mod kinds;
 mod model;
@@ -44,10 +45,12 @@ use crate::clock::Clock;
 use crate::core::{Core, lock};
 use crate::crds;
 use crate::namespaces;
-use crate::plane::{Admission, Attributes, Lens, Place, Plane, Reach, Resolved, Route, User};
+use crate::plane::{
+    Admission, Attributes, Early, Lens, Place, Plane, Reach, Resolved, Route, User,
+};
 use crate::rbac::review::Decision;
 use crate::rbac::{Policy, What, Who};
-use crate::request::Target;
+use crate::request::{Target, Verb};
 use crate::selector::Labels;
 use crate::status::Failure;
 
@@ -517,6 +520,12 @@ impl Plane for Kcp {
                 path: rest.to_owned(),
             }),
             url::Prefix::Cluster { cluster, rest } => {
+                if cluster.is_empty() {
+                    return Ok(Route {
+                        place: Place::cluster(""),
+                        path: rest.to_owned(),
+                    });
+                }
                 if !url::is_path(cluster) {
                     let shown = Value::from(cluster);
                     return Err(Failure::bad_request(format!(
@@ -666,7 +675,72 @@ impl Plane for Kcp {
         let resource = &request.served.resource;
         let claims = claims::of_workspace(core, &self.0.workspaces, &request.place.name());
         claims::relabel(&claims, &resource.group, &resource.plural, new);
+        Ok(())
+    }
+
+    fn check(&self, core: &Core, request: &Admission<'_>, new: &Value) -> Result<(), Failure> {
         admission::check(&self.0, core, request, new)
+    }
+
+    fn present_in_wildcard(
+        &self,
+        place: &Place,
+        served: &Served,
+        metadata: bool,
+        object: &mut Value,
+    ) {
+        const ORIGINAL: &str = "kcp.io/original-api-version";
+        if served.built_in() {
+            if place.view.is_empty() && !metadata {
+                model::set_meta(object, "annotations", ORIGINAL, "");
+            }
+        } else if metadata {
+            model::set_meta(
+                object,
+                "annotations",
+                ORIGINAL,
+                &served.resource.api_version(),
+            );
+        }
+    }
+
+    fn early(&self, core: &Core, place: &Place, served: &Served, verb: Verb) -> Option<Early> {
+        if place.view.is_empty() || !matches!(verb, Verb::List | Verb::Watch) {
+            return None;
+        }
+        let view = View::of(&place.view);
+        let label = hash::export(view.cluster, view.export);
+        let export = core.read(&key(EXPORTS, view.cluster, view.export))?;
+        let resource = &served.resource;
+        let has = |list: &[Value], name: &str| {
+            list.iter().any(|one| {
+                text(one, "/group") == resource.group && text(one, name) == resource.plural
+            })
+        };
+        if !has(items(&export.object, "/spec/resources"), "/name") {
+            return None;
+        }
+        let consumer = match &place.reach {
+            Reach::One(cluster) => Some(cluster.clone()),
+            Reach::All => None,
+        };
+        let bound = core
+            .all(BINDINGS, consumer.as_deref())
+            .iter()
+            .any(|binding| {
+                binding.object["metadata"]["labels"][hash::EXPORT] == label.as_str()
+                    && has(
+                        items(&binding.object, "/status/boundResources"),
+                        "/resource",
+                    )
+            });
+        if bound {
+            return None;
+        }
+        Some(match self.0.generation {
+            KcpVersion::Main => Early::Nothing,
+            KcpVersion::V0_32 => Early::Refused(Box::new(access::unexpected())),
+        })
     }
 
     fn policy(&self, core: &Core, place: &Place) -> Arc<Policy> {
@@ -731,6 +805,27 @@ impl Plane for Kcp {
         unset_meta(object, "annotations", CLUSTER);
     }
 
+    fn other(
+        &self,
+        _core: &Core,
+        _place: &Place,
+        _method: &http::Method,
+        path: &str,
+    ) -> Option<Result<Value, Failure>> {
+        let (minor, before, release) = match self.0.generation {
+            KcpVersion::V0_32 => ("35", "34", "v1.35.1+kcp-v0.32.0"),
+            KcpVersion::Main => ("36", "35", "v1.36.0+kcp-v0.32.3"),
+        };
+        (path == "/version").then(|| {
+            Ok(json!({
+                "major": "1", "minor": minor, "emulationMajor": "1", "emulationMinor": minor,
+                "minCompatibilityMajor": "1", "minCompatibilityMinor": before, "gitVersion": release,
+                "gitCommit": "$Format:%H$", "gitTreeState": "", "buildDate": "1970-01-01T00:00:00Z",
+                "goVersion": "go1.26.8", "compiler": "gc", "platform": "linux/amd64",
+            }))
+        })
+    }
+
     fn aggregates(&self, place: &Place, core: bool) -> bool {
         place.view.is_empty() && core
     }
@@ -754,7 +849,7 @@ impl Plane for Kcp {
         );
         for export in kinds::DEFAULTS {
             let mut resources = Vec::new();
-            for (name, spec) in kinds::root_schemas(export) {
+            for (name, spec) in kinds::root_schemas(export, shared.generation) {
                 let plural = text(&spec, "/names/plural").to_owned();
                 let schema = json!({
                     "apiVersion": "apis.kcp.io/v1alpha1", "kind": "APIResourceSchema",
@@ -791,6 +886,7 @@ impl Plane for Kcp {
         pass(&shared, core);
         core.spawn(crds::run(core.clone()));
         core.spawn(namespaces::run(core.clone()));
+        core.spawn(garbage::run(core.clone()));
         core.spawn(reconcile(shared, core.clone()));
     }
 }

@@ -198,6 +198,15 @@ pub struct Admission<'a> {
     pub old: Option<&'a Value>,
 }
 
+/// How a resource answers that is known but not served yet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Early {
+    /// A list without items and without a version; a watch that says nothing.
+    Nothing,
+    /// A refusal.
+    Refused(Box<Failure>),
+}
+
 /// What a product is.
 pub trait Plane: Send + Sync + 'static {
     /// Takes the plane's part off a URL. The user is known, but nothing is authorised yet.
@@ -238,6 +247,32 @@ pub trait Plane: Send + Sync + 'static {
     ) -> Result<(), Failure> {
         let _ = (core, request, new);
         Ok(())
+    }
+
+    /// Refuses a write that is valid otherwise. Runs after validation.
+    ///
+    /// # Errors
+    /// What the client is told.
+    fn check(&self, core: &Core, request: &Admission<'_>, new: &Value) -> Result<(), Failure> {
+        let _ = (core, request, new);
+        Ok(())
+    }
+
+    /// Adds to an object on its way out of a wildcard what only wildcards show.
+    fn present_in_wildcard(
+        &self,
+        place: &Place,
+        served: &Served,
+        metadata: bool,
+        object: &mut Value,
+    ) {
+        let _ = (place, served, metadata, object);
+    }
+
+    /// Answers a list or watch of a resource that is known but not served yet.
+    fn early(&self, core: &Core, place: &Place, served: &Served, verb: Verb) -> Option<Early> {
+        let _ = (core, place, served, verb);
+        None
     }
 
     /// The roles and bindings of a place, for reviews and impersonation.

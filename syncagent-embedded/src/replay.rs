@@ -78,8 +78,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            patience: Duration::from_secs(2),
-            tick: Duration::from_millis(10),
+            patience: Duration::from_millis(800),
+            tick: Duration::from_millis(20),
             pace: Duration::ZERO,
             quiet: Duration::from_millis(300),
             topic: None,

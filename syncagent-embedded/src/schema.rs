@@ -95,7 +95,7 @@ impl Schema {
     /// What is wrong with an object. With the object as it was before, what has not changed is tolerated.
     #[must_use]
     pub fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
-        all_causes(&self.root, object, old, "")
+        all_causes(&self.root, object, old, "", cel::any(&self.root))
     }
 
     /// What is wrong with the status of an object, which is all that its status endpoint looks at.
@@ -108,19 +108,27 @@ impl Schema {
             return Vec::new();
         };
         let old = old.and_then(|old| old.get("status"));
-        all_causes(node, status, old, "status")
+        all_causes(node, status, old, "status", cel::any(&self.root))
     }
 }
 
-fn all_causes(node: &Node, value: &Value, old: Option<&Value>, root: &str) -> Vec<Cause> {
+fn all_causes(
+    node: &Node,
+    value: &Value,
+    old: Option<&Value>,
+    root: &str,
+    rules: bool,
+) -> Vec<Cause> {
     let mut causes = validate::causes(node, value, old, root);
     causes.extend(validate::listed(node, value, old, root));
     causes.extend(validate::embedded(node, value, root));
-    if cel::any(node) {
+    if rules {
         let blocked = causes.iter().any(|cause| BLOCKING.contains(&cause.reason));
         if blocked {
             let text = "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+            causes.sort_by_key(Cause::line);
             causes.push(Cause::new("FieldValueInvalid", "<nil>", text));
+            return causes;
         } else {
             causes.extend(cel::causes(node, value, old, root));
         }

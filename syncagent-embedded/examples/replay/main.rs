@@ -73,7 +73,7 @@ async fn run(mut arguments: Arguments) -> Result<(), String> {
         }
     };
     let (mut agree, mut all) = (0, 0);
-    for directory in &arguments.directories {
+    for directory in arguments.directories.iter().filter(|path| path.is_dir()) {
         let open = |recording: &_| match &remote {
             Some(door) => {
                 let door = Arc::clone(door);

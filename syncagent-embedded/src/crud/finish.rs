@@ -269,6 +269,7 @@ impl Call {
         if !causes.is_empty() {
             return Err(builtin::invalid(resource, &name, causes));
         }
+        self.check_write(Verb::Create, options.dry_run, None, &object)?;
         let version = object
             .pointer("/metadata/resourceVersion")
             .and_then(Value::as_str)
@@ -297,7 +298,8 @@ impl Call {
             if let Some(present) = self.core.read(&key) {
                 return Err(exists(&present));
             }
-            return self.presented(&key.cluster, &Arc::new(object));
+            // It never was in the store, where kcp adds the cluster.
+            return Ok(Arc::new(object));
         }
         let stored = self.served.to_stored(object)?;
         let mut store = self.core.store();
@@ -398,21 +400,22 @@ impl Call {
             return Err(builtin::invalid(resource, &name, causes));
         }
         // What is read may differ from what is stored, where the schema was changed; then even no change is written.
+        self.check_write(Verb::Update, options.dry_run, Some(old), &new)?;
         if new == **old && self.served.to_stored(new.clone())? == *stored.object {
-            return Ok(Some(old.clone()));
+            return self.shown(old.clone()).map(Some);
         }
         if options.dry_run {
-            return Ok(Some(Arc::new(new)));
+            return self.shown(Arc::new(new)).map(Some);
         }
         let expect = Expect::Version(stored.version);
         if is_finished(&new) && self.target.subresource != "status" {
             // The watchers see the object as it was; the client sees what it wrote.
-            return Ok(self
-                .core
-                .store()
-                .remove(&stored.key, expect)
-                .ok()
-                .map(|_| Arc::new(new)));
+            let removed = self.core.store().remove(&stored.key, expect).is_ok();
+            return if removed {
+                self.shown(Arc::new(new)).map(Some)
+            } else {
+                Ok(None)
+            };
         }
         let written = self
             .core

@@ -105,7 +105,10 @@ impl Call {
                     .map(|item| {
                         let mut item = (**item).clone();
                         // Items of built-in lists do not repeat their type.
-                        if !unstructured && let Some(map) = item.as_object_mut() {
+                        if !unstructured
+                            && self.place.view.is_empty()
+                            && let Some(map) = item.as_object_mut()
+                        {
                             map.remove("apiVersion");
                             map.remove("kind");
                         }
@@ -118,10 +121,13 @@ impl Call {
                 })
             }
             Shape::Metadata | Shape::MetadataList => {
-                let items: Vec<Value> = items
-                    .iter()
-                    .map(|item| metadata_only(item, self.form))
-                    .collect();
+                // Go's list of nothing is null.
+                let items: Option<Vec<Value>> = (!items.is_empty()).then(|| {
+                    items
+                        .iter()
+                        .map(|item| metadata_only(item, self.form))
+                        .collect()
+                });
                 json!({
                     "apiVersion": self.form.meta_version(), "kind": "PartialObjectMetadataList", "metadata": metadata,
                     "items": items,

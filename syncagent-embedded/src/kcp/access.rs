@@ -144,9 +144,19 @@ impl Access<'_> {
         };
         let master = user.is_in("system:masters");
         let refuse = || Err(refusal(who, request.what(), DENIED));
-        let always = ["/healthz", "/livez", "/readyz", "/version"];
-        if request.target.is_none() && always.iter().any(|path| request.path.starts_with(path)) {
+        let always = ["/healthz", "/livez", "/readyz"];
+        if request.target.is_none() && always.contains(&request.path) {
             return Ok(());
+        }
+        let nowhere = place.reach == Reach::One("".into());
+        if nowhere && master && (request.target.is_some() || request.path.starts_with("/api")) {
+            return Err(Failure::internal("no cluster found in the context"));
+        }
+        if !nowhere && request.path == "/metrics" {
+            return Err(Failure::text(
+                501,
+                "shard-level endpoint not available at workspace scope\n",
+            ));
         }
         if place.reach == Reach::All {
             return match request.target {
@@ -332,7 +342,7 @@ pub(super) fn unresolved(user: &User, method: &str, path: &str) -> Failure {
 }
 
 /// What a client makes of a 404 that it did not expect, as the virtual workspace hands it on.
-fn unexpected() -> Failure {
+pub(super) fn unexpected() -> Failure {
     let mut failure = Failure::no_such_resource();
     failure.details = Some(Details {
         causes: vec![Cause::new(

@@ -7,9 +7,7 @@ use serde_json::{Value, json};
 
 use super::access::Access;
 use super::hash;
-use super::model::{
-    EXPORTS, PATH, annotation, cluster_of, items, key, path_of, set_meta, text, unset_meta,
-};
+use super::model::{EXPORTS, PATH, cluster_of, items, key, path_of, set_meta, text, unset_meta};
 use super::types;
 use super::{Shared, schemas};
 use crate::core::Core;
@@ -34,11 +32,7 @@ pub(super) fn fill(
     if matches!(kind, "apiexports" | "apibindings" | "workspacetypes")
         && request.target.subresource.is_empty()
     {
-        let given = annotation(new, PATH).to_owned();
-        let path = path_of(core, &cluster);
-        if request.verb == Verb::Create || given.is_empty() {
-            set_meta(new, "annotations", PATH, &path);
-        }
+        set_meta(new, "annotations", PATH, &path_of(core, &cluster));
     }
     match (kind, request.verb) {
         ("workspaces", Verb::Create) => {

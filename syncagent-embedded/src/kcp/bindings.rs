@@ -16,7 +16,7 @@ use super::claims::{self, Claimed, accepted};
 use super::model::{
     BINDINGS, HIDDEN, HIDDEN_CLUSTER, LOGICAL, SCHEMAS, State, annotation, deleting,
     drop_condition, export_of, items, key, logical, path_of, remove, same_claim, set_condition,
-    set_meta, text,
+    set_meta, text, unset_meta,
 };
 use super::{Shared, hash};
 use crate::api::qualified;
@@ -114,7 +114,7 @@ enum Resources {
     /// They are all served.
     Bound(Vec<Value>),
     /// Some are not established yet.
-    Waiting,
+    Waiting(Vec<String>),
     /// Others have the names.
     Conflict(String),
     /// A schema is missing.
@@ -136,6 +136,18 @@ fn bind(shared: &Shared, core: &Core, stored: &Stored) {
         core.modify(&stored.key, |object| {
             let why = State::no("Error", "APIExportNotFound", why.as_str());
             set_condition(object, &now, "APIExportValid", &why);
+            let own: Vec<String> = object["metadata"]["labels"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter(|(name, value)| {
+                    name.starts_with(hash::CLAIMED) && *value == hash::OWN_BINDING
+                })
+                .map(|(name, _)| name.clone())
+                .collect();
+            for label in own {
+                unset_meta(object, "labels", &label);
+            }
             if object["status"]["phase"] != "Bound" {
                 object["status"]["phase"] = json!("Binding");
                 let wait = waiting();
@@ -232,9 +244,14 @@ fn judge(object: &mut Value, now: &str, resources: &Resources) {
             }
             return;
         }
-        Resources::Waiting => {
+        Resources::Waiting(schemas) => {
             set_condition(object, now, "APIExportValid", &State::True);
-            set_condition(object, now, "BindingUpToDate", &waiting());
+            let why = format!(
+                "Waiting for API(s) to be established: {}",
+                schemas.join(", ")
+            );
+            let wait = State::no("Info", "WaitingForEstablished", why);
+            set_condition(object, now, "BindingUpToDate", &wait);
             if !bound {
                 set_condition(object, now, "InitialBindingCompleted", &waiting());
                 set_condition(object, now, "Ready", &waiting());
@@ -327,7 +344,7 @@ fn resources(shared: &Shared, core: &Core, stored: &Stored, export: &Stored) -> 
     let before = items(&stored.object, "/status/boundResources");
     let mut bound: Vec<Value> = Vec::new();
     let mut conflicts = Vec::new();
-    let mut established = !identity.is_empty();
+    let mut waiting = Vec::new();
     for resource in items(&export.object, "/spec/resources") {
         let (group, plural) = (text(resource, "/group"), text(resource, "/name"));
         let name = text(resource, "/schema");
@@ -339,7 +356,9 @@ fn resources(shared: &Shared, core: &Core, stored: &Stored, export: &Stored) -> 
             continue;
         }
         let hidden = hidden(shared, core, &schema);
-        established &= is_established(&hidden.object);
+        if !is_established(&hidden.object) {
+            waiting.push(name.to_owned());
+        }
         let versions = items(&schema.object, "/spec/versions");
         let storage = versions
             .iter()
@@ -364,8 +383,8 @@ fn resources(shared: &Shared, core: &Core, stored: &Stored, export: &Stored) -> 
             "Unable to bind APIs because they are bound by other APIBindings or CRDs: map[{list}]"
         ));
     }
-    if !established {
-        return Resources::Waiting;
+    if !waiting.is_empty() || identity.is_empty() {
+        return Resources::Waiting(waiting);
     }
     // A resource that the export no longer has stays bound.
     for old in before {

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 
+use super::KcpVersion;
 use super::convert::Old;
 use super::hash;
 use super::schemas::to_crd;
@@ -50,18 +51,19 @@ pub(super) fn own() -> Vec<Arc<Served>> {
 }
 
 /// The schemas that the root workspace holds for an export, as specs with their names.
-pub(super) fn root_schemas(export: &str) -> Vec<(String, Value)> {
+pub(super) fn root_schemas(export: &str, generation: KcpVersion) -> Vec<(String, Value)> {
     let bound = KINDS
         .iter()
         .filter(|kind| kind.get("prefix").is_some() && text(kind, "group") == export);
     bound
         .map(|kind| {
-            let name = format!(
-                "{}.{}.{}",
-                text(kind, "prefix"),
-                text(kind, "plural"),
-                export
-            );
+            let older = kind
+                .get("prefix32")
+                .filter(|_| generation == KcpVersion::V0_32);
+            let prefix = older
+                .and_then(Value::as_str)
+                .unwrap_or_else(|| text(kind, "prefix"));
+            let name = format!("{}.{}.{}", prefix, text(kind, "plural"), export);
             let mut spec = spec(kind);
             spec["nameValidation"] = json!("DNS1123Subdomain");
             (name, spec)

@@ -8,12 +8,7 @@ use crate::status::Cause;
 /// Problems that the CRD's own rules find (422).
 pub(super) fn rules(schema: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let several = items(schema, "/spec/versions").len() != 1;
     let conversion = schema.pointer("/spec/conversion");
-    if several && conversion.is_none_or(Value::is_null) {
-        let why = "Invalid value: Conversion must be specified when multiple versions exist";
-        causes.push(Cause::new("FieldValueInvalid", "spec", why));
-    }
     if let Some(conversion) = conversion
         && conversion["strategy"] == "Webhook"
         && conversion.get("webhook").is_none()
@@ -215,11 +210,10 @@ mod tests {
     }
 
     #[test]
-    fn several_versions_need_a_conversion() {
-        let mut several = schema("v1.things.e.io");
-        let version = several["spec"]["versions"][0].clone();
-        several["spec"]["versions"] = json!([version, version]);
-        assert_eq!(rules(&several).len(), 1);
+    fn a_webhook_needs_its_address() {
+        let mut hooked = schema("v1.things.e.io");
+        hooked["spec"]["conversion"] = json!({"strategy": "Webhook"});
+        assert_eq!(rules(&hooked).len(), 1);
         assert_eq!(rules(&schema("v1.things.e.io")), []);
     }
 }

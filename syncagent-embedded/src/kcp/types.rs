@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::model::{annotation, logical, text};
-use super::url;
 use crate::core::Core;
 use crate::plane::Admission;
 use crate::status::{Cause, Failure};
@@ -111,21 +110,10 @@ pub(super) fn check(core: &Core, request: &Admission<'_>, new: &Value) -> Result
                 Cause::invalid("spec.cluster", &after["cluster"], "cluster is immutable")
             }]);
         }
-        if text(before, "/type/name") != text(after, "/type/name") {
-            return invalid(vec![Cause::new(
-                "FieldValueInvalid",
-                "spec.type",
-                "Invalid value: name is immutable",
-            )]);
-        }
         if before.get("URL") != after.get("URL") && !request.user.is_in("system:masters") {
             return forbidden("spec.URL can only be changed by system privileged users".into());
         }
         return Ok(());
-    }
-    if !url::is_segment(name) {
-        let why = "metadata.name in body should match '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'";
-        return invalid(vec![Cause::invalid("metadata.name", &json!(name), why)]);
     }
     let (path, kind) = (text(new, "/spec/type/path"), text(new, "/spec/type/name"));
     if path.is_empty() {

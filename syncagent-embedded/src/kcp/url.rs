@@ -30,7 +30,10 @@ pub(super) enum Prefix<'a> {
 /// Parses the beginning of a path.
 #[must_use]
 pub(super) fn parse(path: &str) -> Prefix<'_> {
-    if let Some(after) = path.strip_prefix("/clusters/") {
+    if let Some(after) = path
+        .strip_prefix("/clusters/")
+        .filter(|after| !after.is_empty())
+    {
         let (cluster, rest) = split(after);
         return Prefix::Cluster { cluster, rest };
     }

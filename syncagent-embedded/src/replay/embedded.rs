@@ -95,6 +95,9 @@ impl Door for Embedded {
             if !matches!(*request.method(), http::Method::GET | http::Method::DELETE) {
                 self.clock.writes.fetch_add(1, Ordering::Relaxed);
             }
+            let mut request = request;
+            let host = http::HeaderValue::from_static("embedded:6443");
+            request.headers_mut().insert(http::header::HOST, host);
             let request =
                 request.map(|body| http_body_util::Full::new(hyper::body::Bytes::from(body)));
             let response = match tower::ServiceExt::oneshot(self.server.in_process(), request).await

@@ -284,7 +284,8 @@ impl<'a> Runner<'a> {
                 request.path,
                 request.body.clone().unwrap_or_default()
             );
-            for key in state.bindings.open(&text) {
+            let open = state.bindings.open(&text).into_iter();
+            for key in open.filter(|key| key.starts_with("uid:") || key.starts_with("rv:")) {
                 let value = if key.starts_with("uid") {
                     fresh_uid()
                 } else {
@@ -589,7 +590,7 @@ impl<'a> Runner<'a> {
             _ => serde_json::from_str(&answer.text)
                 .unwrap_or_else(|_| Value::from(answer.text.as_str())),
         };
-        let mut recorded = ordered(step.trimmed.as_deref(), recorded);
+        let mut recorded = ordered(step.trimmed.as_deref(), named(bindings, &recorded));
         actual = project(
             self.recording.kind,
             request,
@@ -616,8 +617,13 @@ impl<'a> Runner<'a> {
         if let Some(time) = said["metadata"]["deletionTimestamp"].as_str() {
             state.bindings.bind("deletionTimestamp", time);
         }
-        if self.recording.kind == Kind::Kubernetes && request.method != "GET" {
-            tokio::time::sleep(self.options.pace).await;
+        if request.method != "GET" {
+            // The recorder was a client over a network: controllers had a moment before its next request.
+            tokio::time::sleep(match self.recording.kind {
+                Kind::Kubernetes => self.options.pace,
+                Kind::Kcp => self.options.tick / 2,
+            })
+            .await;
         }
         let answer = Answer {
             text: String::from_utf8_lossy(&bytes).into_owned(),
@@ -760,6 +766,7 @@ impl<'a> Runner<'a> {
             request.body.clone().unwrap_or_default()
         );
         let mut open = state.bindings.open(&text);
+        open.sort();
         if open.is_empty() {
             return Ok(());
         }

@@ -2,5 +2,6 @@
 
 mod kcp;
 mod kubectl;
+mod replay;
 mod server;
 mod wildcard;
