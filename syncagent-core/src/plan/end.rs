@@ -24,9 +24,7 @@ pub(super) enum Leaving {
 pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
     if step.record.released {
         match leaving {
-            Leaving::Deleted => step
-                .waiting
-                .push("waiting for others to let the order go".into()),
+            Leaving::Deleted => wait_for_others(step),
             Leaving::Vanished => step.gone = true,
         }
         return;
@@ -122,9 +120,16 @@ fn release(step: &mut Step<'_>, leaving: Leaving) {
         }
         (Leaving::Deleted, _) => {
             step.record.released = true;
-            step.waiting
-                .push("waiting for others to let the order go".into());
+            wait_for_others(step);
         }
         (Leaving::Vanished, _) => step.gone = true,
+    }
+}
+
+/// Our part is done. Where nobody else holds the order it is as good as gone, and there is nothing to wait for.
+fn wait_for_others(step: &mut Step<'_>) {
+    if !step.record.finalizers.is_empty() {
+        step.waiting
+            .push("waiting for others to let the order go".into());
     }
 }
