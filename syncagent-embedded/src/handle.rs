@@ -419,7 +419,7 @@ fn other(
             code: 200,
             body: Arc::new(openapi::index(&kinds)),
             form: Form::JSON,
-            content_type: Some("text/plain; charset=utf-8"),
+            content_type: core.plane.openapi_index_type(),
             warnings: Vec::new(),
         }),
         ["openapi", "v3", name @ ..] => openapi::document(&kinds, &name.join("/"))

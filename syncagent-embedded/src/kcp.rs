@@ -830,6 +830,10 @@ impl Plane for Kcp {
         place.view.is_empty() && core
     }
 
+    fn openapi_index_type(&self) -> Option<&'static str> {
+        None
+    }
+
     fn listening(&self, url: &str) {
         url.clone_into(&mut lock(&self.0.base));
     }

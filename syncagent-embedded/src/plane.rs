@@ -317,6 +317,12 @@ pub trait Plane: Send + Sync + 'static {
         true
     }
 
+    /// The content type of the index of OpenAPI documents, where it is not that of JSON: kube-apiserver calls it text,
+    /// kcp does not.
+    fn openapi_index_type(&self) -> Option<&'static str> {
+        Some("text/plain; charset=utf-8")
+    }
+
     /// Tells where the server can be reached from now on, for URLs that it hands out.
     fn listening(&self, url: &str) {
         let _ = url;
