@@ -3,6 +3,7 @@
 //! ```text
 //! schema   the schemas of what is published, in the provider's workspace
 //! export   the export, filled with them
+//! gate     when an order may be decided about
 //! queue    who is next; fair to tenants
 //! index    whose order does this object belong to
 //! ledger   what metadata watches say about related objects
@@ -13,6 +14,7 @@
 
 pub mod export;
 pub(crate) mod fleet;
+mod gate;
 pub mod index;
 pub(crate) mod ledger;
 pub mod queue;

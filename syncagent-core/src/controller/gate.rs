@@ -1,0 +1,144 @@
+//! When an order may be decided about: how far the watches are.
+//!
+//! Nothing is decided before it can be: a step of an order waits until the copies of its publication and everything
+//! watched at its endpoint have been listed once, so a restart joins both sides instead of asking about each order. An
+//! order that no endpoint has told of (a copy without an origin) waits for *all* endpoints. Watches of related objects get
+//! a grace only: when one of them cannot be had, steps ask for single objects instead.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ledger::Source;
+use crate::plan::Key;
+
+/// How long the first list of related objects may hold back the orders of an endpoint.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+
+/// What is watched.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Subject {
+    /// The copies of a publication.
+    Copies(String),
+    /// The orders of a publication at an endpoint.
+    Orders(String),
+    /// The metadata of a related kind, as `plural.group`.
+    Related(String),
+}
+
+/// How far a watch is.
+#[derive(Debug)]
+struct Progress {
+    listed: bool,
+    since: Instant,
+    /// Whether those who waited for it were let go on without it.
+    relented: bool,
+    /// Counts lists, to notice what is missing in the newest.
+    round: u32,
+}
+
+/// How far all watches are.
+#[derive(Debug, Default)]
+pub(crate) struct Gates {
+    watches: BTreeMap<(Source, Subject), Progress>,
+    /// Whether the slices have been read, so that all endpoints are known.
+    endpoints_known: bool,
+}
+
+impl Gates {
+    /// Begins to follow a watch.
+    pub(crate) fn follow(&mut self, source: Source, subject: Subject, now: Instant) {
+        self.watches.insert(
+            (source, subject),
+            Progress {
+                listed: false,
+                since: now,
+                relented: false,
+                round: 0,
+            },
+        );
+    }
+
+    /// The watches of a source end.
+    pub(crate) fn lose(&mut self, source: &Source) {
+        self.watches.retain(|(at, _), _| at != source);
+    }
+
+    /// All endpoints are known.
+    pub(crate) fn know_endpoints(&mut self) {
+        self.endpoints_known = true;
+    }
+
+    /// A list begins.
+    pub(crate) fn listing(&mut self, source: &Source, subject: &Subject) {
+        if let Some(progress) = self.watches.get_mut(&(source.clone(), subject.clone())) {
+            progress.round += 1;
+        }
+    }
+
+    /// A list is complete; returns which one of this watch, if the watch is still followed.
+    pub(crate) fn listed(&mut self, source: &Source, subject: &Subject) -> Option<u32> {
+        let progress = self.watches.get_mut(&(source.clone(), subject.clone()))?;
+        progress.listed = true;
+        Some(progress.round)
+    }
+
+    /// The list that a watch reads now, or read last.
+    pub(crate) fn round(&self, source: &Source, subject: &Subject) -> u32 {
+        let watch = self.watches.get(&(source.clone(), subject.clone()));
+        watch.map_or(0, |progress| progress.round)
+    }
+
+    /// Whether every list is complete.
+    pub(crate) fn is_open(&self) -> bool {
+        self.watches.values().all(|progress| progress.listed)
+    }
+
+    /// When the next grace is over.
+    pub(crate) fn next_grace(&self) -> Option<Instant> {
+        self.watches
+            .iter()
+            .filter(|((_, subject), progress)| {
+                matches!(subject, Subject::Related(_)) && !progress.listed && !progress.relented
+            })
+            .map(|(_, progress)| progress.since + GRACE)
+            .min()
+    }
+
+    /// Ends graces that are over; says whether somebody may go on now without a list.
+    pub(crate) fn relent(&mut self, now: Instant) -> bool {
+        let over = self.watches.iter_mut().filter(|((_, subject), progress)| {
+            matches!(subject, Subject::Related(_))
+                && !progress.relented
+                && now >= progress.since + GRACE
+        });
+        let mut any = false;
+        for (_, progress) in over {
+            any |= !progress.listed;
+            progress.relented = true;
+        }
+        any
+    }
+
+    /// Whether everything a step of this order must know has been listed once.
+    pub(crate) fn ready(&self, key: &Key, endpoint: Option<&Arc<str>>, now: Instant) -> bool {
+        let mut endpoints = 0;
+        for ((source, subject), progress) in &self.watches {
+            let concerned = match (source, subject) {
+                (_, Subject::Copies(id)) => *id == key.publication,
+                (Source::Service, _) => true,
+                (Source::Endpoint(url), _) => endpoint.is_none_or(|at| at == url),
+            };
+            if matches!(source, Source::Endpoint(_)) {
+                endpoints += 1;
+            }
+            let late = matches!(subject, Subject::Related(_)) && now >= progress.since + GRACE;
+            if concerned && !progress.listed && !late {
+                return false;
+            }
+        }
+        endpoint.is_some() || (self.endpoints_known && endpoints > 0)
+    }
+}
