@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use syncagent::definition::{
-    CopyNaming, Definition, Kind, Only, Pass, Policy, SchemaSource, Scope, StatusField, StatusRule,
-    StatusSource,
+    Definition, Kind, SchemaSource, Scope, StatusField, StatusRule, StatusSource,
 };
 use syncagent_core::object::identity::Identity;
 use syncagent_core::plan::{Context, Record, Seen, Sight, plan};
@@ -47,19 +46,11 @@ fn definition() -> Definition {
                 }}},
             }],
         }})),
-        service: kind.clone(),
-        offered: kind,
-        copy: CopyNaming::default(),
-        only: Only::default(),
-        fields: Vec::new(),
-        set: Vec::new(),
-        pass: Pass::default(),
-        returns: Vec::new(),
         status: StatusRule::Fields(vec![StatusField {
             path: "status.phase".into(),
             source: StatusSource::At("status.phase".into()),
         }]),
-        policy: Policy::derived(),
+        ..Definition::new(kind.clone(), kind)
     }
 }
 

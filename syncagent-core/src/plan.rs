@@ -35,8 +35,10 @@ mod effect;
 
 mod step;
 
+mod copy;
 mod drift;
 mod end;
+mod hold;
 mod reflect;
 mod returned;
 mod taken;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use syncagent_core::definition::{
-    CopyNaming, Definition, FieldRule, Kind, Only, Pass, Policy, ReadRule, ReturnRule,
-    ReturnSource, Rule, SchemaSource, Scope, StatusField, StatusRule, StatusSource, TakeRule,
+    CopyNaming, Definition, FieldRule, Kind, Only, ReadRule, ReturnRule, ReturnSource, Rule,
+    SchemaSource, Scope, StatusField, StatusRule, StatusSource, TakeRule,
 };
 
 /// A kind of `example.io/v1`.
@@ -74,21 +74,15 @@ pub(crate) fn service_crd(kind: &Kind) -> Value {
 pub(crate) fn plain(name: &str) -> Definition {
     let kind = kind(name);
     Definition {
-        service: kind.clone(),
         schema: SchemaSource::Type(crd(&kind)),
-        offered: kind,
         copy: CopyNaming {
             namespace: Some("{workspace}".into()),
             name: "{name}".into(),
         },
         only: Only {
             namespaces: vec!["default".into()],
-            labels: vec![],
+            ..Only::default()
         },
-        fields: vec![],
-        set: vec![],
-        pass: Pass::default(),
-        returns: vec![],
         status: StatusRule::Fields(
             ["status.phase", "status.observedGeneration"]
                 .iter()
@@ -98,7 +92,7 @@ pub(crate) fn plain(name: &str) -> Definition {
                 })
                 .collect(),
         ),
-        policy: Policy::derived(),
+        ..Definition::new(kind.clone(), kind)
     }
 }
 

@@ -12,6 +12,8 @@ use super::key::ObjectRef;
 pub struct Effect {
     /// What it is to people, and to [`absorb`](super::absorb).
     pub deed: Deed,
+    /// Why, for the provider's log.
+    pub because: &'static str,
     /// What goes over the wire.
     pub request: Request,
 }

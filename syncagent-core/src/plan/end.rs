@@ -5,10 +5,11 @@
 
 use serde_json::json;
 
+use super::copy::{Copy, learn};
 use super::effect::{Deed, Verb};
+use super::hold::remove_finalizer;
 use super::seen::Depth;
 use super::step::Step;
-use super::tend::{Copy, learn, remove_finalizer};
 use super::{returned, taken};
 use crate::object::identity::Standing;
 
@@ -43,7 +44,7 @@ pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
 
 /// Finds out what the order took: from the order, or else from its copy.
 fn remember_taken(step: &mut Step<'_>) {
-    let Ok(copy_ref) = step.publication.copy(step.key) else {
+    let Ok(copy_ref) = step.copy_ref() else {
         return;
     };
     let copy = step.seen.of(&copy_ref).body();
@@ -65,7 +66,7 @@ fn remember_taken(step: &mut Step<'_>) {
 
 /// Says whether the copy is gone.
 fn retire(step: &mut Step<'_>) -> bool {
-    let Ok(copy_ref) = step.publication.copy(step.key) else {
+    let Ok(copy_ref) = step.copy_ref() else {
         return true;
     };
     match learn(step, &copy_ref) {
@@ -82,7 +83,13 @@ fn retire(step: &mut Step<'_>) -> bool {
                 step.waiting.push("waiting for the copy to go".into());
             } else {
                 let body = json!({"preconditions": {"uid": known.known.uid}});
-                step.push(Deed::Retire, copy_ref, Verb::Delete, body);
+                step.push(
+                    Deed::Retire,
+                    copy_ref,
+                    Verb::Delete,
+                    body,
+                    "the order is gone or being deleted",
+                );
             }
             false
         }
@@ -116,7 +123,13 @@ fn release(step: &mut Step<'_>, leaving: Leaving) {
             let finalizer = step.publication.agent().finalizer();
             let body = remove_finalizer(&origin.uid, &step.record.finalizers, &finalizer);
             let verb = Verb::JsonPatch { subresource: None };
-            step.push(Deed::Release, step.publication.origin(step.key), verb, body);
+            step.push(
+                Deed::Release,
+                step.publication.origin(step.key),
+                verb,
+                body,
+                "nothing of the order is left at the service",
+            );
         }
         (Leaving::Deleted, _) => {
             step.record.released = true;

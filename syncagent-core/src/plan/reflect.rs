@@ -46,7 +46,13 @@ pub(super) fn reflect(
     let verb = Verb::JsonPatch {
         subresource: Some(Subresource::Status),
     };
-    step.push(Deed::Reflect, object, verb, body);
+    step.push(
+        Deed::Reflect,
+        object,
+        verb,
+        body,
+        "what the consumer sees is not what is so",
+    );
 }
 
 /// The status without our condition; `None`: there is nothing to say, or it must be asked for first.
@@ -78,7 +84,7 @@ fn base(
             if said && !lagging && !tampered {
                 return None;
             }
-            let copy_ref = step.publication.copy(step.key).ok()?;
+            let copy_ref = step.copy_ref().ok()?;
             step.look(&copy_ref, Depth::Body);
             None
         }

@@ -349,7 +349,7 @@ fn composed(
     for part in &parts {
         match part {
             Part::Origin | Part::Status => {}
-            Part::Copy if copy.is_none() => missing.extend(step.publication.copy(step.key).ok()),
+            Part::Copy if copy.is_none() => missing.extend(step.copy_ref().ok()),
             Part::Copy => {}
             Part::Read(at) => {
                 let read = &entry.reads[*at];
@@ -400,7 +400,13 @@ fn write(step: &mut Step<'_>, entry: &mut ReturnedKnown, made: Value) {
                 metadata["namespace"] = json!(entry.object.namespace);
             }
             let body = assemble(&entry.object.kind, metadata, content);
-            step.push(Deed::Return(id), entry.object.clone(), Verb::Create, body);
+            step.push(
+                Deed::Return(id),
+                entry.object.clone(),
+                Verb::Create,
+                body,
+                "what it is made of is there",
+            );
         }
         Some(at) => {
             let mut patch = vec![json!({"op": "test", "path": "/metadata/uid", "value": at.uid})];
@@ -426,6 +432,7 @@ fn write(step: &mut Step<'_>, entry: &mut ReturnedKnown, made: Value) {
                 entry.object.clone(),
                 verb,
                 Value::Array(patch),
+                "what it was made of changed",
             );
         }
     }
@@ -474,6 +481,7 @@ pub(super) fn withdraw(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
         entry.object.clone(),
         Verb::Delete,
         body,
+        "the order does not bring it up any more",
     );
     false
 }

@@ -7,6 +7,7 @@ use super::key::{Key, ObjectRef};
 use super::record::{Known, Record};
 use super::seen::{Depth, Question, Seen, Sight};
 use super::{Context, Ending, Plan, end, reflect, returned, taken, tend};
+use crate::naming::NamingError;
 use crate::object::fingerprint::Fingerprint;
 use crate::object::{self, finalizers, generation, is_deleting, is_older, uid, version};
 use crate::projection::wish;
@@ -166,9 +167,18 @@ impl<'a> Step<'a> {
         }
     }
 
-    pub(super) fn push(&mut self, deed: Deed, object: ObjectRef, verb: Verb, body: Value) {
+    /// Plans an effect; `because` is for the provider's log, and may name what is on the service cluster.
+    pub(super) fn push(
+        &mut self,
+        deed: Deed,
+        object: ObjectRef,
+        verb: Verb,
+        body: Value,
+        because: &'static str,
+    ) {
         self.effects.push(Effect {
             deed,
+            because,
             request: Request { object, verb, body },
         });
     }
@@ -179,6 +189,11 @@ impl<'a> Step<'a> {
 
     pub(super) fn trouble(&mut self, reason: &str, message: impl Into<String>) {
         self.troubles.push((reason.to_owned(), message.into()));
+    }
+
+    /// The copy: where it is, or where it would be made.
+    pub(super) fn copy_ref(&self) -> Result<ObjectRef, NamingError> {
+        self.publication.copy(self.key)
     }
 
     pub(super) fn is_held(&self) -> bool {

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::drift;
 use super::effect::{Deed, Verb};
+use super::hold::{add_finalizer, ensure_namespace, remove_finalizer};
 use super::key::{ObjectRef, Place};
 use super::record::{Known, TakenKnown};
 use super::seen::{Depth, Question, Sight};
 use super::step::{Step, known_of};
-use super::tend::{add_finalizer, ensure_namespace, remove_finalizer};
 use crate::names;
 use crate::object::identity::{Identity, Standing};
 use crate::object::{self, annotation, finalizers, is_deleting, is_older, version};
@@ -258,6 +258,7 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
                 entry.origin.clone(),
                 patch,
                 body,
+                "it is being deleted, and its copy stays",
             );
         }
         // It counts as gone: what comes under its name is another one.
@@ -276,6 +277,7 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
             entry.origin.clone(),
             patch,
             body,
+            "nothing is taken before it is held",
         );
         return;
     }
@@ -298,6 +300,7 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
                 entry.copy.clone(),
                 Verb::Apply { force: false },
                 body,
+                "the order names it",
             );
         }
         Some(to) => {
@@ -307,6 +310,11 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
                 entry.copy.clone(),
                 Verb::Apply { force: true },
                 body,
+                if drifted {
+                    "somebody changed the copy"
+                } else {
+                    "the consumer changed it"
+                },
             );
         }
     }
@@ -323,7 +331,13 @@ fn release_deleted(step: &mut Step<'_>, entry: &mut TakenKnown) {
         let body = remove_finalizer(object::uid(object), &have, &finalizer);
         let verb = Verb::JsonPatch { subresource: None };
         let deed = Deed::ReleaseTaken(entry.path.clone());
-        step.push(deed, entry.origin.clone(), verb, body);
+        step.push(
+            deed,
+            entry.origin.clone(),
+            verb,
+            body,
+            "it is being deleted, and was not copied",
+        );
         entry.seen = None;
     }
 }
@@ -413,6 +427,7 @@ fn drop_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> bool {
                 entry.copy.clone(),
                 Verb::Delete,
                 body,
+                "no order needs it any more",
             );
             false
         }
@@ -466,6 +481,7 @@ fn drop_hold(step: &mut Step<'_>, entry: &mut TakenKnown) -> bool {
                 entry.origin.clone(),
                 verb,
                 body,
+                "its copy is gone, or others hold it",
             );
             false
         }

@@ -10,7 +10,7 @@ pub use serde_json::Value;
 
 use super::{Publish, Reference, ServedScope, View, compose, crd_of, kind_of, reference};
 use crate::definition::{
-    Convert, CopyNaming, Definition, FieldRule, Kind, Only, Pass, Policy, ReadRule, ReturnRule,
+    Convert, CopyNaming, Definition, FieldRule, Kind, Only, Pass, ReadRule, ReturnRule,
     ReturnSource, Rule, SchemaSource, Scope, SetRule, Sources, StatusField, StatusRule,
     StatusSource, TakeRule,
 };
@@ -44,31 +44,10 @@ where
     T: Object + kube::CustomResourceExt,
     S: Object,
 {
-    let (offered, service) = (T::kind(), S::kind());
     Definition {
-        copy: default_naming(offered.scope, service.scope),
-        service,
-        offered,
         schema: SchemaSource::Type(crd_of::<T>()),
-        only: Only::default(),
-        fields: Vec::new(),
-        set: Vec::new(),
-        pass: Pass::default(),
-        returns: Vec::new(),
         status: StatusRule::None,
-        policy: Policy::derived(),
-    }
-}
-
-/// The naming where none is declared: it tells all orders apart and fits into the length of a name.
-fn default_naming(offered: Scope, service: Scope) -> CopyNaming {
-    let order = match offered {
-        Scope::Namespaced => "{namespace.hash}-{name.hash}",
-        Scope::Cluster => "{name.hash}",
-    };
-    match service {
-        Scope::Namespaced => naming(Some("{workspace}"), order),
-        Scope::Cluster => naming(None, &format!("{{workspace}}-{order}")),
+        ..Definition::new(S::kind(), T::kind())
     }
 }
 

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 use syncagent_core::definition::{
-    CopyNaming, Definition, FieldRule, Kind, Only, Pass, Policy, ReadRule, ReturnRule,
-    ReturnSource, Rule, SchemaSource, Scope, Sources, StatusField, StatusRule, StatusSource,
-    TakeRule,
+    CopyNaming, Definition, FieldRule, Kind, Only, ReadRule, ReturnRule, ReturnSource, Rule,
+    SchemaSource, Scope, Sources, StatusField, StatusRule, StatusSource, TakeRule,
 };
 use syncagent_core::plan::Key;
 use syncagent_core::publication::{Publication, Publications};
@@ -86,19 +85,11 @@ pub(crate) fn thing() -> Definition {
     let kind = kind("example.io", "Thing", "things");
     Definition {
         schema: SchemaSource::Type(crd(&kind, &spec_schema())),
-        service: kind.clone(),
-        offered: kind,
-        copy: CopyNaming::default(),
-        only: Only::default(),
-        fields: Vec::new(),
-        set: Vec::new(),
-        pass: Pass::default(),
-        returns: Vec::new(),
         status: StatusRule::Fields(vec![
             at("status.phase", "status.phase"),
             at("status.observedGeneration", "status.observedGeneration"),
         ]),
-        policy: Policy::derived(),
+        ..Definition::new(kind.clone(), kind)
     }
 }
 

@@ -26,6 +26,7 @@ fn effect(agent: &Agent<'_>, deed: Deed, verb: Verb, body: Value) -> Effect {
     agent.take_sent();
     Effect {
         deed,
+        because: "a mutant",
         request: syncagent_core::plan::Request { object, verb, body },
     }
 }

@@ -1,0 +1,36 @@
+//! Where a publication comes from and how it is shown: kinds, scopes and schemas.
+
+use serde_json::Value;
+
+/// A kind of object as one API server names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kind {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The version that is read and written.
+    pub version: String,
+    /// The kind, as in `Cluster`.
+    pub kind: String,
+    /// The plural under which the API server serves it, as in `clusters`.
+    pub plural: String,
+    /// Whether its objects live in namespaces.
+    pub scope: Scope,
+}
+
+/// Whether the objects of a kind live in namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// They do.
+    Namespaced,
+    /// They do not.
+    Cluster,
+}
+
+/// Where the schema that consumers see comes from.
+#[derive(Clone, Debug)]
+pub enum SchemaSource {
+    /// A `CustomResourceDefinition` made from the Rust type, as JSON. Only what it declares crosses the border.
+    Type(Value),
+    /// The CRD of the service cluster, unchanged.
+    Cluster,
+}

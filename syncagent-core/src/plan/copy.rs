@@ -1,0 +1,109 @@
+//! What is known of the copy in this step.
+
+use serde_json::{Value, json};
+
+use super::drift;
+use super::key::ObjectRef;
+use super::record::CopyKnown;
+use super::seen::Sight;
+use super::step::{Step, known_of};
+use crate::names;
+use crate::object::fingerprint::Fingerprint;
+use crate::object::identity::Standing;
+use crate::object::{self, annotation, generation, is_deleting, is_older, version};
+use crate::projection::written_for;
+use crate::related::content;
+
+/// What is known of the copy now.
+pub(super) enum Copy<'a> {
+    /// Nobody looked yet.
+    Unknown,
+    /// As the record says.
+    Recorded,
+    /// It is not there.
+    Absent,
+    /// It is in hand.
+    Ours(&'a Value),
+    /// Something of that name is somebody else's.
+    Other,
+    /// It cannot be told before a question is answered.
+    Unclear,
+}
+
+/// Takes note of the copy.
+pub(super) fn learn<'a>(step: &mut Step<'a>, copy_ref: &ObjectRef) -> Copy<'a> {
+    match step.seen.of(copy_ref) {
+        Sight::There(copy) => {
+            let known = step.record.copy.as_ref();
+            let stale = known.is_some_and(|it| is_older(version(copy), &it.known.version));
+            if stale {
+                return Copy::Recorded;
+            }
+            if step.publication.standing(step.key, copy) != Standing::Ours {
+                step.record.copy = None;
+                step.record.copy_absent = true;
+                return Copy::Other;
+            }
+            let manager = step.manager();
+            let known = CopyKnown::of(copy, step.record.copy.as_ref(), &manager);
+            step.record.copy = Some(known);
+            step.record.copy_absent = false;
+            Copy::Ours(copy)
+        }
+        Sight::Absent => {
+            step.record.copy = None;
+            step.record.copy_absent = true;
+            Copy::Absent
+        }
+        Sight::Outline(copy)
+            if step
+                .record
+                .copy
+                .as_ref()
+                .is_some_and(|it| it.known == known_of(copy)) =>
+        {
+            Copy::Recorded
+        }
+        Sight::Doubt | Sight::Outline(_) => Copy::Unclear,
+        Sight::Barred => {
+            step.refused.push("the copy cannot be read".into());
+            Copy::Recorded
+        }
+        Sight::Unseen if step.record.copy.is_some() => Copy::Recorded,
+        Sight::Unseen if step.record.copy_absent => Copy::Absent,
+        Sight::Unseen => Copy::Unknown,
+    }
+}
+
+impl CopyKnown {
+    /// What is remembered of a copy that is seen, given what was remembered before.
+    pub(super) fn of(copy: &Value, before: Option<&Self>, manager: &str) -> Self {
+        let applied = annotation(copy, names::APPLIED).map(str::to_owned);
+        let entry = drift::print(copy, manager);
+        let before = before.filter(|it| it.known.uid == object::uid(copy));
+        let suspect = match before {
+            Some(before) => {
+                let entry_differs = before.entry.is_some() && before.entry != entry;
+                before.suspect || before.applied != applied || entry_differs
+            }
+            // Nothing to compare with: what is ours on it is looked at when the origin is in hand.
+            None => true,
+        };
+        // Of a write whose answer was lost, the copy itself tells what it was for.
+        let same = before.filter(|it| it.applied == applied);
+        Self {
+            known: known_of(copy),
+            entry,
+            generation: same.map_or_else(|| generation(copy), |it| it.generation),
+            reflects: same.map_or_else(|| written_for(copy), |it| it.reflects),
+            before: match same {
+                Some(same) => same.before,
+                None => before.map_or(0, |it| it.reflects),
+            },
+            applied,
+            content: Fingerprint::of(&json!({"content": content(copy), "status": copy["status"]})),
+            deleting: is_deleting(copy),
+            suspect,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What must be there before anything is placed: our finalizer on the origin, and the namespace that the copy lives in.
+
+use serde_json::{Value, json};
+
+use super::effect::{Deed, Verb};
+use super::key::ObjectRef;
+use super::seen::{Depth, Sight};
+use super::step::Step;
+use crate::names;
+use crate::object;
+
+/// Makes a namespace of the service cluster that does not exist; says whether what lives in it can be written.
+pub(super) fn ensure_namespace(step: &mut Step<'_>, name: &str) -> bool {
+    if name.is_empty() || step.effects.iter().any(|it| it.deed == Deed::Namespace) {
+        return true;
+    }
+    let object = ObjectRef::service_namespace(name);
+    match step.seen.of(&object) {
+        Sight::There(_) | Sight::Outline(_) => return true,
+        Sight::Unseen if step.record.copy.is_some() => return true,
+        Sight::Unseen | Sight::Doubt => {
+            step.look(&object, Depth::Outline);
+            return false;
+        }
+        // Who may not look may still try.
+        Sight::Absent | Sight::Barred => {}
+    }
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {names::AGENT: step.publication.agent().as_str()}},
+    });
+    step.push(
+        Deed::Namespace,
+        object,
+        Verb::Create,
+        body,
+        "the copy will live in it",
+    );
+    true
+}
+
+pub(super) fn hold(step: &mut Step<'_>, origin: &Value) {
+    let object = step.publication.origin(step.key);
+    let finalizer = step.publication.agent().finalizer();
+    let body = add_finalizer(object::uid(origin), &step.record.finalizers, &finalizer);
+    step.push(
+        Deed::Hold,
+        object,
+        Verb::JsonPatch { subresource: None },
+        body,
+        "nothing is placed before the order is held",
+    );
+}
+
+/// A patch that adds a finalizer to an object with exactly this uid and these finalizers.
+pub(super) fn add_finalizer(uid: &str, have: &[String], finalizer: &str) -> Value {
+    let mut wanted = have.to_vec();
+    wanted.push(finalizer.to_owned());
+    change_finalizers(uid, have, &wanted)
+}
+
+/// A patch that takes a finalizer off an object with exactly this uid and these finalizers.
+pub(super) fn remove_finalizer(uid: &str, have: &[String], finalizer: &str) -> Value {
+    let wanted: Vec<String> = have.iter().filter(|it| *it != finalizer).cloned().collect();
+    change_finalizers(uid, have, &wanted)
+}
+
+fn change_finalizers(uid: &str, have: &[String], wanted: &[String]) -> Value {
+    let test = if have.is_empty() {
+        Value::Null
+    } else {
+        json!(have)
+    };
+    let mut patch = vec![
+        json!({"op": "test", "path": "/metadata/uid", "value": uid}),
+        json!({"op": "test", "path": "/metadata/finalizers", "value": test}),
+    ];
+    patch.push(if wanted.is_empty() {
+        json!({"op": "remove", "path": "/metadata/finalizers"})
+    } else {
+        json!({"op": "add", "path": "/metadata/finalizers", "value": wanted})
+    });
+    Value::Array(patch)
+}
