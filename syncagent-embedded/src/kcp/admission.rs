@@ -141,18 +141,7 @@ pub(super) fn check(
             let export = &new["spec"]["export"];
             match request.old {
                 Some(old) if old["spec"]["export"] != *export => {
-                    let why = "APIExport reference must not be changed";
-                    let cause = Cause::new(
-                        "FieldValueInvalid",
-                        "spec.export",
-                        format!("Invalid value: {why}"),
-                    );
-                    return Err(Failure::invalid(
-                        "apis.kcp.io",
-                        "APIExportEndpointSlice",
-                        name,
-                        vec![cause],
-                    ));
+                    return Err(repointed("APIExportEndpointSlice", name, "spec.export"));
                 }
                 Some(_) => {}
                 None if text(export, "/name").is_empty() => {
@@ -174,6 +163,13 @@ pub(super) fn check(
     Ok(())
 }
 
+/// The refusal of another export in an object that names one for good.
+fn repointed(kind: &str, name: &str, field: &str) -> Failure {
+    let why = "Invalid value: APIExport reference must not be changed";
+    let cause = Cause::new("FieldValueInvalid", field, why.to_owned());
+    Failure::invalid("apis.kcp.io", kind, name, vec![cause])
+}
+
 fn check_binding(
     shared: &Shared,
     core: &Core,
@@ -191,18 +187,7 @@ fn check_binding(
     if before.is_some()
         && (export.is_null() || may_bind(shared, core, request.user, &cluster, export))
     {
-        let why = "APIExport reference must not be changed";
-        let cause = Cause::new(
-            "FieldValueInvalid",
-            "spec.reference",
-            format!("Invalid value: {why}"),
-        );
-        return Err(Failure::invalid(
-            "apis.kcp.io",
-            "APIBinding",
-            name,
-            vec![cause],
-        ));
+        return Err(repointed("APIBinding", name, "spec.reference"));
     }
     // The root workspace and one's own are not asked about an export that is not there.
     let near = matches!(text(export, "/path"), "" | "root");
@@ -211,18 +196,7 @@ fn check_binding(
         return Ok(());
     }
     if before.is_some() && near {
-        let why = "APIExport reference must not be changed";
-        let cause = Cause::new(
-            "FieldValueInvalid",
-            "spec.reference",
-            format!("Invalid value: {why}"),
-        );
-        return Err(Failure::invalid(
-            "apis.kcp.io",
-            "APIBinding",
-            name,
-            vec![cause],
-        ));
+        return Err(repointed("APIBinding", name, "spec.reference"));
     }
     let doing = if before.is_some() { "update" } else { "create" };
     let why = format!(
