@@ -18,6 +18,7 @@ use crate::clock::{Clock, rfc3339};
 use crate::faults::Planner;
 use crate::plane::{Plane, User};
 use crate::store::{Event, Expect, Key, Scope, Store, Stored};
+use crate::webhook::Webhook;
 
 /// A running server.
 pub struct Core {
@@ -35,6 +36,7 @@ pub struct Core {
     /// Settings.
     pub settings: Settings,
     users: Mutex<HashMap<String, User>>,
+    webhooks: Mutex<Vec<Webhook>>,
     seed: String,
     counter: AtomicU64,
 }
@@ -88,6 +90,7 @@ impl Core {
             stop: CancellationToken::new(),
             settings,
             users: Mutex::default(),
+            webhooks: Mutex::default(),
             seed: format!("{number}/{started}"),
             counter: AtomicU64::new(0),
         }
@@ -168,6 +171,25 @@ impl Core {
     #[must_use]
     pub fn user_of(&self, token: &str) -> Option<User> {
         lock(&self.users).get(token).cloned()
+    }
+
+    /// Forgets a token: whoever comes with it is unauthorised.
+    pub fn drop_token(&self, token: &str) {
+        lock(&self.users).remove(token);
+    }
+
+    // === webhooks
+
+    pub(crate) fn add_webhook(&self, webhook: Webhook) {
+        lock(&self.webhooks).push(webhook);
+    }
+
+    pub(crate) fn clear_webhooks(&self) {
+        lock(&self.webhooks).clear();
+    }
+
+    pub(crate) fn webhooks(&self) -> Vec<Webhook> {
+        lock(&self.webhooks).clone()
     }
 
     // === what controllers do

@@ -202,14 +202,9 @@ impl Call {
         Ok((labels.and(&self.lens.labels), fields))
     }
 
-    fn admit(
-        &self,
-        verb: Verb,
-        dry_run: bool,
-        old: Option<&Value>,
-        new: Option<&mut Value>,
-    ) -> Result<(), Failure> {
-        let admission = Admission {
+    /// A write as admission sees it.
+    fn admission<'a>(&'a self, verb: Verb, dry_run: bool, old: Option<&'a Value>) -> Admission<'a> {
+        Admission {
             user: &self.user,
             place: &self.place,
             served: &self.served,
@@ -217,7 +212,17 @@ impl Call {
             verb,
             dry_run,
             old,
-        };
+        }
+    }
+
+    fn admit(
+        &self,
+        verb: Verb,
+        dry_run: bool,
+        old: Option<&Value>,
+        new: Option<&mut Value>,
+    ) -> Result<(), Failure> {
+        let admission = self.admission(verb, dry_run, old);
         self.core.plane.admit(&self.core, &admission, new)
     }
 
@@ -229,15 +234,7 @@ impl Call {
         old: Option<&Value>,
         new: &Value,
     ) -> Result<(), Failure> {
-        let admission = Admission {
-            user: &self.user,
-            place: &self.place,
-            served: &self.served,
-            target: &self.target,
-            verb,
-            dry_run,
-            old,
-        };
+        let admission = self.admission(verb, dry_run, old);
         self.core.plane.check(&self.core, &admission, new)
     }
 

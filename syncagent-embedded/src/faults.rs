@@ -1,4 +1,8 @@
 //! What goes wrong on purpose.
+//!
+//! Three kinds of trouble: the whole server ([`Faults::outage`], [`Faults::compact`]), its open watches
+//! ([`Faults::cut_watches`], [`Faults::mute_watches`]), and single requests ([`Faults::plan`]), which are refused, taken
+//! and never answered, or done without telling.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -9,7 +13,35 @@ use crate::core::{Core, lock};
 use crate::request::Target;
 use crate::status::Failure;
 
-type Matcher = Box<dyn Fn(&str, &Target) -> bool + Send + Sync>;
+/// A request, as a planned fault sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// `get`, `list`, `watch`, `create`, ...
+    pub verb: &'a str,
+    /// The resource.
+    pub target: &'a Target,
+    /// The logical cluster; empty on a Kubernetes server and for a wildcard.
+    pub cluster: &'a str,
+    /// The name of the user.
+    pub user: &'a str,
+    /// The `User-Agent`.
+    pub agent: &'a str,
+    /// The path and query as they came.
+    pub uri: &'a str,
+}
+
+/// What becomes of a request that a fault was planned for.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// It is refused.
+    Refuse(Box<Failure>),
+    /// It is taken and never answered, as on a connection of which the other half is gone.
+    Stall,
+    /// It is done, and the connection breaks before the answer arrives.
+    Lose,
+}
+
+type Matcher = Box<dyn Fn(&Asked<'_>) -> bool + Send + Sync>;
 
 /// The faults of a server; all methods act at once.
 #[derive(Clone, Debug)]
@@ -19,12 +51,13 @@ pub struct Faults(Arc<Core>);
 pub struct Planner {
     outage: watch::Sender<bool>,
     cuts: watch::Sender<u64>,
+    mutes: watch::Sender<u64>,
     planned: Mutex<Vec<Planned>>,
 }
 
 struct Planned {
     left: usize,
-    failure: Failure,
+    fault: Fault,
     matches: Matcher,
 }
 
@@ -33,6 +66,7 @@ impl Default for Planner {
         Self {
             outage: watch::Sender::new(false),
             cuts: watch::Sender::new(0),
+            mutes: watch::Sender::new(0),
             planned: Mutex::default(),
         }
     }
@@ -79,6 +113,12 @@ impl Faults {
         self.planner().cuts.send_modify(|count| *count += 1);
     }
 
+    /// Makes all open watches half-open: they stay, and say nothing any more, no events and no bookmarks. Watches that
+    /// are opened later are sound.
+    pub fn mute_watches(&self) {
+        self.planner().mutes.send_modify(|count| *count += 1);
+    }
+
     /// Answers the next `count` requests for which `matches` (given verb and target) holds with this HTTP code.
     pub fn fail_next(
         &self,
@@ -104,11 +144,27 @@ impl Faults {
         failure: Failure,
         matches: impl Fn(&str, &Target) -> bool + Send + Sync + 'static,
     ) {
+        let matches = move |asked: &Asked<'_>| matches(asked.verb, asked.target);
+        self.plan(count, Fault::Refuse(Box::new(failure)), matches);
+    }
+
+    /// What becomes of the next `count` requests for which `matches` holds; `usize::MAX` is until [`Faults::clear`].
+    pub fn plan(
+        &self,
+        count: usize,
+        fault: Fault,
+        matches: impl Fn(&Asked<'_>) -> bool + Send + Sync + 'static,
+    ) {
         lock(&self.planner().planned).push(Planned {
             left: count,
-            failure,
+            fault,
             matches: Box::new(matches),
         });
+    }
+
+    /// Forgets what was planned for single requests. Those that were taken without an answer never get one.
+    pub fn clear(&self) {
+        lock(&self.planner().planned).clear();
     }
 }
 
@@ -125,14 +181,18 @@ impl Planner {
         self.cuts.subscribe()
     }
 
-    pub(crate) fn strike(&self, verb: &str, target: &Target) -> Option<Failure> {
+    pub(crate) fn mutes(&self) -> watch::Receiver<u64> {
+        self.mutes.subscribe()
+    }
+
+    pub(crate) fn strike(&self, asked: &Asked<'_>) -> Option<Fault> {
         let mut planned = lock(&self.planned);
         let hit = planned
             .iter_mut()
-            .find(|one| one.left > 0 && (one.matches)(verb, target))?;
+            .find(|one| one.left > 0 && (one.matches)(asked))?;
         hit.left -= 1;
-        let failure = hit.failure.clone();
+        let fault = hit.fault.clone();
         planned.retain(|one| one.left > 0);
-        Some(failure)
+        Some(fault)
     }
 }

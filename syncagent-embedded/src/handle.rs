@@ -18,6 +18,7 @@ use crate::builtin::protobuf;
 use crate::core::Core;
 use crate::crud::{Answer, Call};
 use crate::discovery;
+use crate::faults::{Asked, Fault};
 use crate::openapi;
 use crate::plane::{Attributes, Early, Place, Reach, User};
 use crate::rbac::Who;
@@ -52,6 +53,10 @@ pub async fn handle(
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     let answer = answer(&core, request, credentials, &mut entry);
+    if matches!(answer, Ok(Reply::Never)) {
+        core.audit.record(entry);
+        return std::future::pending().await;
+    }
     let mut response = match answer {
         Ok(reply) => reply.into_response(),
         Err(failure) => refusal(&failure, accept.as_deref()),
@@ -83,6 +88,10 @@ enum Reply {
         /// Whether it stays open.
         stays: bool,
     },
+    /// Nothing, for ever.
+    Never,
+    /// A connection that breaks.
+    Broken,
 }
 
 impl Reply {
@@ -132,6 +141,16 @@ impl Reply {
                 "text/plain; charset=utf-8",
                 full(Bytes::from_static(text.as_bytes())),
             ),
+            Self::Never | Self::Broken => {
+                let lost =
+                    std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the answer was lost");
+                let frames = futures::stream::iter([Err::<Frame<Bytes>, _>(lost)]);
+                respond(
+                    200,
+                    "application/json",
+                    StreamBody::new(frames).boxed_unsync(),
+                )
+            }
             Self::Silence { stays } => {
                 let frames = futures::stream::once(async move {
                     if stays {
@@ -261,10 +280,20 @@ fn answer(
             entry.subresource.clone_from(&target.subresource);
             entry.namespace.clone_from(&target.namespace);
             entry.name.clone_from(&target.name);
-            if let Some(failure) = core.faults.strike(verb.as_str(), &target) {
-                return Err(failure);
+            let fault = core.faults.strike(&Asked {
+                verb: verb.as_str(),
+                target: &target,
+                cluster: &entry.cluster,
+                user: &user.name,
+                agent: &entry.user_agent,
+                uri: &entry.uri,
+            });
+            match fault {
+                Some(Fault::Refuse(failure)) => return Err(*failure),
+                Some(Fault::Stall) => return Ok(Reply::Never),
+                Some(Fault::Lose) | None => {}
             }
-            resource(
+            let reply = resource(
                 core,
                 request,
                 user,
@@ -273,7 +302,11 @@ fn answer(
                 target,
                 query,
                 &route.path,
-            )
+            );
+            match fault {
+                Some(_) => Ok(Reply::Broken),
+                None => reply,
+            }
         }
     }
 }

@@ -48,6 +48,7 @@ mod owners;
 pub mod plane;
 pub mod roles;
 pub mod serve;
+mod webhook;
 
 pub mod kcp;
 
@@ -185,6 +186,11 @@ impl Server {
         self.core.add_token(token, User::named(name, groups));
     }
 
+    /// Forgets a token: whoever comes with it from now on is unauthorised.
+    pub fn drop_token(&self, token: &str) {
+        self.core.drop_token(token);
+    }
+
     /// The server without sockets.
     #[must_use]
     pub fn in_process(&self) -> InProcess {
@@ -208,6 +214,24 @@ impl Server {
     /// Forgets what was asked so far.
     pub fn clear_audit(&self) {
         self.core.audit.clear();
+    }
+
+    /// Registers a mutating webhook: a function that may change an object that is created or updated, or deny the write
+    /// with a message. What it changes stays with whoever owned the field; what it adds is nobody's.
+    pub fn webhook(
+        &self,
+        name: &str,
+        mutate: impl Fn(&plane::Admission<'_>, &mut serde_json::Value) -> Result<(), String>
+        + Send
+        + Sync
+        + 'static,
+    ) {
+        self.core.add_webhook(webhook::Webhook::new(name, mutate));
+    }
+
+    /// Removes all webhooks.
+    pub fn clear_webhooks(&self) {
+        self.core.clear_webhooks();
     }
 
     /// What goes wrong on purpose.

@@ -223,6 +223,7 @@ impl Call {
             }
             apply::create(&self.shape(), &writer, blank.as_ref(), &mut object);
         }
+        self.call_webhooks(Verb::Create, options.dry_run, None, &mut object)?;
         if resource.status
             && !self.served.built_in()
             && let Some(map) = object.as_object_mut()
@@ -389,6 +390,7 @@ impl Call {
         self.keep_server_fields(old, &mut new, origin, &mut causes);
         self.keep_other_fields(old, &mut new);
         self.admit(Verb::Update, options.dry_run, Some(old), Some(&mut new))?;
+        self.call_webhooks(Verb::Update, options.dry_run, Some(old), &mut new)?;
         self.prepare(Some(old), &mut new)?;
         self.count_generation(old, &mut new);
         apply::keep_times(old, &mut new);
@@ -627,6 +629,33 @@ impl Call {
                 .unwrap_or(0);
             new["metadata"]["generation"] = json!(generation + 1);
         }
+    }
+
+    /// Lets webhooks change an object whose owners of fields are settled.
+    fn call_webhooks(
+        &self,
+        verb: Verb,
+        dry_run: bool,
+        old: Option<&Value>,
+        new: &mut Value,
+    ) -> Result<(), Failure> {
+        for webhook in self.core.webhooks() {
+            let write = self.admission(verb, dry_run, old);
+            let changed = webhook.call(&write, new).map_err(|why| {
+                Failure::new(
+                    403,
+                    "Forbidden",
+                    format!(
+                        "admission webhook \"{}\" denied the request: {why}",
+                        webhook.name
+                    ),
+                )
+            })?;
+            if changed {
+                self.normalise(new, Origin::Patched)?;
+            }
+        }
+        Ok(())
     }
 
     /// What a kind does to its own objects before they are validated.

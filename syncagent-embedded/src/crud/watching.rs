@@ -39,6 +39,8 @@ pub struct Watcher {
     frames: VecDeque<Bytes>,
     changes: watch::Receiver<u64>,
     cuts: watch::Receiver<u64>,
+    mutes: watch::Receiver<u64>,
+    mute: bool,
     deadline: Pin<Box<Sleep>>,
     bookmark: Option<Pin<Box<Sleep>>>,
     rows_shown: bool,
@@ -95,6 +97,8 @@ impl Call {
             frames: VecDeque::new(),
             changes,
             cuts: core.faults.cuts(),
+            mutes: core.faults.mutes(),
+            mute: false,
             deadline: Box::pin(tokio::time::sleep(timeout)),
             bookmark: options
                 .bookmarks
@@ -110,6 +114,11 @@ impl Call {
         watcher.begin(asked, &options);
         Ok(Answer::Watch(Box::new(watcher)))
     }
+}
+
+/// How a stream breaks.
+fn cut() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the watch was cut")
 }
 
 impl Watcher {
@@ -162,6 +171,18 @@ impl Watcher {
     /// The next piece of the stream; `None` at its end, an error where it breaks.
     pub async fn next(&mut self) -> Option<Result<Bytes, std::io::Error>> {
         loop {
+            self.mute |= self.mutes.has_changed().unwrap_or(false);
+            if self.mute {
+                let stop = self.call.core.stop.clone();
+                tokio::select! {
+                    () = stop.cancelled() => return None,
+                    _ = self.cuts.changed() => {}
+                }
+                self.mute = false;
+                self.mutes.mark_unchanged();
+                self.over = true;
+                return Some(Err(cut()));
+            }
             if let Some(frame) = self.frames.pop_front() {
                 return Some(Ok(frame));
             }
@@ -195,8 +216,9 @@ impl Watcher {
                 () = stop.cancelled() => self.over = true,
                 _ = self.cuts.changed() => {
                     self.over = true;
-                    return Some(Err(std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the watch was cut")));
+                    return Some(Err(cut()));
                 }
+                _ = self.mutes.changed() => self.mute = true,
                 () = self.deadline.as_mut() => self.over = true,
                 () = joined => self.rejoin(),
                 changed = self.changes.changed() => {

@@ -4,4 +4,5 @@ mod kcp;
 mod kubectl;
 mod replay;
 mod server;
+mod trouble;
 mod wildcard;
