@@ -80,7 +80,9 @@ pub struct Sources {
 }
 
 /// A part of what a composing function sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum Part {
     /// What the consumer wrote.
     Origin,

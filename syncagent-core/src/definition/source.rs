@@ -1,9 +1,10 @@
 //! Where a publication comes from and how it is shown: kinds, scopes and schemas.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A kind of object as one API server names it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Kind {
     /// The API group; empty for the core group.
     pub group: String,
@@ -18,7 +19,7 @@ pub struct Kind {
 }
 
 /// Whether the objects of a kind live in namespaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Scope {
     /// They do.
     Namespaced,

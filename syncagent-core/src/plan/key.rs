@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::definition::{Kind, Scope};
 use crate::names;
 use crate::object::identity::Identity;
@@ -48,7 +50,7 @@ impl fmt::Display for Key {
 }
 
 /// Where an object lives.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Place {
     /// In the workspace with this logical cluster's name.
     Workspace(String),
@@ -57,7 +59,7 @@ pub enum Place {
 }
 
 /// One object in one place, whether or not it exists.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectRef {
     /// Where.
     pub place: Place,

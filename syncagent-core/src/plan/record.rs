@@ -1,6 +1,9 @@
 //! What is remembered of an order between two steps: versions and fingerprints, never bodies.
 //!
 //! A fresh record knows nothing, and everything in it can be found out again from the objects; that is what a restart does.
+//! Between two steps it lies packed: the packing follows what is derived here, so a new field needs nothing but its place.
+
+use serde::{Deserialize, Serialize};
 
 use crate::definition::Part;
 use crate::object::fingerprint::Fingerprint;
@@ -8,7 +11,7 @@ use crate::object::fingerprint::Fingerprint;
 use super::key::ObjectRef;
 
 /// What is remembered of an order.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The origin, as last seen.
     pub origin: Option<Known>,
@@ -43,7 +46,7 @@ pub struct Record {
 }
 
 /// One version of one object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Its uid.
     pub uid: String,
@@ -52,7 +55,7 @@ pub struct Known {
 }
 
 /// What is remembered of the copy.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CopyKnown {
     /// Its uid and version.
     pub known: Known,
@@ -75,7 +78,7 @@ pub struct CopyKnown {
 }
 
 /// Our own condition on the origin.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Synced {
     /// Whether all is well.
     pub ok: bool,
@@ -88,7 +91,7 @@ pub struct Synced {
 }
 
 /// A refusal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The fingerprint of what was refused: it is not tried again before it changes.
     pub intent: Fingerprint,
@@ -101,7 +104,7 @@ pub struct Refusal {
 }
 
 /// What is remembered of an object that the order takes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TakenKnown {
     /// The path of the rule.
     pub path: String,
@@ -132,7 +135,7 @@ pub struct TakenKnown {
 }
 
 /// What is remembered of an object that comes up.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReturnedKnown {
     /// The rule's id.
     pub id: String,
@@ -157,7 +160,7 @@ pub struct ReturnedKnown {
 }
 
 /// What is remembered of an object that a rule reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadKnown {
     /// The object.
     pub object: ObjectRef,
