@@ -45,9 +45,11 @@ mod taken;
 mod tend;
 
 mod absorb;
+mod explain;
 
 pub use absorb::absorb;
 pub use effect::{Deed, Effect, Heard, Later, Reply, Request, Subresource, Verb};
+pub use explain::{Hands, Trouble};
 pub use key::{Key, ObjectRef, Place};
 pub use record::{CopyKnown, Known, ReadKnown, Record, Refusal, ReturnedKnown, Synced, TakenKnown};
 pub use seen::{Depth, Question, Seen, Sight};
@@ -74,6 +76,10 @@ pub struct Plan {
     pub concerns: Vec<ObjectRef>,
     /// Where the order stands when nothing is left to ask and to do.
     pub ending: Ending,
+    /// What the consumer has to know, most important first.
+    pub troubles: Vec<Trouble>,
+    /// In whose hands the order is; `None` when nothing is to be done about it.
+    pub hands: Option<Hands>,
 }
 
 /// Where an order stands.

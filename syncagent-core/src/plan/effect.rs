@@ -120,22 +120,10 @@ pub enum Later {
     Denied,
 }
 
+/// What, where and why; never the body, for it may be a Secret's.
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self.request.verb {
-            Verb::Create => "POST".to_owned(),
-            Verb::Apply { force: false } => "APPLY".to_owned(),
-            Verb::Apply { force: true } => "APPLY!".to_owned(),
-            Verb::JsonPatch { subresource: None } => "PATCH".to_owned(),
-            Verb::JsonPatch {
-                subresource: Some(Subresource::Status),
-            } => "PATCH/status".to_owned(),
-            Verb::Delete => "DELETE".to_owned(),
-        };
-        write!(
-            f,
-            "{:?}: {verb} {} {}",
-            self.deed, self.request.object, self.request.body
-        )
+        let deed = self.deed.name();
+        write!(f, "{deed} {} because {}", self.request.object, self.because)
     }
 }

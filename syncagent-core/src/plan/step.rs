@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::effect::{Deed, Effect, Request, Verb};
+use super::explain::{self, Trouble};
 use super::key::{Key, ObjectRef};
 use super::record::{Known, Record};
 use super::seen::{Depth, Question, Seen, Sight};
@@ -70,12 +71,19 @@ pub fn plan(
     } else {
         Ending::Settled
     };
+    let hands = explain::hands(&step);
+    let troubles = step.troubles.into_iter();
+    let troubles = troubles
+        .map(|(reason, message)| Trouble { reason, message })
+        .collect();
     Plan {
         questions: step.questions,
         effects: step.effects,
         record: step.record,
         concerns: step.concerns,
         ending,
+        troubles,
+        hands,
     }
 }
 

@@ -5,6 +5,7 @@ mod world;
 
 mod convergence;
 mod deletion;
+mod explain;
 mod mutants;
 mod names;
 mod projection;
