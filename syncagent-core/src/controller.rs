@@ -9,7 +9,8 @@
 //! ledger   what metadata watches say about related objects
 //! state    all of it: a record per order, and what is in hand until it is used
 //! sync     one step of one order
-//! fleet    all watches and all workers
+//! roster   the generation of each publication that runs
+//! fleet    all watches and all workers, and how one generation follows another
 //! ```
 
 pub mod export;
@@ -18,6 +19,7 @@ mod gate;
 pub mod index;
 pub(crate) mod ledger;
 pub mod queue;
+pub(crate) mod roster;
 mod schema;
 pub(crate) mod state;
 pub(crate) mod sync;

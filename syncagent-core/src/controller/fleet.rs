@@ -7,7 +7,8 @@
 //!                   related kinds (metadata, all workspaces at once)             ┘
 //! ```
 //!
-//! A watch is a task and its listener is another; both end with the fleet, or with the endpoint they belong to. While
+//! A watch is a task and its listener is another; both end with the fleet, with the endpoint they belong to, or with the
+//! generation of the publication they serve. While
 //! many orders wait for their turn, listeners stop listening, so that the bodies of a large list are not all in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::ledger::{Source, place_of};
@@ -35,57 +36,248 @@ use crate::publication::Publication;
 /// How many orders may wait before listeners stop listening.
 const CROWD: usize = 4000;
 
-/// Runs until it is dropped.
+/// What all watches of a fleet need to know.
+pub(crate) struct Course {
+    /// How to reach endpoints.
+    pub(crate) kcp: KcpAccess,
+    /// Who we are to servers.
+    pub(crate) user_agent: String,
+    /// The agent's name, on every copy.
+    pub(crate) agent: String,
+    /// How many steps are taken at once.
+    pub(crate) workers: usize,
+}
+
+/// Runs until it is dropped: watches and serves what is `wanted`, at the endpoints of `urls`.
 pub(crate) async fn run(
     shared: Arc<Shared>,
-    kcp: KcpAccess,
-    user_agent: String,
-    agent: String,
-    workers: usize,
-    urls: watch::Receiver<Option<BTreeSet<String>>>,
+    course: Course,
+    mut wanted: watch::Receiver<Vec<Arc<Publication>>>,
+    mut urls: watch::Receiver<Option<BTreeSet<String>>>,
 ) {
-    let mut tasks = JoinSet::new();
-    let mut related = BTreeSet::new();
-    for publication in shared.publications.iter() {
-        let target = Target::all(
-            shared.service.clone(),
-            collection(publication.service(), None),
-        )
-        .labelled(format!("{}={agent}", names::AGENT));
-        listen(
-            &mut tasks,
-            &shared,
-            Source::Service,
-            Role::Copies(publication.id().to_owned()),
-            target,
-        );
-        related.extend(publication.taken_kinds());
-        related.extend(publication.read_kinds());
-        if publication.service().scope == Scope::Namespaced {
-            // Whether a copy's namespace is there is answered from the ledger.
-            related.insert(ObjectRef::service_namespace("").kind);
+    let mut fleet = Fleet {
+        shared,
+        course,
+        wanted: BTreeMap::new(),
+        endpoints: BTreeMap::new(),
+        watches: BTreeMap::new(),
+        draining: JoinSet::new(),
+        drains: BTreeSet::new(),
+        tasks: JoinSet::new(),
+    };
+    for _ in 0..fleet.course.workers {
+        fleet.tasks.spawn(work(fleet.shared.clone()));
+    }
+    loop {
+        fleet.heed_wanted(&wanted.borrow_and_update());
+        let known = urls.borrow_and_update().clone();
+        if let Some(known) = &known {
+            fleet.heed_endpoints(known);
+        }
+        fleet.align();
+        if known.is_some() {
+            fleet.shared.state().know_endpoints();
+        }
+        fleet.shared.work.notify_waiters();
+        tokio::select! {
+            Ok(()) = wanted.changed() => {}
+            Ok(()) = urls.changed() => {}
+            Some(Ok(id)) = fleet.draining.join_next() => fleet.drained(&id),
+            Some(Err(ended)) = fleet.tasks.join_next() => {
+                if ended.is_panic() {
+                    std::panic::resume_unwind(ended.into_panic());
+                }
+            }
+            else => return,
         }
     }
-    for kind in related {
-        let target = Target::all(shared.service.clone(), collection(&kind, None)).metadata();
-        listen(
-            &mut tasks,
-            &shared,
-            Source::Service,
-            Role::Related(kind),
-            target,
-        );
+}
+
+/// All watches and workers, and which generation of each publication they serve.
+///
+/// A generation is replaced in three moves, so that there are never two writers: no step of it is begun any more and its
+/// watches end; when its last step is done its orders are forgotten; then the next one begins with fresh lists, as after a
+/// restart. Other publications go on meanwhile.
+struct Fleet {
+    shared: Arc<Shared>,
+    course: Course,
+    wanted: BTreeMap<String, Arc<Publication>>,
+    endpoints: BTreeMap<Arc<str>, Server>,
+    watches: BTreeMap<(Source, Subject), Vec<AbortHandle>>,
+    /// Ends with the id of a publication when the last step of its generation is done.
+    draining: JoinSet<String>,
+    drains: BTreeSet<String>,
+    tasks: JoinSet<()>,
+}
+
+impl Fleet {
+    fn heed_wanted(&mut self, wanted: &[Arc<Publication>]) {
+        let by_id = wanted.iter().map(|it| (it.id().to_owned(), it.clone()));
+        self.wanted = by_id.collect();
     }
-    for _ in 0..workers {
-        tasks.spawn(work(shared.clone()));
-    }
-    tasks.spawn(endpoints(shared, kcp, user_agent, urls));
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended
-            && error.is_panic()
-        {
-            std::panic::resume_unwind(error.into_panic());
+
+    fn heed_endpoints(&mut self, known: &BTreeSet<String>) {
+        let lost: Vec<_> = self
+            .endpoints
+            .keys()
+            .filter(|url| !known.contains(&***url))
+            .cloned()
+            .collect();
+        for url in lost {
+            self.endpoints.remove(&url);
+            let source = Source::Endpoint(url.clone());
+            self.watches.retain(|(at, _), handles| {
+                if *at == source {
+                    handles.iter().for_each(AbortHandle::abort);
+                }
+                *at != source
+            });
+            self.shared.forget_endpoint(&url);
+            self.shared.announcer.tell(&Notice::EndpointLost {
+                url: url.to_string(),
+            });
         }
+        for url in known {
+            if self.endpoints.contains_key(url.as_str()) {
+                continue;
+            }
+            let url: Arc<str> = url.as_str().into();
+            match self.course.kcp.endpoint(&url, &self.course.user_agent) {
+                Ok(server) => {
+                    self.shared.announcer.tell(&Notice::EndpointFound {
+                        url: url.to_string(),
+                    });
+                    self.shared.add_endpoint(url.clone(), server.clone());
+                    self.endpoints.insert(url, server);
+                }
+                Err(error) => self.shared.announcer.tell(&Notice::Problem {
+                    order: None,
+                    what: error.chain(),
+                }),
+            }
+        }
+    }
+
+    /// Begins and ends generations and watches, until what runs is what is wanted or is on its way there.
+    fn align(&mut self) {
+        for running in self.shared.publications.all() {
+            let id = running.id();
+            let stays = self
+                .wanted
+                .get(id)
+                .is_some_and(|it| Arc::ptr_eq(it, &running));
+            if !stays && self.drains.insert(id.to_owned()) {
+                self.drain(id);
+            }
+        }
+        for (id, publication) in &self.wanted {
+            if !self.drains.contains(id) && self.shared.publications.get(id).is_none() {
+                self.shared.publications.begin(publication.clone());
+                self.shared.state().open(id);
+            }
+        }
+        let wanted = self.needed();
+        let over: Vec<_> = self
+            .watches
+            .keys()
+            .filter(|at| !wanted.contains_key(at))
+            .cloned()
+            .collect();
+        for (source, subject) in over {
+            self.abort(&source, &subject);
+            self.shared.state().unfollow(&source, &subject);
+        }
+        for ((source, subject), (role, target)) in wanted {
+            if !self
+                .watches
+                .contains_key(&(source.clone(), subject.clone()))
+            {
+                let handles = listen(&mut self.tasks, &self.shared, source.clone(), role, target);
+                self.watches.insert((source, subject), handles);
+            }
+        }
+    }
+
+    fn abort(&mut self, source: &Source, subject: &Subject) -> Vec<AbortHandle> {
+        let handles = self.watches.remove(&(source.clone(), subject.clone()));
+        let handles = handles.unwrap_or_default();
+        handles.iter().for_each(AbortHandle::abort);
+        handles
+    }
+
+    /// Ends a generation: no step is begun, and what is heard of is not heeded.
+    fn drain(&mut self, id: &str) {
+        self.shared.state().close(id);
+        let own: Vec<_> = self
+            .watches
+            .keys()
+            .filter(|(_, subject)| subject.publication() == Some(id))
+            .cloned()
+            .collect();
+        let mut ending = Vec::new();
+        for (source, subject) in own {
+            ending.extend(self.abort(&source, &subject));
+        }
+        let (shared, id) = (self.shared.clone(), id.to_owned());
+        self.draining.spawn(async move {
+            while shared.state().is_busy(&id) || !ending.iter().all(AbortHandle::is_finished) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            id
+        });
+    }
+
+    /// The last step of a generation is done.
+    fn drained(&mut self, id: &str) {
+        let successor = self.wanted.contains_key(id);
+        self.shared.state().forget_publication(id, successor);
+        self.shared.publications.end(id);
+        self.drains.remove(id);
+    }
+
+    /// Every watch that what runs needs.
+    fn needed(&self) -> BTreeMap<(Source, Subject), (Role, Target)> {
+        let mut needed = BTreeMap::new();
+        let mut need = |source: Source, role: Role, target: Target| {
+            needed.insert((source, role.subject()), (role, target));
+        };
+        let endpoint = |url: &Arc<str>| Source::Endpoint(url.clone());
+        for publication in self.shared.publications.all() {
+            let id = publication.id();
+            if !self.drains.contains(id) {
+                let path = collection(publication.service(), None);
+                let copies = Target::all(self.shared.service.clone(), path).labelled(format!(
+                    "{}={}",
+                    names::AGENT,
+                    self.course.agent
+                ));
+                need(Source::Service, Role::Copies(id.to_owned()), copies);
+                for (url, server) in &self.endpoints {
+                    let path = collection(publication.offered(), None);
+                    let orders = Target::all(server.everywhere(), path);
+                    need(endpoint(url), Role::Orders(id.to_owned()), orders);
+                }
+            }
+            let mut related = publication.taken_kinds();
+            related.extend(publication.read_kinds());
+            if publication.service().scope == Scope::Namespaced {
+                // Whether a copy's namespace is there is answered from the ledger.
+                related.push(ObjectRef::service_namespace("").kind);
+            }
+            for kind in related {
+                let path = collection(&kind, None);
+                let target = Target::all(self.shared.service.clone(), path).metadata();
+                need(Source::Service, Role::Related(kind), target);
+            }
+            for kind in publication.workspace_kinds() {
+                for (url, server) in &self.endpoints {
+                    let path = collection(&kind, None);
+                    let target = Target::all(server.everywhere(), path).metadata();
+                    need(endpoint(url), Role::Related(kind.clone()), target);
+                }
+            }
+        }
+        needed
     }
 }
 
@@ -114,14 +306,14 @@ fn listen(
     source: Source,
     role: Role,
     target: Target,
-) {
+) -> Vec<AbortHandle> {
     shared
         .state()
         .follow(source.clone(), role.subject(), Instant::now());
     let (tx, mut rx) = mpsc::channel(64);
-    tasks.spawn(follow(target, tx));
+    let watching = tasks.spawn(follow(target, tx));
     let shared = shared.clone();
-    tasks.spawn(async move {
+    let listening = tasks.spawn(async move {
         let mut troubled = false;
         while let Some(event) = rx.recv().await {
             if let Event::Trouble(what) = event {
@@ -145,6 +337,7 @@ fn listen(
             shared.work.notify_waiters();
         }
     });
+    vec![watching, listening]
 }
 
 /// Takes note of an event.
@@ -180,7 +373,7 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
         (_, Event::Listed) => state.listed(source, &role.subject(), |key, entry| {
             let publication = shared.publications.get(&key.publication)?;
             match role {
-                Role::Copies(_) => copy_of(publication, key, entry),
+                Role::Copies(_) => copy_of(&publication, key, entry),
                 _ => entry
                     .record
                     .origin
@@ -218,7 +411,7 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
             let Some(publication) = shared.publications.get(id) else {
                 return;
             };
-            let Some(key) = owner(publication, &told) else {
+            let Some(key) = owner(&publication, &told) else {
                 return;
             };
             let at = ObjectRef {
@@ -290,84 +483,4 @@ async fn work(shared: Arc<Shared>) {
             }
         }
     }
-}
-
-/// Follows the set of endpoints: a set of watches for each.
-async fn endpoints(
-    shared: Arc<Shared>,
-    kcp: KcpAccess,
-    user_agent: String,
-    mut urls: watch::Receiver<Option<BTreeSet<String>>>,
-) {
-    let mut running: BTreeMap<Arc<str>, JoinSet<()>> = BTreeMap::new();
-    loop {
-        let wanted = urls.borrow_and_update().clone();
-        if let Some(wanted) = wanted {
-            let lost: Vec<_> = running
-                .keys()
-                .filter(|url| !wanted.contains(&***url))
-                .cloned()
-                .collect();
-            for url in lost {
-                running.remove(&url);
-                shared.forget_endpoint(&url);
-                shared.announcer.tell(&Notice::EndpointLost {
-                    url: url.to_string(),
-                });
-            }
-            for url in wanted {
-                let url: Arc<str> = url.into();
-                if running.contains_key(&url) {
-                    continue;
-                }
-                match kcp.endpoint(&url, &user_agent) {
-                    Ok(server) => {
-                        shared.announcer.tell(&Notice::EndpointFound {
-                            url: url.to_string(),
-                        });
-                        running.insert(url.clone(), open(&shared, &url, &server));
-                    }
-                    Err(error) => shared.announcer.tell(&Notice::Problem {
-                        order: None,
-                        what: error.chain(),
-                    }),
-                }
-            }
-            shared.state().know_endpoints();
-            shared.work.notify_waiters();
-        }
-        if urls.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Starts the watches of one endpoint.
-fn open(shared: &Arc<Shared>, url: &Arc<str>, server: &Server) -> JoinSet<()> {
-    shared.add_endpoint(url.clone(), server.clone());
-    let mut tasks = JoinSet::new();
-    let source = Source::Endpoint(url.clone());
-    let mut related = BTreeSet::new();
-    for publication in shared.publications.iter() {
-        let target = Target::all(server.everywhere(), collection(publication.offered(), None));
-        listen(
-            &mut tasks,
-            shared,
-            source.clone(),
-            Role::Orders(publication.id().to_owned()),
-            target,
-        );
-        related.extend(publication.workspace_kinds());
-    }
-    for kind in related {
-        let target = Target::all(server.everywhere(), collection(&kind, None)).metadata();
-        listen(
-            &mut tasks,
-            shared,
-            source.clone(),
-            Role::Related(kind),
-            target,
-        );
-    }
-    tasks
 }

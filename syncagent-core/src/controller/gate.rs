@@ -3,7 +3,8 @@
 //! Nothing is decided before it can be: a step of an order waits until the copies of its publication and everything
 //! watched at its endpoint have been listed once, so a restart joins both sides instead of asking about each order. An
 //! order that no endpoint has told of (a copy without an origin) waits for *all* endpoints. Watches of related objects get
-//! a grace only: when one of them cannot be had, steps ask for single objects instead.
+//! a grace only: when one of them cannot be had, steps ask for single objects instead. So do the orders of *other*
+//! publications: one that cannot be had does not block the rest, except where somebody has to know who else uses an object.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,16 @@ pub(crate) enum Subject {
     Orders(String),
     /// The metadata of a related kind, as `plural.group`.
     Related(String),
+}
+
+impl Subject {
+    /// The publication whose objects these are.
+    pub(crate) fn publication(&self) -> Option<&str> {
+        match self {
+            Self::Copies(id) | Self::Orders(id) => Some(id),
+            Self::Related(_) => None,
+        }
+    }
 }
 
 /// How far a watch is.
@@ -66,6 +77,31 @@ impl Gates {
         self.watches.retain(|(at, _), _| at != source);
     }
 
+    /// A single watch ends.
+    pub(crate) fn end(&mut self, source: &Source, subject: &Subject) {
+        self.watches.remove(&(source.clone(), subject.clone()));
+    }
+
+    /// The watches of a publication end. With a successor they begin again: their lists count as not read until then.
+    pub(crate) fn renew(&mut self, publication: &str, successor: bool) {
+        let of = |subject: &Subject| subject.publication() == Some(publication);
+        if successor {
+            let own = self.watches.iter_mut();
+            own.filter(|((_, subject), _)| of(subject))
+                .for_each(|(_, progress)| progress.listed = false);
+        } else {
+            self.watches.retain(|(_, subject), _| !of(subject));
+        }
+    }
+
+    /// Whether the orders of all publications have been listed everywhere.
+    pub(crate) fn orders_listed(&self) -> bool {
+        let mut orders = self.watches.iter();
+        orders.all(|((_, subject), progress)| {
+            !matches!(subject, Subject::Orders(_)) || progress.listed
+        })
+    }
+
     /// All endpoints are known.
     pub(crate) fn know_endpoints(&mut self) {
         self.endpoints_known = true;
@@ -101,7 +137,7 @@ impl Gates {
         self.watches
             .iter()
             .filter(|((_, subject), progress)| {
-                matches!(subject, Subject::Related(_)) && !progress.listed && !progress.relented
+                has_grace(subject) && !progress.listed && !progress.relented
             })
             .map(|(_, progress)| progress.since + GRACE)
             .min()
@@ -110,9 +146,7 @@ impl Gates {
     /// Ends graces that are over; says whether somebody may go on now without a list.
     pub(crate) fn relent(&mut self, now: Instant) -> bool {
         let over = self.watches.iter_mut().filter(|((_, subject), progress)| {
-            matches!(subject, Subject::Related(_))
-                && !progress.relented
-                && now >= progress.since + GRACE
+            has_grace(subject) && !progress.relented && now >= progress.since + GRACE
         });
         let mut any = false;
         for (_, progress) in over {
@@ -134,11 +168,17 @@ impl Gates {
             if matches!(source, Source::Endpoint(_)) {
                 endpoints += 1;
             }
-            let late = matches!(subject, Subject::Related(_)) && now >= progress.since + GRACE;
+            let own = matches!(subject, Subject::Orders(id) if *id == key.publication);
+            let late = !own && has_grace(subject) && now >= progress.since + GRACE;
             if concerned && !progress.listed && !late {
                 return false;
             }
         }
         endpoint.is_some() || (self.endpoints_known && endpoints > 0)
     }
+}
+
+/// Whether somebody may go on without this list after a while. Copies and orders of one's own never have that.
+fn has_grace(subject: &Subject) -> bool {
+    matches!(subject, Subject::Related(_) | Subject::Orders(_))
 }

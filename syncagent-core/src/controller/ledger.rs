@@ -146,6 +146,12 @@ impl Ledger {
         self.sheet(source, &at.kind).entries.remove(at);
     }
 
+    /// Drops what was told of one kind, given as `plural.group`: nobody listens any more.
+    pub(crate) fn forget_resource(&mut self, source: &Source, resource: &str) {
+        self.sheets
+            .retain(|(at, kind), _| at != source || names::resource(kind) != resource);
+    }
+
     /// Drops what an endpoint told. It says nothing about the objects.
     pub(crate) fn forget(&mut self, source: &Source) {
         self.sheets.retain(|(at, _), _| at != source);

@@ -98,6 +98,11 @@ impl<K: Laned, T: Ord + Copy> Queue<K, T> {
         }
     }
 
+    /// The keys that are being worked on.
+    pub fn running(&self) -> impl Iterator<Item = &K> {
+        self.running.keys()
+    }
+
     /// When the next appointment is.
     #[must_use]
     pub fn next_due(&self) -> Option<T> {

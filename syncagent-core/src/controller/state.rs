@@ -76,6 +76,8 @@ pub(crate) struct State {
     queue: Queue<Arc<Key>, Instant>,
     gated: BTreeSet<Arc<Key>>,
     gates: Gates,
+    /// Publications that nobody may take a step for: their generation ends, or ended.
+    closed: BTreeSet<String>,
 }
 
 impl State {
@@ -90,6 +92,60 @@ impl State {
         self.gates.lose(&source);
         self.ledger.forget(&source);
         self.open_gates();
+    }
+
+    /// A single watch ends.
+    pub(crate) fn unfollow(&mut self, source: &Source, subject: &Subject) {
+        self.gates.end(source, subject);
+        if let Subject::Related(resource) = subject {
+            self.ledger.forget_resource(source, resource);
+        }
+        self.open_gates();
+    }
+
+    /// No step of this publication is begun any more.
+    pub(crate) fn close(&mut self, publication: &str) {
+        self.closed.insert(publication.to_owned());
+    }
+
+    /// Steps of this publication may be taken.
+    pub(crate) fn open(&mut self, publication: &str) {
+        self.closed.remove(publication);
+        self.open_gates();
+    }
+
+    /// Whether a step of this publication is under way.
+    pub(crate) fn is_busy(&self, publication: &str) -> bool {
+        self.queue
+            .running()
+            .any(|key| key.publication == publication)
+    }
+
+    /// Forgets the orders of a closed publication, as a restart does. With `successor` its lists count as not read, so
+    /// that nobody concludes from what is forgotten here that nobody uses an object. Without one, what its orders use
+    /// stays known: they stand, though nobody tends them.
+    pub(crate) fn forget_publication(&mut self, publication: &str, successor: bool) {
+        let keys: Vec<_> = self
+            .entries
+            .keys()
+            .filter(|key| key.publication == publication)
+            .cloned()
+            .collect();
+        for key in keys {
+            self.entries.remove(&key);
+            self.queue.cancel(&key);
+            self.gated.remove(&key);
+            if successor {
+                self.index.forget(&key);
+            }
+        }
+        self.gates.renew(publication, successor);
+        self.open_gates();
+    }
+
+    /// Whether it is known of every object who uses it: the orders of all publications have been listed.
+    pub(crate) fn knows_users(&self) -> bool {
+        self.gates.orders_listed()
     }
 
     /// A list begins.
@@ -153,7 +209,11 @@ impl State {
 
     /// A related object is as it is: tells every order that cares.
     pub(crate) fn related(&mut self, at: &ObjectRef, sight: &Sight) {
-        let keys: Vec<_> = self.index.interested(at).cloned().collect();
+        let interested = self.index.interested(at);
+        let keys: Vec<_> = interested
+            .filter(|key| !self.closed.contains(&key.publication))
+            .cloned()
+            .collect();
         for key in keys {
             self.park(&key, at.clone(), sight.clone());
         }
@@ -184,7 +244,9 @@ impl State {
                 continue;
             };
             let endpoint = entry.endpoint.clone();
-            if !self.gates.ready(&key, endpoint.as_ref(), now) {
+            if self.closed.contains(&key.publication)
+                || !self.gates.ready(&key, endpoint.as_ref(), now)
+            {
                 self.queue.finish(&key);
                 self.gated.insert(key);
                 continue;

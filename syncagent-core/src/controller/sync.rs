@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::ledger::Source;
+use super::roster::Roster;
 use super::state::{Job, Outcome, State};
 use crate::error::{Error, ErrorKind};
 use crate::io::announce::{Announcer, Notice, Order};
@@ -23,7 +24,7 @@ use crate::plan::{
     Context, Deed, Depth, Effect, Ending, Heard, Key, Later, ObjectRef, Place, Question, Sight,
     absorb, plan,
 };
-use crate::publication::{Publication, Publications};
+use crate::publication::Publication;
 use crate::runtime::Clock;
 
 /// How often a step plans before it is put back.
@@ -42,7 +43,8 @@ pub(crate) struct Reachable {
 /// What every step needs.
 pub(crate) struct Shared {
     pub(crate) service: Server,
-    pub(crate) publications: Publications,
+    /// The generation of each publication that runs.
+    pub(crate) publications: Roster,
     pub(crate) manager: String,
     pub(crate) announcer: Announcer,
     pub(crate) clock: Arc<dyn Clock>,
@@ -113,7 +115,7 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
     for _ in 0..ROUNDS {
         let planned = plan(
             &shared.context(),
-            publication,
+            &publication,
             &job.key,
             &job.record,
             &job.seen,
@@ -123,13 +125,16 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
         let mut calm = true;
         for question in planned.questions {
             calm = false;
-            if let Err(error) = answer(shared, job, question).await {
-                return trouble(shared, &job.key, &error);
+            match answer(shared, job, question).await {
+                Ok(true) => {}
+                // Who else uses an object is known when all orders have been listed.
+                Ok(false) => return Outcome::Retry(DENIED),
+                Err(error) => return trouble(shared, &job.key, &error),
             }
         }
         for effect in planned.effects {
             calm = false;
-            match perform(shared, publication, job, &effect).await {
+            match perform(shared, &publication, job, &effect).await {
                 Heard::Next => {}
                 Heard::Again => break,
                 Heard::Later(Later::Unavailable) => {
@@ -149,13 +154,17 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
     Outcome::Retry(DENIED)
 }
 
-/// Finds out what the plan asks.
-async fn answer(shared: &Shared, job: &mut Job, question: Question) -> Result<(), Error> {
+/// Finds out what the plan asks; says whether there is an answer already.
+async fn answer(shared: &Shared, job: &mut Job, question: Question) -> Result<bool, Error> {
     match question {
         Question::Users { object } => {
             let others = {
                 let state = shared.state();
-                state.index.interested(&object).any(|key| *key != job.key)
+                let others = state.index.interested(&object).any(|key| *key != job.key);
+                if !others && !state.knows_users() {
+                    return Ok(false);
+                }
+                others
             };
             job.seen.note_users(object, others);
         }
@@ -164,7 +173,7 @@ async fn answer(shared: &Shared, job: &mut Job, question: Question) -> Result<()
             job.seen.note(object, sight);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 async fn look(

@@ -27,7 +27,8 @@ use super::exit::Exit;
 use super::shutdown;
 use crate::access;
 use crate::controller::export::{self, Offering};
-use crate::controller::fleet;
+use crate::controller::fleet::{self, Course};
+use crate::controller::roster::Roster;
 use crate::controller::sync::Shared;
 use crate::definition::{Definition, Kind};
 use crate::error::Error;
@@ -210,10 +211,18 @@ impl Agent {
             Err(problems) => return Exit::invalid(problems.0),
         };
         let (urls, endpoints) = watch::channel(None);
+        let all = publications.iter().cloned().map(Arc::new).collect();
+        let (_wanted, wanted) = watch::channel(all);
+        let course = Course {
+            kcp,
+            user_agent,
+            agent: agent.to_string(),
+            workers: self.workers,
+        };
         let shared = Arc::new(Shared {
             service,
             manager: agent.manager(),
-            publications,
+            publications: Roster::default(),
             announcer: announcer.clone(),
             clock: self.clock.clone(),
             endpoints: Mutex::default(),
@@ -223,14 +232,7 @@ impl Agent {
         tokio::join!(
             export::keep(provider.clone(), self.export.clone(), offering, announcer),
             endpoints::follow(provider, self.export.clone(), urls),
-            fleet::run(
-                shared,
-                kcp,
-                user_agent,
-                agent.to_string(),
-                self.workers,
-                endpoints
-            ),
+            fleet::run(shared, course, wanted, endpoints),
         );
         Exit::stopped()
     }
