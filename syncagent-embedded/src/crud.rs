@@ -62,6 +62,8 @@ pub struct Call {
     pub content_type: String,
     /// The body.
     pub body: Bytes,
+    /// How far the versions that the client sees are ahead of the store's.
+    pub ahead: u64,
 }
 
 /// What a request is answered with.

@@ -4,6 +4,7 @@
 //! ([`Faults::cut_watches`], [`Faults::mute_watches`]), and single requests ([`Faults::plan`]), which are refused, taken
 //! and never answered, or done without telling.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -50,6 +51,7 @@ pub struct Faults(Arc<Core>);
 /// The state behind [`Faults`].
 pub struct Planner {
     outage: watch::Sender<bool>,
+    shards_out: Mutex<BTreeSet<String>>,
     cuts: watch::Sender<u64>,
     mutes: watch::Sender<u64>,
     planned: Mutex<Vec<Planned>>,
@@ -65,6 +67,7 @@ impl Default for Planner {
     fn default() -> Self {
         Self {
             outage: watch::Sender::new(false),
+            shards_out: Mutex::default(),
             cuts: watch::Sender::new(0),
             mutes: watch::Sender::new(0),
             planned: Mutex::default(),
@@ -106,6 +109,20 @@ impl Faults {
     #[must_use]
     pub fn is_out(&self) -> bool {
         self.planner().is_out()
+    }
+
+    /// While `true`: requests to one shard of a kcp answer 503; its open watches are cut, and with them all others.
+    pub fn shard_outage(&self, shard: &str, on: bool) {
+        let mut out = lock(&self.planner().shards_out);
+        if on {
+            out.insert(shard.to_owned());
+        } else {
+            out.remove(shard);
+        }
+        drop(out);
+        if on {
+            self.cut_watches();
+        }
     }
 
     /// Breaks all open watches, as a network would.
@@ -171,6 +188,10 @@ impl Faults {
 impl Planner {
     pub(crate) fn is_out(&self) -> bool {
         *self.outage.borrow()
+    }
+
+    pub(crate) fn is_shard_out(&self, shard: &str) -> bool {
+        lock(&self.shards_out).contains(shard)
     }
 
     pub(crate) fn outages(&self) -> watch::Receiver<bool> {

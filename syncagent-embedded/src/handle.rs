@@ -25,6 +25,7 @@ use crate::rbac::Who;
 use crate::rbac::impersonate::Impersonation;
 use crate::request::{Form, Path, Query, Shape, Target, Verb, negotiate, parse_path};
 use crate::status::Failure;
+use crate::versions;
 
 /// The body of an answer: a whole, or the frames of a watch.
 pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -265,6 +266,9 @@ fn answer(
     entry.cluster = route.place.name();
     entry.wildcard = route.place.reach == Reach::All;
     entry.virtual_workspace = !route.place.view.is_empty();
+    if let Some(failure) = core.plane.away(core, &route.place) {
+        return Err(failure);
+    }
     match parse_path(&route.path) {
         Path::Other(path) => {
             entry.verb = request.method().as_str().to_lowercase();
@@ -543,10 +547,17 @@ fn resource(
         .unwrap_or_default()
         .trim()
         .to_owned();
+    let ahead = core.plane.ahead(core, &place);
+    let agent = header(&request, USER_AGENT.as_str()).to_owned();
+    let (mut query, mut body) = (query, request.into_body());
+    if ahead > 0 {
+        query.lower_version(ahead);
+        body = versions::lower_body(&body, ahead);
+    }
     let call = Call {
         core: core.clone(),
         place,
-        agent: header(&request, USER_AGENT.as_str()).to_owned(),
+        agent,
         user,
         verb,
         target,
@@ -555,7 +566,8 @@ fn resource(
         query,
         form,
         content_type,
-        body: request.into_body(),
+        body,
+        ahead,
     };
     match core.plane.early(core, &call.place, &call.served, call.verb) {
         Some(Early::Refused(failure)) => return Err(*failure),
@@ -569,7 +581,7 @@ fn resource(
             warnings,
         } => Ok(Reply::Document {
             code,
-            body,
+            body: versions::lifted(body, ahead),
             form,
             content_type: None,
             warnings,

@@ -12,6 +12,7 @@
 //! | who may? | `access` |
 //! | what is filled in and refused? | `admission`, `schemas`, `types` |
 //! | which objects does an export see? | those with its claim label (`claims`) |
+//! | where does a workspace lie? | an annotation of its logical cluster (`shards`) |
 //!
 //! Two generations of kcp are spoken: [`KcpVersion::V0_32`] and [`KcpVersion::Main`]; they differ in how a virtual
 //! workspace answers while a resource is not established yet. Steps that take kcp a while take a (short, settable)
@@ -28,6 +29,7 @@ mod hash;
 mod kinds;
 mod model;
 mod schemas;
+mod shards;
 mod types;
 mod url;
 mod workspaces;
@@ -93,6 +95,7 @@ impl Default for Delays {
 pub struct Builder {
     generation: KcpVersion,
     delays: Delays,
+    shards: Vec<String>,
     inner: Box<dyn FnOnce(crate::Builder) -> crate::Builder + Send>,
 }
 
@@ -116,6 +119,13 @@ impl Builder {
     #[must_use]
     pub fn delays(mut self, delays: Delays) -> Self {
         self.delays = delays;
+        self
+    }
+
+    /// More shards besides `root`.
+    #[must_use]
+    pub fn shards(mut self, names: &[&str]) -> Self {
+        self.shards = names.iter().map(|name| (*name).to_owned()).collect();
         self
     }
 
@@ -152,20 +162,25 @@ impl Builder {
         let Self {
             generation,
             delays,
+            shards,
             inner,
         } = self;
-        let plane = crate::Builder::with_plane(move |_| Arc::new(Kcp::new(generation, delays)));
+        let plane = crate::Builder::with_plane(move |_| {
+            let shards = shards::Shards::new(&shards);
+            Arc::new(Kcp::new(generation, delays, shards))
+        });
         inner(plane).build()
     }
 }
 
 impl Server {
-    /// A kcp with one shard.
+    /// A kcp, with one shard unless it is given more.
     #[must_use]
     pub fn kcp() -> Builder {
         Builder {
             generation: KcpVersion::default(),
             delays: Delays::default(),
+            shards: Vec::new(),
             inner: Box::new(|builder| builder),
         }
     }
@@ -254,6 +269,7 @@ impl std::fmt::Debug for Kcp {
 struct Shared {
     generation: KcpVersion,
     delays: Delays,
+    shards: shards::Shards,
     /// The bucket of workspaces, which are a bound resource themselves.
     workspaces: String,
     /// The bucket of partitions.
@@ -283,23 +299,31 @@ const CLAIMABLE: [&str; 3] = [
 struct View<'a> {
     cluster: &'a str,
     export: &'a str,
+    /// The shard; empty for `root`.
+    shard: &'a str,
 }
 
 impl<'a> View<'a> {
     fn of(view: &'a str) -> Self {
-        let (cluster, export) = view.split_once('/').unwrap_or((view, ""));
-        Self { cluster, export }
+        let mut parts = view.split('/');
+        let mut next = || parts.next().unwrap_or_default();
+        Self {
+            cluster: next(),
+            export: next(),
+            shard: next(),
+        }
     }
 }
 
 impl Kcp {
-    fn new(generation: KcpVersion, delays: Delays) -> Self {
+    fn new(generation: KcpVersion, delays: Delays, shards: shards::Shards) -> Self {
         let bucket = |plural: &str, export: &str| {
             format!("{plural}.{export}:{}", kinds::root_identity(export))
         };
         let shared = Shared {
             generation,
             delays,
+            shards,
             workspaces: bucket("workspaces", "tenancy.kcp.io"),
             partitions: bucket("partitions", "topology.kcp.io"),
             built_in: built_in::kcp()
@@ -319,6 +343,15 @@ impl Kcp {
 }
 
 impl Shared {
+    /// Whether a logical cluster lies on a shard.
+    fn lies_on(&self, core: &Core, cluster: &str, shard: &str) -> bool {
+        !self.shards.are_several()
+            || match (self.shards.of(core, cluster), self.shards.named(shard)) {
+                (Some(at), Some(shard)) => at.name == shard.name,
+                _ => false,
+            }
+    }
+
     /// Where the server can be reached.
     fn url(&self) -> String {
         lock(&self.base).clone()
@@ -550,24 +583,30 @@ impl Plane for Kcp {
                 })
             }
             url::Prefix::Export {
+                shard,
                 provider,
                 export,
                 cluster,
                 rest,
             } => {
-                if cluster.contains(':') {
+                if cluster.contains(':') || self.0.shards.named(shard).is_none() {
                     return Err(access::unresolved(user, "get", path));
                 }
+                let below = match shard {
+                    "" => String::new(),
+                    shard => format!("/shards/{shard}"),
+                };
                 let reach = if cluster == "*" {
                     Reach::All
                 } else {
                     Reach::One(cluster.into())
                 };
-                let prefix = format!("/services/apiexport/{provider}/{export}/clusters/{cluster}");
+                let prefix =
+                    format!("{below}/services/apiexport/{provider}/{export}/clusters/{cluster}");
                 Ok(Route {
                     place: Place {
                         reach,
-                        view: format!("{provider}/{export}").into(),
+                        view: format!("{provider}/{export}/{shard}").into(),
                         prefix,
                     },
                     path: rest.to_owned(),
@@ -610,8 +649,16 @@ impl Plane for Kcp {
                     .is_none_or(|hash| one.resource.provenance == Provenance::Bound(hash.clone()))
         };
         if !place.view.is_empty() {
-            let all = self.0.view(core, View::of(&place.view));
-            return Ok(all.into_iter().find(|resolved| fits(&resolved.served)));
+            let view = View::of(&place.view);
+            let all = self.0.view(core, view);
+            let mut found = all.into_iter().find(|resolved| fits(&resolved.served));
+            if self.0.shards.are_several()
+                && place.reach == Reach::All
+                && let Some(resolved) = &mut found
+            {
+                resolved.lens.clusters = self.0.shards.named(view.shard).map(|s| s.members());
+            }
+            return Ok(found);
         }
         let near = self
             .0
@@ -646,6 +693,7 @@ impl Plane for Kcp {
                         View {
                             cluster: &export.key.cluster,
                             export: &export.key.name,
+                            shard: "",
                         },
                     );
                     view.into_iter().find(|resolved| fits(&resolved.served))
@@ -729,6 +777,7 @@ impl Plane for Kcp {
             .iter()
             .any(|binding| {
                 binding.object["metadata"]["labels"][hash::EXPORT] == label.as_str()
+                    && self.0.lies_on(core, &binding.key.cluster, view.shard)
                     && has(
                         items(&binding.object, "/status/boundResources"),
                         "/resource",
@@ -741,6 +790,40 @@ impl Plane for Kcp {
             KcpVersion::Main => Early::Nothing,
             KcpVersion::V0_32 => Early::Refused(Box::new(access::unexpected())),
         })
+    }
+
+    fn away(&self, core: &Core, place: &Place) -> Option<Failure> {
+        let shards = &self.0.shards;
+        if !shards.are_several() {
+            return None;
+        }
+        let shard = match (&place.reach, place.view.is_empty()) {
+            (_, false) => shards.named(View::of(&place.view).shard),
+            (Reach::One(cluster), true) => shards.of(core, cluster),
+            (Reach::All, true) => None,
+        };
+        if shard.is_some_and(|shard| core.faults.is_shard_out(&shard.name)) {
+            return Some(Failure::unavailable(
+                "the server is currently unable to handle the request",
+            ));
+        }
+        match &place.reach {
+            Reach::One(cluster) if shards.of(core, cluster).is_none() => Some(shards::moving()),
+            _ => None,
+        }
+    }
+
+    fn ahead(&self, core: &Core, place: &Place) -> u64 {
+        let shards = &self.0.shards;
+        let shard = match &place.reach {
+            Reach::One(cluster) => shards.of(core, cluster),
+            Reach::All => shards.named(View::of(&place.view).shard),
+        };
+        shard.map_or(0, |shard| shard.ahead)
+    }
+
+    fn recount(&self, core: &Core) {
+        self.0.shards.recount(core);
     }
 
     fn policy(&self, core: &Core, place: &Place) -> Arc<Policy> {
@@ -845,6 +928,7 @@ impl Plane for Kcp {
         workspaces::found(
             &shared,
             core,
+            model::SHARD,
             "root",
             "root",
             "root:root",
@@ -899,6 +983,7 @@ impl Plane for Kcp {
 fn pass(shared: &Shared, core: &Core) -> Option<Duration> {
     exports::pass(shared, core);
     let busy = workspaces::pass(shared, core);
+    shared.shards.recount(core);
     workspaces::furnish(core);
     let wake = bindings::pass(shared, core);
     exports::pass(shared, core);

@@ -48,6 +48,7 @@ mod owners;
 pub mod plane;
 pub mod roles;
 pub mod serve;
+mod versions;
 mod webhook;
 
 pub mod kcp;

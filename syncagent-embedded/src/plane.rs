@@ -275,6 +275,24 @@ pub trait Plane: Send + Sync + 'static {
         None
     }
 
+    /// Refuses whatever is asked at a place that is away for a while, for reasons that do not concern the whole server.
+    fn away(&self, core: &Core, place: &Place) -> Option<Failure> {
+        let _ = (core, place);
+        None
+    }
+
+    /// How far the resource versions that clients see at a place are ahead of the store's: places that would be different
+    /// servers count apart.
+    fn ahead(&self, core: &Core, place: &Place) -> u64 {
+        let _ = (core, place);
+        0
+    }
+
+    /// Brings in step at once what follows from where logical clusters lie.
+    fn recount(&self, core: &Core) {
+        let _ = core;
+    }
+
     /// The roles and bindings of a place, for reviews and impersonation.
     fn policy(&self, core: &Core, place: &Place) -> Arc<Policy>;
 

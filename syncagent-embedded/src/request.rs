@@ -195,6 +195,17 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Takes a version as the store counts from one that is so far ahead.
+    pub(crate) fn lower_version(&mut self, ahead: u64) {
+        for (name, value) in &mut self.0 {
+            if name == "resourceVersion"
+                && let Some(lowered) = crate::versions::lowered(value, ahead)
+            {
+                *value = lowered;
+            }
+        }
+    }
+
     /// All values of a parameter.
     pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
         self.0

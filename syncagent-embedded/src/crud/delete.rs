@@ -86,6 +86,7 @@ impl Call {
                 form: self.form,
                 content_type: String::new(),
                 body: super::Bytes::new(),
+                ahead: self.ahead,
             };
             match one.delete_named(&stored.key.name, &options) {
                 Ok(_) => items.push(object),

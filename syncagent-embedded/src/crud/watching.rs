@@ -22,6 +22,7 @@ use crate::request::{Form, ListOptions, Shape, version_too_large};
 use crate::selector::{Fields, Labels};
 use crate::status::Failure;
 use crate::store::{Event, Scope, Stored};
+use crate::versions;
 
 /// A watch that ends by itself does so after this long, unless the client names a time.
 const LONGEST: Duration = Duration::from_secs(45 * 60);
@@ -377,6 +378,13 @@ impl Watcher {
     }
 
     fn write(&mut self, kind: &'static str, object: &Value) {
+        let mut lifted;
+        let mut object = object;
+        if self.call.ahead > 0 {
+            lifted = object.clone();
+            versions::lift(&mut lifted, self.call.ahead);
+            object = &lifted;
+        }
         let mut frame = serde_json::to_vec(&Frame { kind, object }).unwrap_or_default();
         frame.push(b'\n');
         self.frames.push_back(frame.into());

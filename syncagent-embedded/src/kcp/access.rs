@@ -257,6 +257,9 @@ impl Access<'_> {
                 )),
                 _ => Err(unexpected()),
             },
+            Reach::One(consumer) if !self.shared.lies_on(self.core, consumer, view.shard) => {
+                refuse()
+            }
             Reach::One(_) if master => Ok(()),
             Reach::One(consumer) => {
                 if self.granted(

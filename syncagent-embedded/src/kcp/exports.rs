@@ -148,9 +148,18 @@ fn fill(shared: &Shared, core: &Core, slice: &Stored) {
         core.read(&key(&shared.partitions, &slice.key.cluster, partition))
             .ok_or(partition)
     });
-    let bound = export
-        .as_ref()
-        .is_some_and(|export| is_bound(shared, core, export));
+    let base = shared.url();
+    let bound = |export: &Stored| -> Vec<Value> {
+        let here = shared.shards.iter();
+        let here = here.filter(|shard| is_bound(shared, core, export, &shard.name));
+        let (cluster, name) = (&export.key.cluster, &export.key.name);
+        here.map(|shard| {
+            let at = shard.url(&base);
+            json!({"url": format!("{at}/services/apiexport/{cluster}/{name}")})
+        })
+        .collect()
+    };
+    let endpoints = export.as_deref().map(bound);
     let now = core.now();
     core.modify(&slice.key, |object| {
         match &export {
@@ -189,15 +198,11 @@ fn fill(shared: &Shared, core: &Core, slice: &Stored) {
             None => {}
         }
         set_condition(object, &now, "PartitionValid", &State::True);
-        let Some(export) = &export else { return true };
-        let url = format!(
-            "{}/services/apiexport/{}/{}",
-            shared.url(),
-            export.key.cluster,
-            export.key.name
-        );
-        if bound {
-            object["status"]["endpoints"] = json!([{"url": url}]);
+        let Some(endpoints) = &endpoints else {
+            return true;
+        };
+        if !endpoints.is_empty() {
+            object["status"]["endpoints"] = json!(endpoints);
         } else if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
             status.remove("endpoints");
         }
@@ -205,13 +210,14 @@ fn fill(shared: &Shared, core: &Core, slice: &Stored) {
     });
 }
 
-/// Whether there is a binding of an export on this shard.
-fn is_bound(shared: &Shared, core: &Core, export: &Stored) -> bool {
+/// Whether there is a binding of an export on a shard.
+fn is_bound(shared: &Shared, core: &Core, export: &Stored, shard: &str) -> bool {
     let label = hash::export(&export.key.cluster, &export.key.name);
     core.all(BINDINGS, None).iter().any(|binding| {
         binding.object["metadata"]["labels"][hash::EXPORT] == label.as_str()
             && (!deleting(&binding.object)
                 || !items(&binding.object, "/status/boundResources").is_empty())
             && cluster_of(core, &shared.workspaces, &binding.key.cluster).is_some()
+            && shared.lies_on(core, &binding.key.cluster, shard)
     })
 }

@@ -21,7 +21,7 @@ pub(super) const LOGICAL: &str = "logicalclusters.core.kcp.io";
 pub(super) const HIDDEN: &str = "bound-crds";
 /// The cluster of the hidden CRDs.
 pub(super) const HIDDEN_CLUSTER: &str = "system:bound-crds";
-/// The name of the only shard.
+/// The name of the first shard.
 pub(super) const SHARD: &str = "root";
 /// The annotation with the canonical path of the workspace that holds an object.
 pub(super) const PATH: &str = "kcp.io/path";

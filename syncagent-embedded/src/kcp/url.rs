@@ -1,4 +1,5 @@
-//! Paths of kcp: `/clusters/<cluster>/...` and `/services/apiexport/<cluster>/<export>/clusters/<cluster>/...`.
+//! Paths of kcp: `/clusters/<cluster>/...` and `/services/apiexport/<cluster>/<export>/clusters/<cluster>/...`, the latter
+//! below `/shards/<name>` on shards other than `root`.
 
 /// What a path begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(super) enum Prefix<'a> {
     },
     /// The virtual workspace of an export.
     Export {
+        /// The shard; empty for `root`.
+        shard: &'a str,
         /// The logical cluster of the export.
         provider: &'a str,
         /// The name of the export.
@@ -37,6 +40,11 @@ pub(super) fn parse(path: &str) -> Prefix<'_> {
         let (cluster, rest) = split(after);
         return Prefix::Cluster { cluster, rest };
     }
+    let below = path.strip_prefix("/shards/").and_then(|after| {
+        let (shard, _) = after.split_once('/')?;
+        Some((shard, &after[shard.len()..]))
+    });
+    let (shard, path) = below.unwrap_or(("", path));
     let Some(after) = path.strip_prefix("/services/") else {
         return Prefix::None;
     };
@@ -47,6 +55,7 @@ pub(super) fn parse(path: &str) -> Prefix<'_> {
         let (cluster, rest) = split(after);
         (!provider.is_empty() && !export.is_empty() && !cluster.is_empty()).then_some(
             Prefix::Export {
+                shard,
                 provider,
                 export,
                 cluster,
@@ -104,16 +113,17 @@ mod tests {
                 rest: "/"
             }
         );
-        let export = Prefix::Export {
-            provider: "abc",
-            export: "e.io",
-            cluster: "*",
-            rest: "/apis/e.io/v1/things",
-        };
-        assert_eq!(
-            parse("/services/apiexport/abc/e.io/clusters/*/apis/e.io/v1/things"),
-            export
-        );
+        for (shard, before) in [("", ""), ("blue", "/shards/blue")] {
+            let export = Prefix::Export {
+                shard,
+                provider: "abc",
+                export: "e.io",
+                cluster: "*",
+                rest: "/apis/e.io/v1/things",
+            };
+            let path = "/services/apiexport/abc/e.io/clusters/*/apis/e.io/v1/things";
+            assert_eq!(parse(&format!("{before}{path}")), export);
+        }
         assert_eq!(
             parse("/services/apiexport/abc/e.io/version"),
             Prefix::Unresolved

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::admission::{BINDING_FINALIZER, OWNER};
 use super::kinds::DEFAULTS;
 use super::model::{
-    BINDINGS, CLUSTER, LOGICAL, PATH, SHARD, State, annotation, deleting, items, key, key_in,
-    logical, next_generation, path_of, remove, set_condition, set_meta, text,
+    BINDINGS, CLUSTER, LOGICAL, PATH, State, annotation, deleting, items, key, key_in, logical,
+    next_generation, path_of, remove, set_condition, set_meta, text,
 };
+use super::shards::AT;
 use super::types::TYPE;
 use super::{Shared, hash};
 use crate::core::Core;
@@ -40,13 +41,15 @@ fn schedule(shared: &Shared, core: &Core, stored: &Stored) {
     let wanted = workspace
         .pointer("/spec/location/selector/matchLabels")
         .and_then(Value::as_object);
-    let fits = wanted.is_none_or(|labels| {
-        labels
-            .iter()
-            .all(|(name, value)| name == "name" && value == SHARD)
+    let shard = shared.shards.iter().find(|shard| {
+        wanted.is_none_or(|labels| {
+            labels
+                .iter()
+                .all(|(name, value)| name == "name" && *value == *shard.name)
+        })
     });
     let now = core.now();
-    if !fits {
+    let Some(shard) = shard else {
         core.modify(&stored.key, |workspace| {
             set_meta(workspace, "labels", "tenancy.kcp.io/phase", "Unavailable");
             let why = State::no(
@@ -59,7 +62,7 @@ fn schedule(shared: &Shared, core: &Core, stored: &Stored) {
             true
         });
         return;
-    }
+    };
     let parent = &stored.key.cluster;
     let path = format!("{}:{}", path_of(core, parent), stored.key.name);
     let cluster = hash::cluster(&format!("{parent}/{}/{}", stored.key.name, stored.uid()));
@@ -77,16 +80,17 @@ fn schedule(shared: &Shared, core: &Core, stored: &Stored) {
         },
     });
     let creator = text(&owner, "/username").to_owned();
-    found(shared, core, &cluster, &path, &kind, &creator, &spec);
+    let at = &shard.name;
+    found(shared, core, at, &cluster, &path, &kind, &creator, &spec);
     core.modify(&stored.key, |workspace| {
         if !text(workspace, "/spec/cluster").is_empty() {
             return false;
         }
         let short = json!({"username": creator}).to_string();
         for (name, value) in [
-            ("core.kcp.io/shard", SHARD),
+            (AT, &**at),
             ("internal.tenancy.kcp.io/cluster", &cluster),
-            ("internal.tenancy.kcp.io/shard", &hash::shard(SHARD)),
+            ("internal.tenancy.kcp.io/shard", &hash::shard(at)),
             (OWNER, &short),
         ] {
             set_meta(workspace, "annotations", name, value);
@@ -107,9 +111,14 @@ fn schedule(shared: &Shared, core: &Core, stored: &Stored) {
 }
 
 /// A logical cluster with its first objects.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "they are what a logical cluster is founded on"
+)]
 pub(super) fn found(
     shared: &Shared,
     core: &Core,
+    shard: &str,
     cluster: &str,
     path: &str,
     kind: &str,
@@ -123,7 +132,7 @@ pub(super) fn found(
             "generation": 1, "finalizers": ["core.kcp.io/logicalcluster-deletion"],
             "labels": {"tenancy.kcp.io/phase": "Ready"},
             "annotations": {
-                "core.kcp.io/shard": SHARD, TYPE: kind, PATH: path,
+                AT: shard, TYPE: kind, PATH: path,
                 OWNER: json!({"username": creator}).to_string(),
             },
         },

@@ -4,5 +4,6 @@ mod kcp;
 mod kubectl;
 mod replay;
 mod server;
+mod shards;
 mod trouble;
 mod wildcard;
