@@ -221,6 +221,24 @@ fn a_restart_over_settled_orders_reads_and_writes_nothing() {
     }
 }
 
+#[test]
+fn after_a_restart_a_status_costs_one_write() {
+    let publication = compile(thing());
+    let mut agent = Agent::new(&publication, &key(&publication, "a"));
+    let mut world = settle_with_everything(&mut agent);
+    agent.restart(&world);
+    agent.run(&mut world, None);
+    world.edit(&agent.copy(), |copy| {
+        copy["status"]["phase"] = json!("busy");
+    });
+    agent.event(&world, &agent.copy());
+    agent.run(&mut world, None);
+    assert_eq!(
+        (agent.gets, agent.take_sent()),
+        (0, vec!["Reflect 200".into()])
+    );
+}
+
 /// An order with everything around it that it needs, settled.
 fn settle_with_everything(agent: &mut Agent<'_>) -> World {
     let mut world = ordered(agent);

@@ -12,6 +12,7 @@ mod projection;
 mod publication;
 mod related;
 mod related_table;
+mod rooms;
 mod schema;
 mod table;
 mod tenants;

@@ -217,6 +217,33 @@ fn an_object_of_the_operator_is_not_overwritten_by_a_taken_one() {
 }
 
 #[test]
+fn a_taken_copy_with_the_marks_of_another_is_left_alone() {
+    let publication = compile(full_thing());
+    let mut case = Case::new(&publication).with_secret();
+    case.agent.event(&case.world, &case.agent.origin());
+    case.go();
+    // The same object, of another workspace: it says so in one label, and nowhere else.
+    case.world.edit(&case.taken, |it| {
+        it["metadata"]["labels"]["syncagent.kcp.io/remote-object-cluster"] = json!("2xyz");
+    });
+    let theirs = case.world.objects[&case.taken].clone();
+    case.world
+        .edit(&case.pw, |it| it["data"]["password"] = json!("eQ=="));
+    for at in [case.pw.clone(), case.taken.clone()] {
+        case.agent.hint(&case.world, &at);
+    }
+    case.go();
+    assert_eq!(case.world.objects[&case.taken], theirs);
+    assert_eq!(case.condition()["reason"], "NameTaken");
+    // Nor is it taken along at the end.
+    case.world.delete(&case.agent.origin());
+    case.agent.event(&case.world, &case.agent.origin());
+    case.agent.hint(&case.world, &case.taken);
+    case.go();
+    assert_eq!(case.world.objects[&case.taken], theirs);
+}
+
+#[test]
 fn a_secret_that_may_not_be_read_is_said() {
     let publication = compile(full_thing());
     let mut case = Case::new(&publication).with_secret();

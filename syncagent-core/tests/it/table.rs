@@ -280,6 +280,20 @@ pub(crate) fn small_worlds(publication: &Publication) -> Vec<(Row, Agent<'_>)> {
 }
 
 #[test]
+fn no_small_world_breaks_a_law() {
+    let publication = compile(thing());
+    for (row, agent) in small_worlds(&publication) {
+        let plan = agent.plan();
+        assert_eq!(
+            broken_laws(row, &agent, &plan),
+            Vec::<&str>::new(),
+            "{row:?}"
+        );
+        assert_eq!(plan, agent.plan(), "same inputs, same plan: {row:?}");
+    }
+}
+
+#[test]
 fn every_small_world() {
     let publication = compile(thing());
     let mut table = String::from("origin    held  copy      known  spec     status   | plan\n");

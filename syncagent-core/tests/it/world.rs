@@ -189,7 +189,7 @@ impl World {
 
     fn apply(&mut self, at: &ObjectRef, body: &Value, manager: &str) -> Reply {
         let namespace = ObjectRef::service_namespace(&at.namespace);
-        if !self.objects.contains_key(&namespace) {
+        if !at.namespace.is_empty() && !self.objects.contains_key(&namespace) {
             return status(
                 404,
                 "NotFound",
@@ -213,8 +213,10 @@ impl World {
         let object = match self.objects.get(at) {
             None if wanted_uid.is_some() => return status(409, "Conflict", &json!({})),
             None => sent,
-            Some(_) if wanted_uid.is_none() => return status(409, "Conflict", &json!({})),
-            Some(before) if wanted_uid != Some(uid(before)) => {
+            Some(_) if body["metadata"]["resourceVersion"] == "1" => {
+                return status(409, "Conflict", &json!({}));
+            }
+            Some(before) if wanted_uid.is_some_and(|it| it != uid(before)) => {
                 return status(
                     422,
                     "Invalid",
