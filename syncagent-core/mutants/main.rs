@@ -117,6 +117,7 @@ fn run(
         variants.insert(&mutant.name, plant::replaced(&files, mutant)?);
     }
     let places = plant::plant(&mut files, &compiled)?;
+    plant::renumber(&mut files)?;
     plant::write(&directory.join("source"), &files)?;
     for (name, files) in &variants {
         plant::write(&directory.join(name), files)?;

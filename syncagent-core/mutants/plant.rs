@@ -87,6 +87,44 @@ fn squeezed(text: &str) -> (String, Vec<usize>) {
     (bare, at)
 }
 
+/// Gives the packages of the copy a version of their own: cargo tells two copies of a workspace in one target directory
+/// apart by nothing else, and would take the one's programs for the other's.
+pub(crate) fn renumber(files: &mut Files) -> Result<(), String> {
+    let mut change = |path: &str, change: &dyn Fn(String) -> String| {
+        let body = files
+            .get_mut(Path::new(path))
+            .ok_or_else(|| format!("there is no {path}"))?;
+        let before = String::from_utf8(body.clone()).map_err(|e| e.to_string())?;
+        let after = change(before.clone());
+        *body = after.clone().into_bytes();
+        if before == after {
+            return Err(format!("{path} has no version to change"));
+        }
+        Ok(())
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    change("Cargo.toml", &|text| {
+        text.replace(
+            &format!("version = \"{version}\"\nedition"),
+            "version = \"0.0.0-mutants\"\nedition",
+        )
+        .replace(&format!("\"={version}\""), "\"=0.0.0-mutants\"")
+    })?;
+    change("Cargo.lock", &|text| {
+        let packages = text.split("\n\n").map(|package| {
+            if package.contains("name = \"syncagent") && !package.contains("source = ") {
+                package.replace(
+                    &format!("version = \"{version}\""),
+                    "version = \"0.0.0-mutants\"",
+                )
+            } else {
+                package.to_owned()
+            }
+        });
+        packages.collect::<Vec<_>>().join("\n\n")
+    })
+}
+
 /// One place: the file, and the bytes that are replaced.
 struct Spot {
     file: PathBuf,

@@ -3,6 +3,7 @@
 mod fixture;
 mod world;
 
+mod agents;
 mod convergence;
 mod deletion;
 mod explain;

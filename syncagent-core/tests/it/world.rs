@@ -38,6 +38,21 @@ impl World {
         self.clock + 100
     }
 
+    /// Lets versions and uids begin later.
+    pub(crate) fn skip(&mut self, count: u64) {
+        self.clock += count;
+    }
+
+    /// Takes over the service side of another world: two kcps before one service cluster.
+    pub(crate) fn share_service(&mut self, other: &Self) {
+        self.objects.retain(|at, _| at.place != Place::Service);
+        let theirs = other.objects.iter();
+        let theirs = theirs.filter(|(at, _)| at.place == Place::Service);
+        self.objects
+            .extend(theirs.map(|(at, it)| (at.clone(), it.clone())));
+        self.clock = self.clock.max(other.clock);
+    }
+
     /// Creates or replaces an object as its own server would: new version, new generation when the spec changed.
     pub(crate) fn put(&mut self, at: &ObjectRef, mut object: Value) {
         let version = self.tick().to_string();
