@@ -4,6 +4,12 @@
 //! workspace, the namespace and the name of its origin. What remains for run time is length and spelling, and there the
 //! order is refused rather than its name cut. Identity labels are the second line of defence.
 
+mod moved;
+
+use serde::{Deserialize, Serialize};
+
+pub use moved::Moved;
+
 use crate::definition::{CopyNaming, Kind, Only, Scope};
 use crate::names;
 use crate::object::fingerprint::sha1_hex;
@@ -18,7 +24,7 @@ pub struct Scheme {
 }
 
 /// Where a copy lives.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CopyName {
     /// The namespace; empty when cluster-scoped.
     pub namespace: String,

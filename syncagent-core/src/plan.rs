@@ -39,6 +39,7 @@ mod copy;
 mod drift;
 mod end;
 mod hold;
+mod locate;
 mod reflect;
 mod returned;
 mod taken;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::definition::{Convert, Kind, Pass};
 use crate::names;
-use crate::naming::{CopyName, NamingError, Scheme};
+use crate::naming::{CopyName, Moved, NamingError, Scheme};
 use crate::object::fingerprint::Fingerprint;
 use crate::object::identity::Identity;
 use crate::object::path::{self, Hop, Path, Spot, spot_text};
@@ -105,6 +105,8 @@ pub struct Down<'a> {
     pub identity: &'a Identity,
     /// Where the copy lives.
     pub copy: &'a CopyName,
+    /// Where copies of other orders live that are not where naming would put them.
+    pub moved: &'a Moved,
 }
 
 impl Projection {
@@ -135,7 +137,7 @@ impl Projection {
                     continue;
                 };
                 let there = refers
-                    .there(down.identity, name)
+                    .there(down.identity, name, down.moved)
                     .map_err(|error| Objection {
                         reason: "Invalid",
                         message: format!("{}: {error}", spot_text(&spot)),
@@ -290,7 +292,12 @@ impl Projection {
 
 impl Refers {
     /// What the service cluster calls the object that the order calls so.
-    pub(crate) fn there(&self, identity: &Identity, name: &str) -> Result<String, String> {
+    pub(crate) fn there(
+        &self,
+        identity: &Identity,
+        name: &str,
+        moved: &Moved,
+    ) -> Result<String, String> {
         if !names::is_subdomain(name) {
             return Err(format!(
                 "{name:?} cannot be the name of a {}",
@@ -301,6 +308,9 @@ impl Refers {
             name: name.to_owned(),
             ..identity.clone()
         };
+        if let Some(copy) = moved.get(&names::resource(&self.offered), &target) {
+            return Ok(copy.name.clone());
+        }
         self.scheme
             .place(&target)
             .map(|copy| copy.name)

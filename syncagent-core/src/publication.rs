@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::definition::{Definition, Kind, Only, Policy, Rule, SchemaSource};
 use crate::names::{self, AgentName};
-use crate::naming::{CopyName, NamingError, Scheme};
+use crate::naming::{CopyName, Moved, NamingError, Scheme};
 use crate::object::identity::{Identity, Standing};
 use crate::object::path::Path;
 use crate::object::{annotation, label};
@@ -344,11 +344,12 @@ impl Publication {
     /// Register these as soon as an order is seen, so that no other order cleans up what this one uses before its first
     /// step.
     #[must_use]
-    pub fn takes(&self, key: &Key, origin: &Value) -> Vec<ObjectRef> {
+    pub fn takes(&self, key: &Key, origin: &Value, moved: &Moved) -> Vec<ObjectRef> {
         if crate::object::is_deleting(origin) || !self.selects(origin) {
             return Vec::new();
         }
-        let Ok(copy) = self.copy_name(key) else {
+        let named = moved.get(&self.id, &key.identity()).cloned();
+        let Some(copy) = named.or_else(|| self.copy_name(key).ok()) else {
             return Vec::new();
         };
         let taken = self.projection.taken(origin, &copy).unwrap_or_default();
@@ -375,17 +376,39 @@ impl Publication {
     ///
     /// When the order cannot be brought down.
     pub fn intent(&self, key: &Key, origin: &Value) -> Result<Intent, Objection> {
-        let copy = self.copy_name(key)?;
+        self.intent_at(key, origin, &self.copy_name(key)?, &Moved::default())
+    }
+
+    /// What the service cluster is asked for where the copy is there already, under whatever name.
+    ///
+    /// # Errors
+    ///
+    /// When the order cannot be brought down.
+    pub fn intent_at(
+        &self,
+        key: &Key,
+        origin: &Value,
+        copy: &CopyName,
+        moved: &Moved,
+    ) -> Result<Intent, Objection> {
         self.projection.down(
             Down {
                 agent: self.agent.as_str(),
                 publication: &self.id,
                 service: &self.service,
                 identity: &key.identity(),
-                copy: &copy,
+                copy,
+                moved,
             },
             origin,
         )
+    }
+
+    /// Whether orders of this publication may refer to orders of the other.
+    #[must_use]
+    pub fn refers_to(&self, id: &str) -> bool {
+        let mut refers = self.projection.refers.iter();
+        refers.any(|it| names::resource(&it.offered) == id)
     }
 
     /// The way down.

@@ -5,6 +5,7 @@
 
 mod access;
 mod budgets;
+mod copies;
 mod offering;
 mod orders;
 mod outages;

@@ -400,7 +400,7 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
             let at = publication.origin(&key);
             if sight.is_none() {
                 // Before its first step, so that no other order cleans up what this one uses.
-                for taken in publication.takes(&key, &told) {
+                for taken in publication.takes(&key, &told, state.moved()) {
                     state.index.register(&key, &taken);
                 }
             }
@@ -420,7 +420,9 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
                 namespace: object::meta(&told, "namespace").to_owned(),
                 name: object::meta(&told, "name").to_owned(),
             };
-            state.copy(&Arc::new(key), at, sight.unwrap_or(Sight::There(told)));
+            let moved = publication.copy(&key).ok().as_ref() != Some(&at);
+            let sight = sight.unwrap_or(Sight::There(told));
+            state.copy(&Arc::new(key), at, sight, moved);
         }
     }
 }
@@ -444,7 +446,20 @@ fn owner(publication: &Publication, copy: &Value) -> Option<Key> {
 
 fn copy_of(publication: &Publication, key: &Key, entry: &Entry) -> Option<ObjectRef> {
     entry.record.copy.as_ref()?;
-    publication.copy(key).ok()
+    match &entry.record.located {
+        Some(at) => Some(publication.copy_at(at)),
+        None => publication.copy(key).ok(),
+    }
+}
+
+/// The copy of an order has another name than before: whoever refers to it has to look again.
+fn follow_name(shared: &Shared, target: &Key) {
+    let referring = |key: &Key| {
+        let publication = shared.publications.get(&key.publication)?;
+        let near = key.cluster == target.cluster && key.namespace == target.namespace;
+        (near && publication.refers_to(&target.publication)).then(|| publication.origin(key))
+    };
+    shared.state().doubt(referring);
 }
 
 /// Does steps, one after the other, for ever.
@@ -466,7 +481,11 @@ async fn work(shared: Arc<Shared>) {
         match job {
             Some(mut job) => {
                 let outcome = step(&shared, &mut job).await;
-                shared.state().done(job, &outcome, Instant::now());
+                let key = job.key.clone();
+                let moved = shared.state().done(job, &outcome, Instant::now());
+                if moved {
+                    follow_name(&shared, &key);
+                }
                 shared.work.notify_waiters();
             }
             None => {

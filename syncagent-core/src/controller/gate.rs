@@ -3,8 +3,9 @@
 //! Nothing is decided before it can be: a step of an order waits until the copies of its publication and everything
 //! watched at its endpoint have been listed once, so a restart joins both sides instead of asking about each order. An
 //! order that no endpoint has told of (a copy without an origin) waits for *all* endpoints. Watches of related objects get
-//! a grace only: when one of them cannot be had, steps ask for single objects instead. So do the orders of *other*
-//! publications: one that cannot be had does not block the rest, except where somebody has to know who else uses an object.
+//! a grace only: when one of them cannot be had, steps ask for single objects instead. So do orders and copies of *other*
+//! publications: one that cannot be had does not block the rest, except where somebody has to know who else uses an
+//! object. (What copies of others are called matters to those who refer to them.)
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -136,20 +137,17 @@ impl Gates {
     pub(crate) fn next_grace(&self) -> Option<Instant> {
         self.watches
             .iter()
-            .filter(|((_, subject), progress)| {
-                has_grace(subject) && !progress.listed && !progress.relented
-            })
+            .filter(|(_, progress)| !progress.listed && !progress.relented)
             .map(|(_, progress)| progress.since + GRACE)
             .min()
     }
 
     /// Ends graces that are over; says whether somebody may go on now without a list.
     pub(crate) fn relent(&mut self, now: Instant) -> bool {
-        let over = self.watches.iter_mut().filter(|((_, subject), progress)| {
-            has_grace(subject) && !progress.relented && now >= progress.since + GRACE
-        });
+        let over = self.watches.values_mut();
+        let over = over.filter(|it| !it.relented && now >= it.since + GRACE);
         let mut any = false;
-        for (_, progress) in over {
+        for progress in over {
             any |= !progress.listed;
             progress.relented = true;
         }
@@ -161,15 +159,13 @@ impl Gates {
         let mut endpoints = 0;
         for ((source, subject), progress) in &self.watches {
             let concerned = match (source, subject) {
-                (_, Subject::Copies(id)) => *id == key.publication,
                 (Source::Service, _) => true,
                 (Source::Endpoint(url), _) => endpoint.is_none_or(|at| at == url),
             };
             if matches!(source, Source::Endpoint(_)) {
                 endpoints += 1;
             }
-            let own = matches!(subject, Subject::Orders(id) if *id == key.publication);
-            let late = !own && has_grace(subject) && now >= progress.since + GRACE;
+            let late = !is_own(subject, key) && now >= progress.since + GRACE;
             if concerned && !progress.listed && !late {
                 return false;
             }
@@ -178,7 +174,10 @@ impl Gates {
     }
 }
 
-/// Whether somebody may go on without this list after a while. Copies and orders of one's own never have that.
-fn has_grace(subject: &Subject) -> bool {
-    matches!(subject, Subject::Related(_) | Subject::Orders(_))
+/// Whether an order is never decided about without this list: it shows the order or its copy.
+fn is_own(subject: &Subject, key: &Key) -> bool {
+    match subject {
+        Subject::Copies(id) | Subject::Orders(id) => *id == key.publication,
+        Subject::Related(_) => false,
+    }
 }

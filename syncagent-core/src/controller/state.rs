@@ -16,6 +16,7 @@ pub(crate) use super::gate::Subject;
 use super::index::Index;
 use super::ledger::{Ledger, Source};
 use super::queue::{Laned, Queue};
+use crate::naming::{CopyName, Moved};
 use crate::plan::{Key, ObjectRef, Record, Seen, Sight};
 
 /// The first and the longest pause of an order that does not get through.
@@ -73,6 +74,7 @@ pub(crate) struct State {
     pub(crate) entries: HashMap<Arc<Key>, Entry>,
     pub(crate) index: Index<ObjectRef, Arc<Key>>,
     pub(crate) ledger: Ledger,
+    moved: Arc<Moved>,
     queue: Queue<Arc<Key>, Instant>,
     gated: BTreeSet<Arc<Key>>,
     gates: Gates,
@@ -198,13 +200,37 @@ impl State {
         self.park(key, at, sight);
     }
 
-    /// A copy was seen.
-    pub(crate) fn copy(&mut self, key: &Arc<Key>, at: ObjectRef, sight: Sight) {
+    /// Where copies are that are not where naming would put them.
+    pub(crate) fn moved(&self) -> &Moved {
+        &self.moved
+    }
+
+    /// A copy was seen, where naming puts it or elsewhere.
+    pub(crate) fn copy(&mut self, key: &Arc<Key>, at: ObjectRef, sight: Sight, moved: bool) {
+        if moved && matches!(sight, Sight::There(_)) {
+            // Before any step, so that those who refer to it know.
+            let name = CopyName {
+                namespace: at.namespace.clone(),
+                name: at.name.clone(),
+            };
+            Arc::make_mut(&mut self.moved).set(&key.publication, key.identity(), Some(name));
+        }
         let round = self
             .gates
             .round(&Source::Service, &Subject::Copies(key.publication.clone()));
         self.entries.entry(key.clone()).or_default().rounds.1 = round;
         self.park(key, at, sight);
+    }
+
+    /// Puts objects of orders in doubt, so that they are looked at again.
+    pub(crate) fn doubt(&mut self, which: impl Fn(&Key) -> Option<ObjectRef>) {
+        let keys = self.entries.keys();
+        let found: Vec<_> = keys
+            .filter_map(|key| Some((key.clone(), which(key)?)))
+            .collect();
+        for (key, at) in found {
+            self.park(&key, at, Sight::Doubt);
+        }
     }
 
     /// A related object is as it is: tells every order that cares.
@@ -252,6 +278,7 @@ impl State {
                 continue;
             }
             let mut seen = Seen::new();
+            seen.note_moved(self.moved.clone());
             for (at, sight) in std::mem::take(&mut entry.parked) {
                 seen.note(at, sight);
             }
@@ -269,8 +296,8 @@ impl State {
         }
     }
 
-    /// Takes a step's result back.
-    pub(crate) fn done(&mut self, job: Job, outcome: &Outcome, now: Instant) {
+    /// Takes a step's result back; says whether the copy has another name than was known.
+    pub(crate) fn done(&mut self, job: Job, outcome: &Outcome, now: Instant) -> bool {
         let Job {
             key,
             record,
@@ -280,8 +307,14 @@ impl State {
         } = job;
         self.queue.finish(&key);
         let Some(entry) = self.entries.get_mut(&key) else {
-            return;
+            return false;
         };
+        let at = record.located.as_deref();
+        let moved = self.moved.get(&key.publication, &key.identity()) != at;
+        if moved {
+            let at = at.cloned();
+            Arc::make_mut(&mut self.moved).set(&key.publication, key.identity(), at);
+        }
         entry.record = record;
         entry.endpoint = entry.endpoint.take().or(endpoint);
         match outcome {
@@ -312,6 +345,7 @@ impl State {
                 self.queue.push_at(key, now + pause.max(*least));
             }
         }
+        moved
     }
 
     /// When something is due that no event announces: an appointment, or the end of a grace.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::effect::{Deed, Effect, Heard, Later, Reply};
 use super::key::{Key, ObjectRef};
+use super::locate::name_of;
 use super::record::{CopyKnown, Record, Refusal, TakenKnown};
 use super::seen::{Seen, Sight};
 use super::step::known_of;
@@ -367,8 +368,13 @@ impl Hearing<'_> {
     /// What the service cluster calls things, and what the consumer calls them.
     fn names(&self) -> Vec<(String, String)> {
         let origin = self.seen.of(&self.publication.origin(self.key)).body();
-        let intent = origin.and_then(|origin| self.publication.intent(self.key, origin).ok());
         let copy = &self.effect.request.object;
+        let intent = origin.and_then(|origin| {
+            let (copy, moved) = (name_of(copy), self.seen.moved());
+            self.publication
+                .intent_at(self.key, origin, &copy, moved)
+                .ok()
+        });
         let own = [
             (copy.name.clone(), self.key.name.clone()),
             (copy.namespace.clone(), self.key.namespace.clone()),

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::copy::{Copy, learn};
 use super::effect::{Deed, Verb};
 use super::hold::remove_finalizer;
+use super::locate::locate;
 use super::seen::Depth;
 use super::step::Step;
 use super::{returned, taken};
@@ -30,6 +31,9 @@ pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
         }
         return;
     }
+    if !locate(step) {
+        return;
+    }
     remember_taken(step);
     let done = match leaving {
         // The service may need what was taken until the copy is gone.
@@ -49,7 +53,7 @@ fn remember_taken(step: &mut Step<'_>) {
     };
     let copy = step.seen.of(&copy_ref).body();
     let names = match (step.origin_body(), copy) {
-        (Some(origin), _) => match step.publication.intent(step.key, origin) {
+        (Some(origin), _) => match step.intent(origin) {
             Ok(intent) => intent.taken,
             Err(_) => return,
         },

@@ -9,6 +9,7 @@ use crate::definition::Part;
 use crate::object::fingerprint::Fingerprint;
 
 use super::key::ObjectRef;
+use crate::naming::CopyName;
 
 /// What is remembered of an order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,10 @@ pub struct Record {
     pub deleting: bool,
     /// Whether our finalizer was taken off a deleted origin: what follows is none of our business.
     pub released: bool,
+    /// Where the copy is; `None`: where naming puts it.
+    pub located: Option<Box<CopyName>>,
+    /// Where younger objects with the identity of the copy are: somebody made them, and they are left alone.
+    pub twins: Vec<CopyName>,
     /// The copy, as last written or seen.
     pub copy: Option<CopyKnown>,
     /// Whether the copy was observed absent since it was last there.

@@ -72,8 +72,10 @@ fn base(
                 step.look(&origin_ref, Depth::Body);
                 return None;
             }
-            let names = intent.map(|it| it.names.as_slice()).unwrap_or_default();
-            Some(up.project(copy, &known, names))
+            let mut names = intent.map(|it| it.names.clone()).unwrap_or_default();
+            let (cluster, namespace) = (&step.key.cluster, &step.key.namespace);
+            names.extend(step.seen.moved().names(cluster, namespace));
+            Some(up.project(copy, &known, &names))
         }
         // The copy is as it was. Only what we say ourselves can have changed.
         (None, Some(known)) => {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::effect::{Deed, Verb};
 use super::key::{ObjectRef, Place};
+use super::locate::name_of;
 use super::record::{ReadKnown, ReturnedKnown};
 use super::seen::{Depth, Sight};
 use super::step::{Step, known_of};
@@ -40,9 +41,10 @@ pub(super) fn resolve(step: &mut Step<'_>) {
     if step.record.returned.len() == rules.len() {
         return;
     }
-    let Ok(copy) = step.publication.copy_name(step.key) else {
+    let Ok(copy) = step.copy_ref() else {
         return;
     };
+    let copy = name_of(&copy);
     step.record.returned = rules
         .iter()
         .map(|rule| {

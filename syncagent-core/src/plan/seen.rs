@@ -1,10 +1,12 @@
 //! What is seen now, and what to find out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::key::ObjectRef;
+use crate::naming::Moved;
 
 /// What is known of one object in this step.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,6 +52,7 @@ impl Sight {
 pub struct Seen {
     sights: BTreeMap<ObjectRef, Sight>,
     users: BTreeMap<ObjectRef, bool>,
+    moved: Arc<Moved>,
 }
 
 impl Seen {
@@ -79,6 +82,17 @@ impl Seen {
     /// Takes note of whether orders other than this one have the object among their concerns.
     pub fn note_users(&mut self, object: ObjectRef, others: bool) {
         self.users.insert(object, others);
+    }
+
+    /// Where the copies of orders are that are not where naming would put them.
+    #[must_use]
+    pub fn moved(&self) -> &Moved {
+        &self.moved
+    }
+
+    /// Takes note of copies that are not where naming would put them.
+    pub fn note_moved(&mut self, moved: Arc<Moved>) {
+        self.moved = moved;
     }
 
     /// Everything seen, in a fixed order.

@@ -7,11 +7,11 @@ use super::explain::{self, Trouble};
 use super::key::{Key, ObjectRef};
 use super::record::{Known, Record};
 use super::seen::{Depth, Question, Seen, Sight};
-use super::{Context, Ending, Plan, end, reflect, returned, taken, tend};
+use super::{Context, Ending, Plan, end, locate, reflect, returned, taken, tend};
 use crate::naming::NamingError;
 use crate::object::fingerprint::Fingerprint;
 use crate::object::{self, finalizers, generation, is_deleting, is_older, uid, version};
-use crate::projection::wish;
+use crate::projection::{Intent, Objection, wish};
 use crate::publication::Publication;
 use crate::status;
 
@@ -89,6 +89,12 @@ pub fn plan(
 
 impl<'a> Step<'a> {
     fn run(&mut self) {
+        locate::leave(self);
+        self.decide();
+        locate::report(self);
+    }
+
+    fn decide(&mut self) {
         let origin_ref = self.publication.origin(self.key);
         match self.seen.of(&origin_ref) {
             Sight::There(origin) if !self.is_stale(origin) => {
@@ -140,6 +146,8 @@ impl<'a> Step<'a> {
         {
             // Another object of the same name: what we know of the copy stays, what we know of the order does not.
             self.record = Record {
+                located: self.record.located.take(),
+                twins: std::mem::take(&mut self.record.twins),
                 copy: self.record.copy.take(),
                 copy_absent: self.record.copy_absent,
                 taken: std::mem::take(&mut self.record.taken),
@@ -201,7 +209,17 @@ impl<'a> Step<'a> {
 
     /// The copy: where it is, or where it would be made.
     pub(super) fn copy_ref(&self) -> Result<ObjectRef, NamingError> {
-        self.publication.copy(self.key)
+        match &self.record.located {
+            Some(at) => Ok(self.publication.copy_at(at)),
+            None => self.publication.copy(self.key),
+        }
+    }
+
+    /// What the service cluster is asked for, under the name that the copy has or would get.
+    pub(super) fn intent(&self, origin: &Value) -> Result<Intent, Objection> {
+        let copy = locate::name_of(&self.copy_ref()?);
+        self.publication
+            .intent_at(self.key, origin, &copy, self.seen.moved())
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -226,6 +244,9 @@ fn tend_all(step: &mut Step<'_>, origin: Option<&Value>) {
         && !step.is_held()
         && step.record.copy.is_none()
     {
+        return;
+    }
+    if !locate::locate(step) || !locate::succeed(step) {
         return;
     }
     let tended = tend::tend(step, origin);

@@ -35,7 +35,7 @@ pub(super) fn tend<'a>(step: &mut Step<'a>, origin: Option<&Value>) -> Tended<'a
         }
     };
     let copy = learn(step, &copy_ref);
-    let intent = match origin.map(|origin| step.publication.intent(step.key, origin)) {
+    let intent = match origin.map(|origin| step.intent(origin)) {
         Some(Ok(intent)) => Some(intent),
         Some(Err(objection)) => {
             refuse(step, objection.reason, objection.message, true);

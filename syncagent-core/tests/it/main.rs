@@ -1,6 +1,7 @@
 //! The laws of the pure core: tables, worlds and properties, without a server and without a clock.
 
 mod fixture;
+mod identity;
 mod world;
 
 mod agents;

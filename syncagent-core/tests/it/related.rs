@@ -397,7 +397,7 @@ fn a_shared_secret_stays_until_its_last_user_is_gone() {
     case.go();
     let other = key(&publication, "b");
     let origin = order(&publication, &other, &json!({"secret": {"name": "pw"}}));
-    let uses = publication.takes(&other, &origin);
+    let uses = publication.takes(&other, &origin, &syncagent_core::naming::Moved::default());
     assert_eq!(uses, [case.pw.clone(), case.taken.clone()]);
     case.world.index.insert(other, uses);
     case.world.delete(&case.agent.origin());

@@ -120,7 +120,11 @@ impl<'a> Town<'a> {
                 if !self.world.objects.contains_key(&at) {
                     let spec = json!({"size": 1, "color": key.cluster, "secret": {"name": "pw"}});
                     self.world.put(&at, order(self.publication, &key, &spec));
-                    let uses = self.publication.takes(&key, &self.world.objects[&at]);
+                    let uses = self.publication.takes(
+                        &key,
+                        &self.world.objects[&at],
+                        &syncagent_core::naming::Moved::default(),
+                    );
                     self.world.index.insert(key, uses);
                 }
             }

@@ -404,13 +404,12 @@ impl<'a> Agent<'a> {
     pub(crate) fn restart(&mut self, world: &World) {
         self.record = Record::default();
         self.seen = Seen::new();
-        for at in [self.origin(), self.copy()] {
-            if let Some(object) = world.objects.get(&at) {
-                let ours = at.place != Place::Service
-                    || self.publication.key_of_copy(object).as_ref() == Some(&self.key);
-                if ours {
-                    self.seen.note(at, Sight::There(object.clone()));
-                }
+        for (at, object) in &world.objects {
+            let copy = at.kind == *self.publication.service()
+                && at.place == Place::Service
+                && self.publication.key_of_copy(object).as_ref() == Some(&self.key);
+            if copy || *at == self.origin() {
+                self.seen.note(at.clone(), Sight::There(object.clone()));
             }
         }
     }

@@ -68,7 +68,7 @@ async fn a_copy_without_an_origin_waits_for_all_endpoints() {
     let endpoint = Source::Endpoint("https://kcp".into());
     let mut state = State::default();
     state.follow(Source::Service, copies.clone(), now);
-    state.copy(&key("a"), object(Place::Service, "a"), Sight::Doubt);
+    state.copy(&key("a"), object(Place::Service, "a"), Sight::Doubt, false);
     listed(&mut state, &Source::Service, &copies);
     assert!(state.next(now).is_none(), "no endpoint is known");
     state.know_endpoints();
