@@ -18,9 +18,9 @@ mod status;
 pub use field::{Convert, FieldRule, Pass, Rule, SetRule};
 pub use filter::Only;
 pub use naming::CopyNaming;
-pub use policy::{Adoption, Drift, Policy};
+pub use policy::{Adoption, BreakingChanges, Drift, Policy};
 pub use related::{Compose, Part, ReadRule, ReturnRule, ReturnSource, Sources, TakeRule};
-pub use source::{Kind, SchemaSource, Scope};
+pub use source::{Kind, OfferedNames, SchemaName, SchemaSource, Scope};
 pub use status::{StatusField, StatusRule, StatusSource};
 
 /// Everything a provider says about one offered kind.
@@ -32,6 +32,14 @@ pub struct Definition {
     pub offered: Kind,
     /// Where the schema that consumers see comes from.
     pub schema: SchemaSource,
+    /// The versions that are offered, as the schema's CRD calls them on the service cluster and as consumers see them; empty
+    /// means the two that `service` and `offered` name. Otherwise these two are among them: the agent works with them, and
+    /// orders are stored so. Nothing is converted between versions but the `apiVersion`, so their schemas must allow that.
+    pub versions: Vec<(String, String)>,
+    /// What the offered kind is called beside its kind and plural.
+    pub names: OfferedNames,
+    /// How the published schema is named.
+    pub schema_name: SchemaName,
     /// Templates of the copy's namespace and name; see [`CopyNaming`].
     pub copy: CopyNaming,
     /// Which objects of a workspace are offered the service at all.
@@ -77,6 +85,9 @@ impl Definition {
             service,
             offered,
             schema: SchemaSource::Cluster,
+            versions: Vec::new(),
+            names: OfferedNames::default(),
+            schema_name: SchemaName::default(),
             only: Only::default(),
             fields: Vec::new(),
             set: Vec::new(),

@@ -16,11 +16,14 @@ use crate::object::identity::Identity;
 use crate::object::path::{self, Hop, Path, Spot, spot_text};
 use crate::object::{drop_nulls, generation, meta, uid};
 use crate::related::{self, TakenName, Takes};
+use crate::schema::Subset;
 use crate::template::{Placeholder, Template};
 
 /// The compiled way down.
 #[derive(Clone, Debug)]
 pub struct Projection {
+    /// The only fields that cross; `None`: all.
+    pub(crate) seen: Option<Subset>,
     pub(crate) moves: Vec<Move>,
     pub(crate) kept: Vec<Path>,
     pub(crate) refers: Vec<Refers>,
@@ -116,7 +119,10 @@ impl Projection {
     ///
     /// When the order names something impossible, or a function of the provider refuses a value.
     pub fn down(&self, down: Down<'_>, origin: &Value) -> Result<Intent, Objection> {
-        let mut object = origin.clone();
+        let mut object = match &self.seen {
+            Some(seen) => seen.prune(origin),
+            None => origin.clone(),
+        };
         if let Some(map) = object.as_object_mut() {
             for field in ["apiVersion", "kind", "metadata", "status"] {
                 map.remove(field);

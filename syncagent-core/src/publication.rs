@@ -11,7 +11,9 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::definition::{Definition, Kind, Only, Policy, Rule, SchemaSource};
+use crate::definition::{
+    Definition, Kind, OfferedNames, Only, Policy, Rule, SchemaName, SchemaSource,
+};
 use crate::names::{self, AgentName};
 use crate::naming::{CopyName, Moved, NamingError, Scheme};
 use crate::object::identity::{Identity, Standing};
@@ -20,7 +22,7 @@ use crate::object::{annotation, label};
 use crate::plan::{Key, ObjectRef, Place};
 use crate::projection::{Down, Intent, Objection, Projection};
 use crate::related::Returns;
-use crate::schema;
+use crate::schema::{self, Offer, Subset};
 use crate::status::Up;
 
 /// One publication: everything a decision needs to know about a kind that is offered.
@@ -31,6 +33,10 @@ pub struct Publication {
     service: Kind,
     offered: Kind,
     schema: SchemaSource,
+    versions: Vec<(String, String)>,
+    names: OfferedNames,
+    schema_name: SchemaName,
+    subset: Option<Subset>,
     only: Only,
     scheme: Scheme,
     projection: Projection,
@@ -121,6 +127,22 @@ impl Publications {
         compile::all(agent, definitions)
     }
 
+    /// Compiles each definition of an agent by itself, in their order: what is wrong with one does not concern the others,
+    /// unless they refer to it.
+    #[must_use]
+    pub fn compile_each(
+        agent: &AgentName,
+        definitions: &[Definition],
+    ) -> Vec<Result<Publication, Problems>> {
+        compile::each(agent, definitions)
+    }
+
+    /// Publications that were compiled one by one.
+    #[must_use]
+    pub fn of(agent: AgentName, all: Vec<Publication>) -> Self {
+        Self { agent, all }
+    }
+
     /// The agent's name.
     #[must_use]
     pub fn agent(&self) -> &AgentName {
@@ -159,6 +181,15 @@ impl Publications {
 }
 
 impl Publication {
+    /// Checks it against the CRD that the service cluster serves.
+    ///
+    /// # Errors
+    ///
+    /// Every problem there is.
+    pub fn check(&self, crd: &Value) -> Result<(), Problems> {
+        Problems(check::against(self, crd)).into_result()
+    }
+
     /// Its id: `<plural>.<group>` of the offered kind.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -183,10 +214,23 @@ impl Publication {
         &self.offered
     }
 
+    /// The versions that are offered, as the schema's CRD calls them and as consumers see them.
+    #[must_use]
+    pub fn versions(&self) -> &[(String, String)] {
+        &self.versions
+    }
+
     /// Whether the published schema is made from the CRD of the service cluster.
     #[must_use]
     pub fn needs_crd(&self) -> bool {
-        matches!(self.schema, SchemaSource::Cluster)
+        !matches!(self.schema, SchemaSource::Type(_))
+    }
+
+    /// Whether two publications are the same in everything, functions included: what runs need not be replaced.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        // Functions have no equality but their address, and that is what is printed of them.
+        format!("{self:?}") == format!("{other:?}")
     }
 
     /// The `APIResourceSchema` that offers it; `crd` is the service cluster's, needed when [`needs_crd`](Self::needs_crd).
@@ -195,25 +239,28 @@ impl Publication {
     ///
     /// When the CRD does not have the version.
     pub fn resource_schema(&self, crd: Option<&Value>) -> Result<Value, Problems> {
-        let (crd, version) = match (&self.schema, crd) {
-            (SchemaSource::Type(crd), _) => (crd, &self.offered.version),
-            (SchemaSource::Cluster, Some(crd)) => (crd, &self.service.version),
-            (SchemaSource::Cluster, None) => {
-                let what = format!(
-                    "the service cluster has no {}",
-                    names::resource(&self.service)
-                );
-                return Err(Problems(vec![self.problem(what)]));
-            }
+        let own = match &self.schema {
+            SchemaSource::Type(own) => Some(own),
+            _ => crd,
         };
-        schema::published(
-            crd,
-            version,
-            &self.offered,
-            &self.hidden,
-            self.policy.conditions,
-        )
-        .ok_or_else(|| {
+        let Some(crd) = own else {
+            let what = format!(
+                "{} shows no schema on the service cluster: it comes from no CRD, or the agent may not read it; offer a \
+                 type of your own",
+                names::resource(&self.service)
+            );
+            return Err(Problems(vec![self.problem(what)]));
+        };
+        let offer = Offer {
+            offered: &self.offered,
+            versions: &self.versions,
+            names: &self.names,
+            hidden: &self.hidden,
+            subset: self.subset.as_ref(),
+            conditions: self.policy.conditions,
+            name: self.schema_name,
+        };
+        schema::published(crd, &offer).map_err(|version| {
             Problems(vec![
                 self.problem(format!("the CRD has no served version {version}")),
             ])

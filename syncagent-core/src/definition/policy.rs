@@ -10,6 +10,23 @@ pub struct Policy {
     pub adoption: Adoption,
     /// Whether the origin shows a condition `Synced` of our own.
     pub conditions: bool,
+    /// What happens when a new schema would break objects that exist.
+    pub breaking_changes: BreakingChanges,
+}
+
+/// What happens when a new schema would break objects that exist: a field is gone, a type has changed, a bound is narrower.
+///
+/// A person's consent to one very schema is the annotation `syncagent.kcp.io/accept-schema` of the export, with the
+/// schema's name; it counts under every policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BreakingChanges {
+    /// The export goes on naming the old schema, and every difference is reported.
+    Refuse,
+    /// The export is pointed at the new one, and every difference is reported.
+    Warn,
+    /// The export is pointed at the new one.
+    Allow,
 }
 
 /// What happens when somebody changes the copy.
@@ -36,6 +53,7 @@ impl Policy {
             drift: Drift::Correct,
             adoption: Adoption::Refuse,
             conditions: true,
+            breaking_changes: BreakingChanges::Refuse,
         }
     }
 }

@@ -34,4 +34,28 @@ pub enum SchemaSource {
     Type(Value),
     /// The CRD of the service cluster, unchanged.
     Cluster,
+    /// Some fields of the CRD of the service cluster, by path: `spec.size`, `spec.items[].name`, `status.phase`. Consumers
+    /// see only these; what they do not see is neither sent nor cleared.
+    Subset(Vec<String>),
+}
+
+/// What the offered kind is called beside its kind and plural. What is not said is as in the schema's CRD where that is
+/// of the same kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OfferedNames {
+    /// Its singular name.
+    pub singular: Option<String>,
+    /// Its short names; an empty list takes them away.
+    pub short_names: Option<Vec<String>>,
+    /// Its categories; an empty list takes them away.
+    pub categories: Option<Vec<String>>,
+}
+
+/// How a published schema is named: `<something that follows from the content>.<plural>.<group>`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SchemaName {
+    /// By a fingerprint of its content.
+    #[default]
+    Fingerprint,
 }

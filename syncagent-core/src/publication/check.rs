@@ -5,11 +5,12 @@
 
 use serde_json::{Value, json};
 
+use super::compile::source;
 use super::{Problem, Publication};
 use crate::definition::{SchemaSource, Scope};
 use crate::names;
-use crate::object::path::Path;
-use crate::schema::{self, Lookup};
+use crate::object::path::{Path, Step};
+use crate::schema::{self, Lookup, Subset};
 use crate::status::Up;
 
 /// Every problem there is.
@@ -33,17 +34,99 @@ pub(super) fn against(publication: &Publication, crd: &Value) -> Vec<Problem> {
             ));
         }
     }
-    match schema::version(crd, &service.version) {
-        None => problems.push(format!(
-            "the service cluster does not serve {resource} in version {}",
-            service.version
-        )),
-        Some(version) => paths(publication, schema::of_version(version), &mut problems),
+    let mut wanted = vec![&service.version];
+    if publication.needs_crd() {
+        wanted.extend(publication.versions.iter().map(|(service, _)| service));
+        problems.extend(source::unlike(
+            crd,
+            &publication.versions,
+            &publication.offered,
+            publication.subset.as_ref(),
+        ));
+    }
+    wanted.dedup();
+    for name in wanted {
+        if schema::version(crd, name).is_none() {
+            problems.push(format!(
+                "the service cluster does not serve {resource} in version {name}"
+            ));
+        }
+    }
+    if let Some(version) = schema::version(crd, &service.version) {
+        let schema = schema::of_version(version);
+        paths(publication, schema, &mut problems);
+        subset(publication, schema, &mut problems);
     }
     problems
         .into_iter()
         .map(|what| publication.problem(what))
         .collect()
+}
+
+/// What consumers do not see must be there without them.
+fn subset(publication: &Publication, schema: &Value, problems: &mut Vec<String>) {
+    let SchemaSource::Subset(seen) = &publication.schema else {
+        return;
+    };
+    let resource = names::resource(&publication.service);
+    for path in seen.iter().filter_map(|text| text.parse::<Path>().ok()) {
+        if schema::lookup(schema, &path) == Lookup::Missing {
+            problems.push(format!(
+                "schema: `{path}` is not in the schema of {resource} on the service cluster"
+            ));
+        }
+    }
+    let Some(seen) = &publication.subset else {
+        return;
+    };
+    let projection = &publication.projection;
+    let mut demanded = Vec::new();
+    required(schema, seen, &Path::default(), &mut demanded);
+    for path in demanded {
+        let given = |to: &Path| to.is_within(&path) || path.is_within(to);
+        let given = projection.set.iter().any(|it| given(&it.at))
+            || projection.moves.iter().any(|it| given(&it.to));
+        if !seen.touches(&path) && !given {
+            problems.push(format!(
+                "schema: {resource} demands `{path}`, which consumers do not see; add it to the subset, or set it"
+            ));
+        }
+    }
+}
+
+/// The fields that an object has to have, once something beside them is there.
+fn required(schema: &Value, seen: &Subset, at: &Path, found: &mut Vec<Path>) {
+    let names = schema["required"].as_array();
+    let required_here = |name: &str| names.is_some_and(|it| it.iter().any(|it| it == name));
+    let in_part = |path: &Path| seen.touches(path) && !seen.covers(path);
+    let properties = schema["properties"].as_object();
+    for (name, below) in properties.into_iter().flatten() {
+        let own = ["apiVersion", "kind", "metadata", "status"].contains(&name.as_str());
+        if at.is_empty() && own {
+            continue;
+        }
+        let path = at.join(&Path::of(&[name]));
+        let demanded = required_here(name) && below.get("default").is_none();
+        if demanded || in_part(&path) {
+            required(below, seen, &path, found);
+        }
+        if demanded {
+            found.push(path);
+        }
+    }
+    let each = at.join(&Path::from_steps(vec![Step::Each]));
+    if schema["items"].is_object() && in_part(&each) {
+        let mut items = schema["items"].clone();
+        // The keys of a list are always seen.
+        if let (Some(required), Some(keys)) = (
+            items["required"].as_array().cloned(),
+            schema["x-kubernetes-list-map-keys"].as_array(),
+        ) {
+            let rest = required.into_iter().filter(|it| !keys.contains(it));
+            items["required"] = rest.collect();
+        }
+        required(&items, seen, &each, found);
+    }
 }
 
 fn paths(publication: &Publication, schema: &Value, problems: &mut Vec<String>) {

@@ -1,70 +1,122 @@
 //! From definitions to publications, or to all problems at once.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 mod projection;
 mod related;
+pub(super) mod source;
 mod status;
 
 use super::{Problem, Problems, Publication, Publications};
-use crate::definition::{Definition, Kind, SchemaSource};
+use crate::definition::{Definition, Kind};
 use crate::names::{self, AgentName};
 use crate::naming::Scheme;
 use crate::object::path::Path;
 use crate::related::Takes;
-use crate::schema::{self, Lookup};
+use crate::schema::{self, Lookup, Subset};
 use crate::template::{Placeholder, Template};
 
 /// Compiles all definitions of an agent.
 pub(super) fn all(agent: &str, definitions: &[Definition]) -> Result<Publications, Problems> {
     let mut problems = Vec::new();
+    let about_agent = |what| Problem {
+        publication: String::new(),
+        what,
+    };
     let agent = AgentName::parse(agent).map_err(|error| {
-        problems.push(Problem {
-            publication: String::new(),
-            what: error.to_string(),
-        });
+        problems.push(about_agent(error.to_string()));
     });
     if definitions.is_empty() {
-        problems.push(Problem {
-            publication: String::new(),
-            what: "nothing is published".into(),
-        });
-    }
-    let schemes: BTreeMap<Kind, Option<Scheme>> = definitions
-        .iter()
-        .map(|it| (it.offered.clone(), scheme(it).ok()))
-        .collect();
-    let mut ids = BTreeSet::new();
-    for definition in definitions {
-        let id = names::resource(&definition.offered);
-        if !ids.insert(id.clone()) {
-            problems.push(Problem {
-                publication: id,
-                what: "it is published twice".into(),
-            });
-        }
+        problems.push(about_agent("nothing is published".into()));
     }
     let placeholder = AgentName::parse("agent").expect("a name");
     let agent_name = agent.as_ref().unwrap_or(&placeholder);
     let mut compiled = Vec::new();
-    for definition in definitions {
-        match Compiler::new(definition, &|offered| Known::of(schemes.get(offered)))
-            .compile(agent_name)
-        {
-            Ok(publication) => compiled.push(publication),
-            Err(found) => problems.extend(found),
+    for outcome in outcomes(agent_name, definitions) {
+        match outcome {
+            Outcome::Compiled(publication, _) => compiled.push(*publication),
+            Outcome::Broken(found) => problems.extend(found),
         }
     }
-    share_labels(&mut compiled);
     match agent {
-        Ok(agent) if problems.is_empty() => Ok(Publications {
-            agent,
-            all: compiled,
-        }),
+        Ok(agent) if problems.is_empty() => {
+            share_labels(compiled.iter_mut());
+            Ok(Publications {
+                agent,
+                all: compiled,
+            })
+        }
         _ => Err(Problems(problems)),
     }
+}
+
+/// Compiles each definition, whatever is wrong with the others.
+pub(super) fn each(
+    agent: &AgentName,
+    definitions: &[Definition],
+) -> Vec<Result<Publication, Problems>> {
+    let mut compiled: Vec<_> = outcomes(agent, definitions)
+        .into_iter()
+        .map(|outcome| match outcome {
+            Outcome::Compiled(publication, leans) => match leans {
+                Some(on) => Err(Problems(vec![publication.problem(format!(
+                    "refers_to: {} has problems of its own",
+                    names::resource(&on)
+                ))])),
+                None => Ok(*publication),
+            },
+            Outcome::Broken(found) => Err(Problems(found)),
+        })
+        .collect();
+    share_labels(compiled.iter_mut().filter_map(|it| it.as_mut().ok()));
+    compiled
+}
+
+/// What became of a definition.
+enum Outcome {
+    /// It is sound; with a publication that it refers to and that is not, if there is one.
+    Compiled(Box<Publication>, Option<Kind>),
+    /// It has problems, or an earlier one offers the same.
+    Broken(Vec<Problem>),
+}
+
+fn outcomes(agent: &AgentName, definitions: &[Definition]) -> Vec<Outcome> {
+    let mut schemes: BTreeMap<Kind, Option<Scheme>> = BTreeMap::new();
+    for definition in definitions {
+        // The first one counts, as everywhere.
+        schemes
+            .entry(definition.offered.clone())
+            .or_insert_with(|| scheme(definition).ok());
+    }
+    let mut ids = BTreeSet::new();
+    let compile = |definition: &Definition| {
+        let publication = names::resource(&definition.offered);
+        let twice = (!ids.insert(publication.clone())).then(|| Problem {
+            publication,
+            what: "it is published twice".into(),
+        });
+        let leans = RefCell::new(None);
+        let known = |offered: &Kind| {
+            let known = Known::of(schemes.get(offered));
+            if matches!(known, Known::Broken) {
+                *leans.borrow_mut() = Some(offered.clone());
+            }
+            known
+        };
+        match Compiler::new(definition, &known).compile(agent) {
+            Ok(publication) if twice.is_none() => {
+                Outcome::Compiled(Box::new(publication), leans.take())
+            }
+            compiled => {
+                let found = compiled.err().unwrap_or_default();
+                Outcome::Broken(twice.into_iter().chain(found).collect())
+            }
+        }
+    };
+    definitions.iter().map(compile).collect()
 }
 
 /// Compiles one definition; references to others are taken on trust.
@@ -107,10 +159,11 @@ fn scheme(definition: &Definition) -> Result<Scheme, Vec<String>> {
 }
 
 /// Copies that two rules could make of the same object carry the labels of both, or the rules would quarrel.
-fn share_labels(publications: &mut [Publication]) {
+fn share_labels<'a>(publications: impl Iterator<Item = &'a mut Publication>) {
     type Labels = BTreeMap<String, String>;
     let mut shared: BTreeMap<(Kind, String), Labels> = BTreeMap::new();
     let id = |it: &Takes| (it.kind.clone(), format!("{:?}", it.name));
+    let mut publications: Vec<_> = publications.collect();
     for takes in publications.iter().flat_map(|it| &it.projection.takes) {
         let labels = shared.entry(id(takes)).or_default();
         for (key, value) in &takes.labels {
@@ -132,6 +185,10 @@ struct Compiler<'a> {
     scheme: Option<Scheme>,
     /// The schema that consumers see, where it is known without a server.
     schema: Option<&'a Value>,
+    /// The only fields that consumers see, where not all of them.
+    subset: Option<Subset>,
+    /// The versions that are offered, as the schema's CRD calls them and as consumers see them.
+    versions: Vec<(String, String)>,
 }
 
 impl<'a> Compiler<'a> {
@@ -142,6 +199,8 @@ impl<'a> Compiler<'a> {
             problems: Vec::new(),
             scheme: None,
             schema: None,
+            subset: None,
+            versions: Vec::new(),
         }
     }
 
@@ -152,7 +211,7 @@ impl<'a> Compiler<'a> {
             Ok(scheme) => self.scheme = Some(scheme),
             Err(problems) => self.problems.extend(problems),
         }
-        self.read_schema();
+        self.source();
         let projection = self.projection();
         let up = self.up();
         let returns = self.returns();
@@ -164,6 +223,10 @@ impl<'a> Compiler<'a> {
                 service: definition.service.clone(),
                 offered: definition.offered.clone(),
                 schema: definition.schema.clone(),
+                versions: self.versions,
+                names: definition.names.clone(),
+                schema_name: definition.schema_name,
+                subset: self.subset,
                 only: definition.only.clone(),
                 scheme,
                 projection,
@@ -183,18 +246,6 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn read_schema(&mut self) {
-        if let SchemaSource::Type(crd) = &self.definition.schema {
-            let name = &self.definition.offered.version;
-            match schema::version(crd, name) {
-                Some(version) => self.schema = Some(schema::of_version(version)),
-                None => self
-                    .problems
-                    .push(format!("the type has no version {name}")),
-            }
-        }
-    }
-
     /// A path that must be in the schema that consumers see.
     fn offered_path(&mut self, what: &str, text: &str) -> Option<Path> {
         let path = self.path(what, text)?;
@@ -204,6 +255,13 @@ impl<'a> Compiler<'a> {
             self.problems.push(format!(
                 "{what}: `{text}` is not in the schema of {}",
                 self.definition.offered.kind
+            ));
+        }
+        if let Some(subset) = &self.subset
+            && !subset.touches(&path)
+        {
+            self.problems.push(format!(
+                "{what}: `{text}` is not among the fields that consumers see; add it to the subset"
             ));
         }
         Some(path)

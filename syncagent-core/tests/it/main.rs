@@ -10,6 +10,7 @@ mod deletion;
 mod explain;
 mod mutants;
 mod names;
+mod offer;
 mod projection;
 mod publication;
 mod related;

@@ -11,6 +11,7 @@ use crate::schema::{self, Lookup};
 impl Compiler<'_> {
     pub(super) fn projection(&mut self) -> Projection {
         let mut projection = Projection {
+            seen: self.subset.clone(),
             moves: Vec::new(),
             kept: Vec::new(),
             refers: Vec::new(),

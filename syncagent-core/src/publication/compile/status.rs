@@ -9,6 +9,7 @@ impl Compiler<'_> {
     pub(super) fn up(&mut self) -> Up {
         let StatusRule::Fields(fields) = &self.definition.status else {
             return match self.definition.status {
+                StatusRule::Whole if self.subset.is_some() => self.seen_status(),
                 StatusRule::Whole => Up::Whole,
                 _ => Up::None,
             };
@@ -47,5 +48,20 @@ impl Compiler<'_> {
             }
         }
         Up::Fields(compiled)
+    }
+
+    /// All of the status that consumers see.
+    fn seen_status(&self) -> Up {
+        let crate::definition::SchemaSource::Subset(paths) = &self.definition.schema else {
+            return Up::Whole;
+        };
+        let paths = paths.iter().filter_map(|text| text.parse::<Path>().ok());
+        let seen = paths.filter(|path| path.is_within(&Path::of(&["status"])));
+        let fields = seen.map(|path| Field {
+            to: path.clone(),
+            from: path,
+            turn: Turn::AsIs,
+        });
+        Up::Fields(fields.collect())
     }
 }
