@@ -72,10 +72,13 @@
 //!
 //! - `agent` (default): the agent itself. Without it there are the derives and their types, for a crate of types only.
 //! - `cli` (default): `Agent::from_args`.
+//! - `metrics` (default): what the agent counts, `Handle::metrics`.
 //!
 //! k8s-openapi needs the choice of a Kubernetes version; the program makes it, with a feature of its own dependency
 //! (`k8s-openapi = { version = "0.29", features = ["latest"] }`).
 
+#[cfg(feature = "agent")]
+pub use syncagent_core::controller::board::Stuck;
 #[doc(inline)]
 pub use syncagent_core::definition;
 pub use syncagent_core::definition::Definition;
@@ -84,7 +87,9 @@ pub use syncagent_core::io::announce::{Notice, Order};
 #[cfg(feature = "agent")]
 pub use syncagent_core::io::clients::{Connection, KcpAccess};
 #[cfg(feature = "agent")]
-pub use syncagent_core::runtime::{Agent, Exit};
+pub use syncagent_core::plan::Hands;
+#[cfg(feature = "agent")]
+pub use syncagent_core::runtime::{Agent, Exit, Handle};
 pub use syncagent_core::typed::{
     Condition, LocalObjectReference, Publish, PublishPart, PublishStatus, Reference, View,
 };

@@ -1,6 +1,7 @@
 //! The drivers: what keeps observing, planning and applying going.
 //!
 //! ```text
+//! board    what can be seen from outside: who does not get on, what is counted
 //! schema   the schemas of what is published, in the provider's workspace
 //! export   the export, filled with them
 //! gate     when an order may be decided about
@@ -13,6 +14,7 @@
 //! fleet    all watches and all workers, and how one generation follows another
 //! ```
 
+pub mod board;
 pub mod export;
 pub(crate) mod fleet;
 mod gate;

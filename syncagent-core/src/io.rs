@@ -8,6 +8,7 @@
 //! observe     answers the questions of a plan
 //! apply       executes the effects of a plan
 //! announce    tells people what happened
+//! metrics     counts it
 //! ```
 //!
 //! Bodies are `serde_json::Value` throughout: the engine works on JSON, types stop at the definition.
@@ -17,6 +18,7 @@ pub(crate) mod apply;
 pub mod clients;
 pub mod discovery;
 pub mod endpoints;
+pub(crate) mod metrics;
 pub(crate) mod observe;
 pub mod watch;
 

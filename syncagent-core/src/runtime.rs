@@ -5,8 +5,10 @@
 mod agent;
 mod clock;
 mod exit;
+mod handle;
 mod shutdown;
 
 pub use agent::Agent;
 pub use clock::{Clock, System};
 pub use exit::Exit;
+pub use handle::Handle;

@@ -10,6 +10,7 @@ mod offering;
 mod orders;
 mod outages;
 mod related;
+mod seeing;
 mod stage;
 mod things;
 mod trouble;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use syncagent::{Agent, Definition, Exit, Notice};
+use syncagent::{Agent, Definition, Exit, Handle, Notice};
 use syncagent_core::definition::Kind;
 use syncagent_core::io::clients::{Reply, Server, collection, object};
 use tokio::task::JoinHandle;
@@ -25,6 +25,8 @@ pub(crate) struct Stage {
     pub(crate) definitions: Vec<Definition>,
     agent_tokens: Option<(String, String)>,
     kubeconfigs: Option<(String, String)>,
+    /// A look at the running agent.
+    pub(crate) handle: Option<Handle>,
     running: Option<(CancellationToken, JoinHandle<Exit>)>,
 }
 
@@ -80,6 +82,7 @@ impl Stage {
             definitions,
             agent_tokens: None,
             kubeconfigs: None,
+            handle: None,
             running: None,
         }
     }
@@ -133,6 +136,7 @@ impl Stage {
         let token = CancellationToken::new();
         let mut agent = self.agent().shutdown(token.clone());
         let kubeconfigs = self.kubeconfigs.clone();
+        self.handle = Some(agent.handle());
         let task = async move {
             if let Some((service, kcp)) = kubeconfigs {
                 agent = agent.connect(parsed(&service).await, parsed(&kcp).await);

@@ -195,6 +195,46 @@ pub(crate) async fn keep(
     }
 }
 
+/// Says what would be done to the export.
+pub(crate) async fn preview(
+    provider: &Server,
+    export: &str,
+    offering: &Offering,
+    announcer: &Announcer,
+) {
+    let path = format!("{EXPORTS}/{}", escape(export));
+    let object = match provider.get(&path).await {
+        Ok(reply) if reply.is_success() => reply.body,
+        Ok(reply) if reply.code == 404 => {
+            announcer.tell(&Notice::ExportAwaited {
+                export: export.to_owned(),
+            });
+            return;
+        }
+        Ok(reply) => {
+            let what = provider.refused(&format!("GET {path}"), &reply).chain();
+            announcer.tell(&Notice::Problem { order: None, what });
+            return;
+        }
+        Err(error) => {
+            let what = error.chain();
+            announcer.tell(&Notice::Problem { order: None, what });
+            return;
+        }
+    };
+    let schemas = offering.schemas.iter();
+    let change = fill(&object, offering).map(|_| {
+        schemas
+            .filter_map(|it| it["metadata"]["name"].as_str())
+            .map(str::to_owned)
+            .collect()
+    });
+    announcer.tell(&Notice::ExportPlanned {
+        export: export.to_owned(),
+        schemas: change,
+    });
+}
+
 async fn attempt(
     provider: &Server,
     export: &str,

@@ -475,6 +475,9 @@ async fn work(shared: Arc<Shared>) {
             let job = state.next(now);
             if job.is_none() {
                 state.relent(now);
+                if shared.dry && state.is_quiet(now) {
+                    shared.quiet.notify_one();
+                }
             }
             (job, state.next_due())
         };
@@ -482,7 +485,10 @@ async fn work(shared: Arc<Shared>) {
             Some(mut job) => {
                 let outcome = step(&shared, &mut job).await;
                 let key = job.key.clone();
-                let moved = shared.state().done(job, &outcome, Instant::now());
+                let mut state = shared.state();
+                let moved = state.done(job, &outcome, Instant::now());
+                shared.board.metrics.stand(state.orders(), state.waiting());
+                drop(state);
                 if moved {
                     follow_name(&shared, &key);
                 }

@@ -108,6 +108,18 @@ impl Gates {
         self.endpoints_known = true;
     }
 
+    /// Whether all endpoints are known and every list is complete, or late for good.
+    pub(crate) fn is_complete(&self, now: Instant) -> bool {
+        let late = |subject: &Subject, progress: &Progress| {
+            matches!(subject, Subject::Related(_)) && now >= progress.since + GRACE
+        };
+        self.endpoints_known
+            && self
+                .watches
+                .iter()
+                .all(|((_, subject), progress)| progress.listed || late(subject, progress))
+    }
+
     /// A list begins.
     pub(crate) fn listing(&mut self, source: &Source, subject: &Subject) {
         if let Some(progress) = self.watches.get_mut(&(source.clone(), subject.clone())) {

@@ -41,8 +41,8 @@ pub(crate) struct Entry {
     failures: u32,
     /// Whether the next step that nothing but time asks for is a second look at what was refused.
     second_look: bool,
-    /// What was told to people last, so that nothing is told twice.
-    pub(crate) told: Option<String>,
+    /// When the oldest news came that no step has dealt with.
+    since: Option<Instant>,
 }
 
 /// One step to do.
@@ -52,6 +52,8 @@ pub(crate) struct Job {
     pub(crate) record: Record,
     pub(crate) seen: Seen,
     pub(crate) endpoint: Option<Arc<str>>,
+    /// When the oldest of the news came; `None`: nothing but time asks for this step.
+    pub(crate) since: Option<Instant>,
     /// What a server asked us to wait.
     pub(crate) wait: Option<Duration>,
 }
@@ -247,13 +249,21 @@ impl State {
 
     /// Parks news for an order, and queues it.
     fn park(&mut self, key: &Arc<Key>, at: ObjectRef, sight: Sight) {
-        self.entries
-            .entry(key.clone())
-            .or_default()
-            .parked
-            .insert(at, sight);
+        let entry = self.entries.entry(key.clone()).or_default();
+        entry.parked.insert(at, sight);
+        entry.since.get_or_insert_with(Instant::now);
         self.gated.remove(key);
         self.queue.push(key.clone());
+    }
+
+    /// Whether everything that exists was told, and every order was served.
+    pub(crate) fn is_quiet(&self, now: Instant) -> bool {
+        self.gates.is_complete(now) && self.queue.is_idle()
+    }
+
+    /// How many orders are known.
+    pub(crate) fn orders(&self) -> usize {
+        self.entries.len()
     }
 
     /// How many orders wait for their turn.
@@ -291,6 +301,7 @@ impl State {
                 key,
                 seen,
                 endpoint,
+                since: entry.since.take(),
                 wait: None,
             });
         }
@@ -303,6 +314,7 @@ impl State {
             record,
             seen,
             endpoint,
+            since,
             ..
         } = job;
         self.queue.finish(&key);
@@ -331,6 +343,7 @@ impl State {
             }
             Outcome::Retry(least) => {
                 // What was in hand is still the news; whatever came meanwhile is newer.
+                entry.since = since.or(entry.since);
                 for (at, sight) in seen.iter() {
                     entry
                         .parked

@@ -13,16 +13,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::board::{Board, Stuck};
 use super::ledger::Source;
 use super::roster::Roster;
 use super::state::{Job, Outcome, State};
 use crate::error::{Error, ErrorKind};
 use crate::io::announce::{Announcer, Notice, Order};
 use crate::io::clients::Server;
-use crate::io::{apply, observe};
+use crate::io::{apply, metrics, observe};
 use crate::plan::{
-    Context, Deed, Depth, Effect, Ending, Heard, Key, Later, ObjectRef, Place, Question, Sight,
-    absorb, plan,
+    Context, Deed, Depth, Effect, Ending, Hands, Heard, Key, Later, ObjectRef, Place, Question,
+    Sight, Trouble, absorb, plan,
 };
 use crate::publication::Publication;
 use crate::runtime::Clock;
@@ -51,6 +52,11 @@ pub(crate) struct Shared {
     pub(crate) endpoints: Mutex<BTreeMap<Arc<str>, Reachable>>,
     pub(crate) state: Mutex<State>,
     pub(crate) work: tokio::sync::Notify,
+    pub(crate) board: Arc<Board>,
+    /// Whether effects are told and not sent.
+    pub(crate) dry: bool,
+    /// Told when an agent that only says what it would do has said everything.
+    pub(crate) quiet: tokio::sync::Notify,
 }
 
 impl Shared {
@@ -120,6 +126,14 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
             &job.record,
             &job.seen,
         );
+        explain(shared, job, &planned);
+        if shared.dry && !planned.effects.is_empty() && planned.questions.is_empty() {
+            shared.announcer.tell(&Notice::Planned {
+                order: order(shared, &job.key),
+                plan: planned.to_string(),
+            });
+            return Outcome::Rest;
+        }
         job.record = planned.record;
         shared.state().index.replace(&job.key, planned.concerns);
         let mut calm = true;
@@ -129,29 +143,90 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
                 Ok(true) => {}
                 // Who else uses an object is known when all orders have been listed.
                 Ok(false) => return Outcome::Retry(DENIED),
-                Err(error) => return trouble(shared, &job.key, &error),
+                Err(error) => return trouble(shared, job, &error),
             }
         }
-        for effect in planned.effects {
+        for effect in planned.effects.iter().filter(|_| !shared.dry) {
             calm = false;
-            match perform(shared, &publication, job, &effect).await {
+            match perform(shared, &publication, job, effect).await {
                 Heard::Next => {}
                 Heard::Again => break,
-                Heard::Later(Later::Unavailable) => {
-                    return Outcome::Retry(job.wait.unwrap_or_default());
-                }
-                Heard::Later(Later::Denied) => return Outcome::Retry(DENIED),
+                Heard::Later(later) => return put_off(shared, job, effect, later),
             }
         }
         if calm {
-            return end(shared, job, planned.ending);
+            return end(shared, job, planned.ending, planned.troubles, planned.hands);
         }
     }
-    shared.announcer.tell(&Notice::Problem {
-        order: Some(order(shared, &job.key)),
-        what: "does not come to rest; it is tried again later".to_owned(),
-    });
+    let why = "does not come to rest; it is tried again later".to_owned();
+    stuck(shared, job, why.clone(), why, Hands::Provider, None);
+    shared.board.metrics.step(&job.key.publication, "restless");
     Outcome::Retry(DENIED)
+}
+
+/// Logs what was decided, and why.
+fn explain(shared: &Shared, job: &Job, planned: &crate::plan::Plan) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let key = &job.key;
+    tracing::debug!(
+        publication = %key.publication,
+        workspace = %key.cluster,
+        object = %order(shared, key),
+        "{planned}"
+    );
+}
+
+/// A server did not take an effect, and it may take it later.
+fn put_off(shared: &Shared, job: &Job, effect: &Effect, later: Later) -> Outcome {
+    let why = match later {
+        Later::Unavailable => {
+            format!("could not {effect}: the server is busy or away; it is tried again")
+        }
+        Later::Denied => format!(
+            "could not {effect}: the server does not allow it; look at the agent's permissions and, in a workspace, at the accepted claims"
+        ),
+    };
+    let (hands, outcome) = match later {
+        Later::Unavailable => (Hands::Server, Outcome::Retry(job.wait.unwrap_or_default())),
+        Later::Denied => (Hands::Provider, Outcome::Retry(DENIED)),
+    };
+    let theme = format!("{:?} {later:?}", effect.deed);
+    stuck(shared, job, why, theme, hands, None);
+    shared.board.metrics.step(&job.key.publication, "put-off");
+    outcome
+}
+
+/// An order does not get on: on the board with it, and to people what is news.
+fn stuck(
+    shared: &Shared,
+    job: &Job,
+    why: String,
+    theme: String,
+    hands: Hands,
+    trouble: Option<Trouble>,
+) {
+    let order = order(shared, &job.key);
+    let stuck = Stuck {
+        order: order.clone(),
+        publication: job.key.publication.clone(),
+        since: shared.context().now,
+        why: why.clone(),
+        hands,
+        tries: u32::from(hands == Hands::Server),
+    };
+    let news = shared.board.note(&job.key, stuck, theme, trouble);
+    if news.provider {
+        shared.announcer.tell(&match hands {
+            Hands::Server => Notice::Problem {
+                order: Some(order),
+                what: why,
+            },
+            Hands::Provider => Notice::Refused { order, why },
+            Hands::Consumer | Hands::Service => Notice::Waiting { order, why },
+        });
+    }
 }
 
 /// Finds out what the plan asks; says whether there is an answer already.
@@ -167,6 +242,7 @@ async fn answer(shared: &Shared, job: &mut Job, question: Question) -> Result<bo
                 others
             };
             job.seen.note_users(object, others);
+            shared.board.metrics.question(&job.key.publication, false);
         }
         Question::Look { object, depth } => {
             let sight = look(shared, job, &object, depth).await?;
@@ -191,9 +267,11 @@ async fn look(
         if let Some(source) = source
             && let Some(sight) = shared.state().ledger.answer(&source, object)
         {
+            shared.board.metrics.question(&job.key.publication, false);
             return Ok(sight);
         }
     }
+    shared.board.metrics.question(&job.key.publication, true);
     let Place::Workspace(cluster) = &object.place else {
         return observe::look(&shared.service, object, depth).await;
     };
@@ -230,75 +308,74 @@ async fn perform(
     let sent = apply::send(&server, &shared.manager, &effect.request).await;
     let reply = sent.reply;
     job.wait = sent.wait;
-    tracing::debug!(key = %job.key, code = reply.code, "{:?} {}", effect.deed, effect.request.object);
-    if let Some(error) = sent.error {
-        let _ = trouble(shared, &job.key, &error);
+    tracing::debug!(
+        publication = %job.key.publication,
+        workspace = %job.key.cluster,
+        object = %effect.request.object,
+        code = reply.code,
+        "{effect}"
+    );
+    if let Some(error) = &sent.error {
+        tracing::debug!("{}", error.chain());
     } else if (200..300).contains(&reply.code)
         && let Some(notice) = told(order(shared, &job.key), effect)
     {
         shared.announcer.tell(&notice);
     }
-    absorb(
+    let heard = absorb(
         publication,
         &job.key,
         &mut job.record,
         &mut job.seen,
         effect,
         &reply,
-    )
+    );
+    let counted = &shared.board.metrics;
+    let outcome = metrics::outcome(reply.code, &heard);
+    counted.effect(&job.key.publication, effect.deed.name(), outcome);
+    if heard == Heard::Next
+        && let (Some(direction), Some(since)) = (metrics::direction(&effect.deed), job.since)
+    {
+        counted.lag(&job.key.publication, direction, since.elapsed());
+    }
+    heard
 }
 
 /// Says how the order stands, once.
-fn end(shared: &Shared, job: &Job, ending: Ending) -> Outcome {
-    let (outcome, notice) = match ending {
-        Ending::Settled => (Outcome::Rest, None),
-        Ending::Gone => (Outcome::Forget, None),
-        Ending::Waiting(why) => {
-            let order = order(shared, &job.key);
-            (
-                Outcome::Rest,
-                Some((why.clone(), Notice::Waiting { order, why })),
-            )
-        }
-        Ending::Refused(why) => {
-            let order = order(shared, &job.key);
-            (
-                Outcome::Recheck(RECHECK),
-                Some((why.clone(), Notice::Refused { order, why })),
-            )
-        }
+fn end(
+    shared: &Shared,
+    job: &Job,
+    ending: Ending,
+    troubles: Vec<Trouble>,
+    hands: Option<Hands>,
+) -> Outcome {
+    let publication = &job.key.publication;
+    let trouble = troubles.into_iter().next();
+    let (word, outcome, why) = match ending {
+        Ending::Settled => ("settled", Outcome::Rest, None),
+        Ending::Gone => ("gone", Outcome::Forget, None),
+        Ending::Waiting(why) => ("waiting", Outcome::Rest, Some(why)),
+        Ending::Refused(why) => ("refused", Outcome::Recheck(RECHECK), Some(why)),
     };
-    let (told, notice) = notice.unzip();
-    let mut state = shared.state();
-    if let Some(entry) = state.entries.get_mut(&job.key)
-        && entry.told != told
-    {
-        entry.told = told;
-        drop(state);
-        if let Some(notice) = notice {
-            shared.announcer.tell(&notice);
+    shared.board.metrics.step(publication, word);
+    // An order may be settled and not well: when only its consumer can do something about it.
+    let why = why.or_else(|| trouble.as_ref().map(ToString::to_string));
+    match (hands, why) {
+        (Some(hands), Some(why)) if outcome != Outcome::Forget => {
+            stuck(shared, job, why.clone(), why, hands, trouble);
         }
+        _ => shared.board.clear(&job.key),
     }
     outcome
 }
 
 /// Something does not work: says so, once per order until it ends otherwise.
-fn trouble(shared: &Shared, key: &Key, error: &Error) -> Outcome {
+fn trouble(shared: &Shared, job: &Job, error: &Error) -> Outcome {
     let what = error.chain();
-    tracing::debug!(%key, "{what}");
     // The path differs from try to try; what it is about does not.
-    let told = Some(format!("{:?}", error.kind()));
-    let mut state = shared.state();
-    if let Some(entry) = state.entries.get_mut(key)
-        && entry.told != told
-    {
-        entry.told = told;
-        drop(state);
-        shared.announcer.tell(&Notice::Problem {
-            order: Some(order(shared, key)),
-            what,
-        });
-    }
+    let theme = format!("{:?}", error.kind());
+    stuck(shared, job, what, theme, Hands::Server, None);
+    shared.board.metrics.step(&job.key.publication, "put-off");
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Conflict => Outcome::Retry(Duration::ZERO),
         ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Bug => Outcome::Retry(DENIED),

@@ -103,6 +103,20 @@ pub enum Notice {
         /// The order.
         order: Order,
     },
+    /// What would be done to the export, by an agent that only says so.
+    ExportPlanned {
+        /// Its name.
+        export: String,
+        /// The `APIResourceSchema` objects that it would name; `None`: it would stay as it is.
+        schemas: Option<Vec<String>>,
+    },
+    /// What would be done for an order, by an agent that only says so.
+    Planned {
+        /// The order.
+        order: Order,
+        /// One line for each thing, as `would place ... because ...`.
+        plan: String,
+    },
     /// An order cannot be fulfilled as it is.
     Refused {
         /// The order.
@@ -143,6 +157,19 @@ impl fmt::Display for Notice {
             Self::Returned { order, object } => write!(f, "returned {object} for {order}"),
             Self::Retired { order, object } => write!(f, "retired {object} of {order}"),
             Self::Released { order } => write!(f, "released {order}"),
+            Self::ExportPlanned {
+                export,
+                schemas: None,
+            } => write!(f, "would leave the export {export} as it is"),
+            Self::ExportPlanned {
+                export,
+                schemas: Some(schemas),
+            } => write!(
+                f,
+                "would fill the export {export} with {}",
+                schemas.join(", ")
+            ),
+            Self::Planned { order, plan } => write!(f, "{order}: {plan}"),
             Self::Refused { order, why } => write!(f, "refused {order}: {why}"),
             Self::Waiting { order, why } => write!(f, "{order} waits: {why}"),
             Self::Problem {

@@ -24,8 +24,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::{Clock, System};
 use super::exit::Exit;
+use super::handle::Handle;
 use super::shutdown;
 use crate::access;
+use crate::controller::board::Board;
 use crate::controller::export::{self, Offering};
 use crate::controller::fleet::{self, Course};
 use crate::controller::roster::Roster;
@@ -49,6 +51,8 @@ pub struct Agent {
     shutdown: Option<CancellationToken>,
     clock: Arc<dyn Clock>,
     workers: usize,
+    board: Arc<Board>,
+    dry: bool,
 }
 
 /// How the agent reaches its two servers.
@@ -79,6 +83,8 @@ impl Agent {
             shutdown: None,
             clock: Arc::new(System),
             workers: 16,
+            board: Arc::default(),
+            dry: false,
         }
     }
 
@@ -136,6 +142,18 @@ impl Agent {
             shutdown: Some(token),
             ..self
         }
+    }
+
+    /// A look at the agent while it runs.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle(self.board.clone())
+    }
+
+    /// Changes nothing on either side: says what would be done, as [`Notice::Planned`], and ends when everything has been
+    /// said.
+    pub fn dry_run(self) -> Self {
+        Self { dry: true, ..self }
     }
 
     /// Takes the time from this clock.
@@ -228,12 +246,30 @@ impl Agent {
             endpoints: Mutex::default(),
             state: Mutex::default(),
             work: Notify::new(),
+            board: self.board.clone(),
+            dry: self.dry,
+            quiet: Notify::new(),
         });
-        tokio::join!(
-            export::keep(provider.clone(), self.export.clone(), offering, announcer),
-            endpoints::follow(provider, self.export.clone(), urls),
-            fleet::run(shared, course, wanted, endpoints),
-        );
+        let quiet = shared.clone();
+        let offer = async {
+            if self.dry {
+                export::preview(&provider, &self.export, &offering, &announcer).await;
+            } else {
+                let (provider, export) = (provider.clone(), self.export.clone());
+                export::keep(provider, export, offering, announcer).await;
+            }
+        };
+        let all = async {
+            tokio::join!(
+                offer,
+                endpoints::follow(provider.clone(), self.export.clone(), urls),
+                fleet::run(shared, course, wanted, endpoints),
+            );
+        };
+        tokio::select! {
+            () = all => {}
+            () = quiet.quiet.notified() => {}
+        }
         Exit::stopped()
     }
 

@@ -1,0 +1,120 @@
+//! What an agent shows of itself: what it would do, what does not get on, what it counts.
+
+use serde_json::json;
+use syncagent::{Hands, Notice};
+
+use crate::stage::{Stage, play};
+use crate::things;
+use crate::world::{World, change, eventually, skipped};
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        for name in ["changed", "deleted", "settled"] {
+            consumer.order(&thing, name, &json!({"size": 1})).await;
+            stage.copy(&consumer, &thing, name).await;
+        }
+        stage.calm().await;
+        stage.stop().await;
+        change(
+            &consumer.api,
+            &things::path(&thing, "default", "changed"),
+            &json!({"spec": {"size": 2}}),
+        )
+        .await;
+        consumer.delete(&thing, "deleted").await;
+        consumer.order(&thing, "new", &json!({"size": 1})).await;
+        stage.notices.lock().unwrap().clear();
+        stage.forget();
+
+        let exit = stage.agent().dry_run().run().await;
+        assert!(exit.is_stopped());
+
+        let mut planned = Vec::new();
+        for notice in stage.notices.lock().unwrap().iter() {
+            match notice {
+                Notice::Planned { order, plan } => {
+                    let first = plan.lines().next().unwrap_or_default();
+                    let mut words = first.split(' ').skip(1);
+                    let because = first.split("because ").nth(1).unwrap_or_default();
+                    let what = words.next().unwrap_or_default();
+                    planned.push(format!("{} {what}: {because}", order.name));
+                }
+                Notice::ExportPlanned { schemas, .. } => assert_eq!(*schemas, None),
+                _ => {}
+            }
+        }
+        planned.sort();
+        assert_eq!(
+            planned,
+            [
+                "changed refresh: the order changed",
+                "deleted retire: the order is gone or being deleted",
+                "new hold: nothing is placed before the order is held",
+            ]
+        );
+        if World::is_real() {
+            skipped("the requests of a real server cannot be counted");
+        } else {
+            let mut writes = stage.requests();
+            writes.retain(|line| !line.contains(" get ") && !line.contains(" list "));
+            assert_eq!(writes, Vec::<String>::new());
+        }
+    });
+}
+
+#[test]
+fn an_order_that_does_not_get_on_is_listed_until_it_does() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::taking("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.secret("second", "x").await;
+        let spec = json!({"first": {"name": "first"}, "second": {"name": "second"}});
+        consumer.order(&thing, "a", &spec).await;
+        let handle = stage.handle.clone().unwrap();
+        let stuck = eventually("the order is stuck", || async { handle.stuck().pop() }).await;
+        assert_eq!(stuck.order.name, "a");
+        assert_eq!(stuck.order.cluster, consumer.cluster);
+        assert_eq!(stuck.hands, Hands::Consumer);
+        assert_eq!(stuck.why, "waiting for a Secret of the consumer");
+        assert!(!stuck.since.is_empty());
+
+        consumer.secret("first", "x").await;
+        eventually("it gets on", || async {
+            handle.stuck().is_empty().then_some(())
+        })
+        .await;
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn effects_and_lags_are_counted() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        for name in ["a", "b"] {
+            consumer.order(&thing, name, &json!({"size": 1})).await;
+            stage.copy(&consumer, &thing, name).await;
+        }
+        stage.calm().await;
+        let text = stage.handle.as_ref().unwrap().metrics();
+        let publication = r#"publication="things.example.io""#;
+        for line in [
+            format!("syncagent_effects_total{{{publication},effect=\"hold\",outcome=\"done\"}} 2"),
+            format!("syncagent_effects_total{{{publication},effect=\"place\",outcome=\"done\"}} 2"),
+            format!("syncagent_lag_seconds_count{{{publication},direction=\"down\"}} 2"),
+            "syncagent_orders 2".to_owned(),
+            "syncagent_waiting 0".to_owned(),
+            "syncagent_stuck 0".to_owned(),
+        ] {
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+        stage.stop().await;
+    });
+}
