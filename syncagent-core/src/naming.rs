@@ -175,6 +175,15 @@ impl Scheme {
         self.name.has(Placeholder::Name) && slots.count() == 1
     }
 
+    /// Whether a name beside one's copies is a name of the other's copies: they live in the same namespace, or in none.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        match (&self.namespace, &other.namespace) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => true,
+        }
+    }
+
     /// Whether the copy's namespace belongs to one workspace alone.
     #[must_use]
     pub fn is_exclusive(&self) -> bool {

@@ -171,7 +171,12 @@ impl Hearing<'_> {
                     entry.at = None;
                     entry.looked = true;
                 }
-                self.note(Sight::Absent);
+                // An object as the answer says that somebody holds it.
+                self.note(if body["kind"] == "Status" {
+                    Sight::Absent
+                } else {
+                    Sight::There(body.clone())
+                });
             }
         }
         Heard::Next

@@ -7,15 +7,16 @@
 use serde_json::{Map, Value, json};
 
 use super::effect::{Deed, Verb};
+use super::hold::remove_finalizer;
 use super::key::{ObjectRef, Place};
 use super::locate::name_of;
 use super::record::{ReadKnown, ReturnedKnown};
-use super::seen::{Depth, Sight};
+use super::seen::{Depth, Question, Sight};
 use super::step::{Step, known_of};
 use crate::definition::{Compose, Part, Scope, Sources};
 use crate::names;
 use crate::object::fingerprint::Fingerprint;
-use crate::object::{annotation, drop_nulls, is_deleting, is_older, label, version};
+use crate::object::{annotation, drop_nulls, finalizers, is_deleting, is_older, label, version};
 use crate::related::{How, Returns, assemble, content, made_of, read_made_of};
 
 pub(super) fn returned(step: &mut Step<'_>, origin: Option<&Value>, copy: Option<&Value>) {
@@ -100,8 +101,8 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
     let name = entry.object.name.clone();
     match step.seen.of(&entry.object) {
         Sight::Absent => {
-            // A consumer may delete it; it comes again.
-            entry.dirty |= entry.at.is_some();
+            // A consumer may delete it, or what they put in its place; it comes again.
+            entry.dirty |= entry.at.is_some() || entry.foreign;
             entry.at = None;
             entry.looked = true;
             entry.foreign = false;
@@ -120,6 +121,7 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
                 return false;
             }
             if is_deleting(object) {
+                let_go(step, entry, object);
                 step.waiting
                     .push(format!("a returned {kind} is being deleted"));
                 return false;
@@ -289,6 +291,7 @@ fn make(
     entry.made_of = Some(versions(step, entry, &parts));
     entry.parts = parts;
     match made {
+        Some(object) if has_returned_part(step, &entry.parts) && says_so(step, entry, &object) => {}
         Some(object) => write(step, entry, object),
         None => {
             entry.dirty = false;
@@ -298,6 +301,41 @@ fn make(
             ));
         }
     }
+}
+
+/// Whether a part is itself an object that came up: an order may take what it, or another one, is returned. Such orders could
+/// write in a circle, each because the other wrote.
+fn has_returned_part(step: &Step<'_>, parts: &[Part]) -> bool {
+    let taken = |at| step.record.taken.iter().filter(|it| !it.dropped).nth(at);
+    parts.iter().any(|part| match part {
+        Part::Taken(at) => taken(*at)
+            .and_then(|it| step.seen.of(&it.origin).outline())
+            .is_some_and(|it| annotation(it, names::ORDER).is_some()),
+        _ => false,
+    })
+}
+
+/// Whether the object in the workspace has just this content already, or must be looked at first to know. What differs
+/// then are the versions of its parts only, and no write follows from that.
+fn says_so(step: &mut Step<'_>, entry: &mut ReturnedKnown, made: &Value) -> bool {
+    if entry.at.is_none() {
+        return false;
+    }
+    let Some(have) = step.seen.of(&entry.object).body() else {
+        entry.dirty = true;
+        step.look(&entry.object, Depth::Body);
+        return true;
+    };
+    let mut made = made.clone();
+    drop_nulls(&mut made);
+    let (mut have, made) = (content(have), content(&made));
+    // What a server adds by itself stays.
+    have.retain(|field, _| made.contains_key(field) || field != "type");
+    if have != made {
+        return false;
+    }
+    entry.dirty = false;
+    true
 }
 
 /// An object of the service cluster, as it is; `None`: ask first.
@@ -455,12 +493,48 @@ pub(super) fn print(content: &Map<String, Value>) -> Fingerprint {
     Fingerprint::of(&Value::Object(content.clone()))
 }
 
+/// Takes our finalizer off a returned object that is being deleted: an order that took it down may have left it there, for
+/// this order cared about the object. Says whether nothing is left to do.
+fn let_go(step: &mut Step<'_>, entry: &ReturnedKnown, object: &Value) -> bool {
+    let finalizer = step.publication.agent().finalizer();
+    let have = finalizers(object);
+    let doing = |it: &super::effect::Effect| it.request.object == entry.object;
+    if !have.contains(&finalizer) || step.effects.iter().any(doing) {
+        return true;
+    }
+    match step.seen.used_by_others(&entry.object) {
+        None => {
+            step.ask(Question::Users {
+                object: entry.object.clone(),
+            });
+            false
+        }
+        // Who takes it down lets it go, too.
+        Some(true) => true,
+        Some(false) => {
+            let body = remove_finalizer(crate::object::uid(object), &have, &finalizer);
+            step.push(
+                Deed::ReleaseTaken(entry.id.clone()),
+                entry.object.clone(),
+                Verb::JsonPatch { subresource: None },
+                body,
+                "a returned object is being deleted, and nobody takes it down",
+            );
+            false
+        }
+    }
+}
+
 /// Takes an object out of the workspace again; says whether nothing is left to do.
 pub(super) fn withdraw(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
     match step.seen.of(&entry.object) {
         Sight::There(object) | Sight::Outline(object) => {
             entry.looked = true;
-            entry.at = (is_ours(step, object) && !is_deleting(object)).then(|| known_of(object));
+            let ours = is_ours(step, object);
+            entry.at = (ours && !is_deleting(object)).then(|| known_of(object));
+            if ours && is_deleting(object) && !let_go(step, entry, object) {
+                return false;
+            }
         }
         Sight::Absent | Sight::Barred => {
             entry.looked = true;

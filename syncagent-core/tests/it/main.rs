@@ -4,6 +4,7 @@ mod fixture;
 mod identity;
 mod world;
 
+mod adversary;
 mod agents;
 mod convergence;
 mod deletion;

@@ -197,9 +197,16 @@ impl World {
             object["status"] = status;
         }
         if object != before {
-            self.put(at, object);
+            self.put(at, object.clone());
         }
-        self.answer(at)
+        match self.objects.get(at) {
+            Some(_) => self.answer(at),
+            // The last finalizer went: the answer is what it was.
+            None => Reply {
+                code: 200,
+                body: object,
+            },
+        }
     }
 
     fn apply(&mut self, at: &ObjectRef, body: &Value, manager: &str) -> Reply {
@@ -339,6 +346,9 @@ pub(crate) struct Agent<'a> {
     pub(crate) seen: Seen,
     pub(crate) sent: Vec<String>,
     pub(crate) gets: usize,
+    /// Every object that was asked for, and every object that was written to.
+    pub(crate) looked: Vec<ObjectRef>,
+    pub(crate) written: Vec<ObjectRef>,
     /// Answers questions for outlines like a synced metadata watch: without a request.
     pub(crate) ledger: bool,
     pub(crate) now: String,
@@ -353,6 +363,8 @@ impl<'a> Agent<'a> {
             seen: Seen::new(),
             sent: Vec::new(),
             gets: 0,
+            looked: Vec::new(),
+            written: Vec::new(),
             ledger: true,
             now: "2026-01-01T00:00:00Z".into(),
         }
@@ -448,6 +460,7 @@ impl<'a> Agent<'a> {
     fn perform(&mut self, world: &mut World, effect: &Effect) -> Heard {
         let reply = world.send(&effect.request, &self.publication.agent().manager());
         self.sent.push(format!("{:?} {}", effect.deed, reply.code));
+        self.written.push(effect.request.object.clone());
         absorb(
             self.publication,
             &self.key,
@@ -468,6 +481,7 @@ impl<'a> Agent<'a> {
             Question::Look { object, depth } => {
                 let found = world.objects.get(&object);
                 let free = depth == Depth::Outline && self.ledger;
+                self.looked.push(object.clone());
                 self.gets += usize::from(!free);
                 let barred =
                     world.barred && object.kind.kind == "Secret" && object.place != Place::Service;

@@ -105,6 +105,15 @@ impl Compiler<'_> {
             Rule::RefersTo { offered, name_at } => {
                 let at = self.below(what, &path, name_at.as_deref());
                 let scheme = self.target(what, offered);
+                if let (Some(ours), Some(theirs)) = (&self.scheme, &scheme)
+                    && !ours.meets(theirs)
+                {
+                    self.problems.push(format!(
+                        "{what}: the copies of {} live in another namespace than those of {}; beside these, the name would be somebody else's",
+                        names::resource(offered),
+                        names::resource(&self.definition.offered)
+                    ));
+                }
                 if let (Some(name_at), Some(scheme)) = (at, scheme) {
                     projection.refers.push(Refers {
                         offered: offered.clone(),
