@@ -9,6 +9,8 @@
 
 mod field;
 mod filter;
+mod losses;
+mod namespaces;
 mod naming;
 mod policy;
 mod related;
@@ -16,7 +18,9 @@ mod source;
 mod status;
 
 pub use field::{Convert, FieldRule, Pass, Rule, SetRule};
-pub use filter::Only;
+pub use filter::{Only, Operator, Requirement, Selector};
+pub use losses::{Deletion, Leaving, Loss, Losses, Vanished};
+pub use namespaces::NamespaceRule;
 pub use naming::CopyNaming;
 pub use policy::{Adoption, BreakingChanges, Drift, Policy};
 pub use related::{Compose, Part, ReadRule, ReturnRule, ReturnSource, Sources, TakeRule};
@@ -44,6 +48,8 @@ pub struct Definition {
     pub copy: CopyNaming,
     /// Which objects of a workspace are offered the service at all.
     pub only: Only,
+    /// What the namespaces carry that are made for copies.
+    pub namespaces: NamespaceRule,
     /// What is said about single fields, in the order of declaration.
     pub fields: Vec<FieldRule>,
     /// Constants that every copy carries.
@@ -89,6 +95,7 @@ impl Definition {
             names: OfferedNames::default(),
             schema_name: SchemaName::default(),
             only: Only::default(),
+            namespaces: NamespaceRule::default(),
             fields: Vec::new(),
             set: Vec::new(),
             pass: Pass::default(),

@@ -34,6 +34,10 @@ pub const RELATED_VERSION: &str = "syncagent.kcp.io/related-origin-resource-vers
 pub const ORDER: &str = "syncagent.kcp.io/order";
 /// Annotation on a returned object: which parts it was made of, and a hash of their versions.
 pub const MADE_OF: &str = "syncagent.kcp.io/made-of";
+/// Annotation on an object of a workspace: how its copy is deleted, `background`, `foreground` or `orphan`.
+pub const DELETION: &str = "syncagent.kcp.io/deletion-propagation-policy";
+/// Annotation on a copy that outlives its order: the uid of the order, and after a `/` what was lost.
+pub const KEPT: &str = "syncagent.kcp.io/kept";
 /// What all of the above start with.
 pub const PREFIX: &str = "syncagent.kcp.io/";
 

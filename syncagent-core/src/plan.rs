@@ -38,6 +38,7 @@ mod step;
 mod copy;
 mod drift;
 mod end;
+mod filter;
 mod hold;
 mod locate;
 mod reflect;

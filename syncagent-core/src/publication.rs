@@ -9,10 +9,10 @@ mod compile;
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::definition::{
-    Definition, Kind, OfferedNames, Only, Policy, Rule, SchemaName, SchemaSource,
+    Definition, Kind, OfferedNames, Only, Policy, Rule, SchemaName, SchemaSource, Selector,
 };
 use crate::names::{self, AgentName};
 use crate::naming::{CopyName, Moved, NamingError, Scheme};
@@ -24,6 +24,7 @@ use crate::projection::{Down, Intent, Objection, Projection};
 use crate::related::Returns;
 use crate::schema::{self, Offer, Subset};
 use crate::status::Up;
+use crate::template::Template;
 
 /// One publication: everything a decision needs to know about a kind that is offered.
 #[derive(Clone, Debug)]
@@ -38,12 +39,20 @@ pub struct Publication {
     schema_name: SchemaName,
     subset: Option<Subset>,
     only: Only,
+    namespaces: NamespaceMarks,
     scheme: Scheme,
     projection: Projection,
     up: Up,
     returns: Vec<Returns>,
     hidden: Vec<Path>,
     policy: Policy,
+}
+
+/// What a namespace carries that is made for copies.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NamespaceMarks {
+    pub(crate) labels: Vec<(String, Template)>,
+    pub(crate) annotations: Vec<(String, Template)>,
 }
 
 /// All publications of an agent.
@@ -267,12 +276,15 @@ impl Publication {
         })
     }
 
-    /// Every kind of related objects in workspaces: what is taken and what is returned.
+    /// Every kind of objects in workspaces beside the orders: what is taken, what is returned, and the namespaces where
+    /// their labels select.
     #[must_use]
     pub fn workspace_kinds(&self) -> Vec<Kind> {
         let taken = self.projection.takes.iter().map(|it| it.kind.clone());
         let returned = self.returns.iter().map(|it| it.kind.clone());
-        sorted(taken.chain(returned).collect())
+        let namespaces = (!self.only.namespace_selector.is_empty())
+            .then(|| ObjectRef::service_namespace("").kind);
+        sorted(taken.chain(returned).chain(namespaces).collect())
     }
 
     /// Every kind of related objects on the service cluster that is written: copies of what is taken.
@@ -300,7 +312,8 @@ impl Publication {
         sorted(self.returns.iter().map(|it| it.kind.clone()).collect())
     }
 
-    /// Whether an object of a workspace takes part.
+    /// Whether an object of a workspace takes part, as far as the object itself tells; see
+    /// [`namespace_selector`](Self::namespace_selector).
     #[must_use]
     pub fn selects(&self, origin: &Value) -> bool {
         let namespace = crate::object::meta(origin, "namespace");
@@ -312,6 +325,27 @@ impl Publication {
                 .labels
                 .iter()
                 .all(|(key, value)| label(origin, key) == value)
+            && self.only.selector.matches(&origin["metadata"]["labels"])
+    }
+
+    /// What the labels of an order's namespace must be; empty when they do not matter.
+    #[must_use]
+    pub fn namespace_selector(&self) -> &Selector {
+        &self.only.namespace_selector
+    }
+
+    /// Labels and annotations of a namespace that is made for copies of a workspace.
+    #[must_use]
+    pub fn namespace_marks(&self, cluster: &str) -> (Map<String, Value>, Map<String, Value>) {
+        let fill = |pairs: &[(String, Template)]| {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(key, value)| (key.clone(), Value::String(value.render(|_| cluster))))
+                .collect()
+        };
+        let mut labels: Map<String, Value> = fill(&self.namespaces.labels);
+        labels.insert(names::AGENT.into(), self.agent.as_str().into());
+        (labels, fill(&self.namespaces.annotations))
     }
 
     /// The key of the order to which an object of a workspace or a copy on the service cluster belongs.

@@ -1,8 +1,8 @@
 //! Where copies are, whose they are, and what becomes of them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use syncagent::Notice;
-use syncagent_core::definition::{CopyNaming, FieldRule, Rule};
+use syncagent_core::definition::{CopyNaming, FieldRule, Leaving, Rule};
 
 use crate::stage::{Stage, gone, play, there};
 use crate::things;
@@ -132,6 +132,86 @@ fn a_duplicated_copy_is_reported_and_left_alone() {
         gone(&stage.service, &thing, &consumer.cluster, "a").await;
         stage.calm().await;
         assert_eq!(stage.copy(&consumer, &thing, "twin").await, twin);
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn namespaces_that_lose_their_label_let_go_of_their_orders() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut definition = things::taking("Thing");
+        definition.only.namespace_selector.labels = vec![("tier".into(), "gold".into())];
+        definition.policy.leaving = Leaving::Retire;
+        let mut stage = Stage::running(vec![definition]).await;
+        let consumer = stage.consumer("consumer").await;
+        // Nothing is offered before the namespace is labelled.
+        consumer.secret("pw", "x").await;
+        let spec = json!({"size": 1, "first": {"name": "pw"}});
+        stage.calm().await;
+        stage.forget();
+        consumer.order(&thing, "a", &spec).await;
+        stage.calm().await;
+        assert_eq!(stage.requests(), Vec::<String>::new());
+        let namespace = "/api/v1/namespaces/default";
+        let gold = json!({"metadata": {"labels": {"tier": "gold"}}});
+        change(&consumer.api, namespace, &gold).await;
+        consumer.there(&thing, "a", things::synced).await;
+        stage.copy(&consumer, &thing, "a").await;
+        stage.calm().await;
+        // The label goes while the agent is away.
+        stage.stop().await;
+        let none = json!({"metadata": {"labels": {"tier": null}}});
+        change(&consumer.api, namespace, &none).await;
+        stage.start();
+        gone(&stage.service, &thing, &consumer.cluster, "a").await;
+        let free = |object: &Value| object["metadata"].get("finalizers").is_none();
+        let order = consumer.there(&thing, "a", free).await;
+        assert_eq!(things::condition(&order)["reason"], "NotSelected");
+        consumer.there(&things::core("Secret"), "pw", free).await;
+        change(&consumer.api, namespace, &gold).await;
+        consumer.there(&thing, "a", things::synced).await;
+        stage.copy(&consumer, &thing, "a").await;
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn in_the_foreground_dependents_go_first_and_orphans_stay() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        for (name, word) in [("whole", "foreground"), ("parted", "orphan")] {
+            consumer.order(&thing, name, &json!({"size": 1})).await;
+            let order = things::path(&thing, "default", name);
+            let asked = json!({"metadata": {"annotations": {
+                "syncagent.kcp.io/deletion-propagation-policy": word}}});
+            change(&consumer.api, &order, &asked).await;
+            let copy = stage.copy(&consumer, &thing, name).await;
+            assert!(
+                !copy["metadata"]["annotations"]
+                    .to_string()
+                    .contains("propagation")
+            );
+            let owner = json!({"apiVersion": "example.io/v1", "kind": "Thing", "name": name,
+                "uid": copy["metadata"]["uid"], "blockOwnerDeletion": true});
+            let dependent = json!({"apiVersion": "v1", "kind": "Secret",
+                "metadata": {"name": name, "ownerReferences": [owner]}});
+            let path = format!("/api/v1/namespaces/{}/secrets", consumer.cluster);
+            created(stage.service.post(&path, &dependent).await);
+            stage.calm().await;
+            consumer.delete(&thing, name).await;
+            gone(&consumer.api, &thing, "default", name).await;
+        }
+        let at = |name: &str| format!("/api/v1/namespaces/{}/secrets/{name}", consumer.cluster);
+        // Whoever sees the order gone knows that nothing is left, or that all of it is.
+        assert_eq!(stage.service.get(&at("whole")).await.unwrap().code, 404);
+        let left = stage.service.get(&at("parted")).await.unwrap();
+        assert_eq!(
+            (left.code, left.body["metadata"].get("ownerReferences")),
+            (200, None)
+        );
         stage.stop().await;
     });
 }

@@ -48,11 +48,13 @@ enum Outline {
         version: String,
         deleting: Option<String>,
         finalizers: Vec<String>,
+        /// Of a consumer's namespace only: they may select orders.
+        labels: Option<Box<Value>>,
     },
 }
 
 impl Outline {
-    fn of(object: &Value) -> Self {
+    fn of(object: &Value, labelled: bool) -> Self {
         let marked = |map: &Value| {
             map.as_object()
                 .is_some_and(|map| map.keys().any(|key| key.starts_with(names::PREFIX)))
@@ -66,6 +68,8 @@ impl Outline {
             version: object::version(object).to_owned(),
             deleting: metadata["deletionTimestamp"].as_str().map(str::to_owned),
             finalizers: object::finalizers(object),
+            labels: (labelled && metadata["labels"].is_object())
+                .then(|| Box::new(metadata["labels"].clone())),
         }
     }
 
@@ -84,10 +88,14 @@ impl Outline {
                 version,
                 deleting,
                 finalizers,
+                labels,
             } => {
                 let mut metadata = json!({"name": at.name, "uid": uid, "resourceVersion": version});
                 if !at.namespace.is_empty() {
                     metadata["namespace"] = at.namespace.as_str().into();
+                }
+                if let Some(labels) = labels {
+                    metadata["labels"] = (**labels).clone();
                 }
                 if let Some(time) = deleting {
                     metadata["deletionTimestamp"] = time.as_str().into();
@@ -132,7 +140,8 @@ impl Ledger {
         if let Some(listing) = &mut sheet.listing {
             listing.insert(at.clone());
         }
-        let outline = Outline::of(object);
+        let labelled = at.kind.kind == "Namespace" && at.place != Place::Service;
+        let outline = Outline::of(object, labelled);
         let news = sheet
             .entries
             .get(at)

@@ -1,5 +1,7 @@
 //! What is decided once per publication.
 
+use super::{Deletion, Leaving, Losses};
+
 /// What is decided once per publication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,6 +14,14 @@ pub struct Policy {
     pub conditions: bool,
     /// What happens when a new schema would break objects that exist.
     pub breaking_changes: BreakingChanges,
+    /// What becomes of a copy's dependents when it is deleted.
+    pub deletion: Deletion,
+    /// Whether an annotation of the order may say otherwise. Note that `orphan` leaves things behind on the service cluster.
+    pub deletion_by_order: bool,
+    /// What becomes of a copy whose order leaves the filter.
+    pub leaving: Leaving,
+    /// What becomes of a copy when something is lost.
+    pub losses: Losses,
 }
 
 /// What happens when a new schema would break objects that exist: a field is gone, a type has changed, a bound is narrower.
@@ -54,6 +64,10 @@ impl Policy {
             adoption: Adoption::Refuse,
             conditions: true,
             breaking_changes: BreakingChanges::Refuse,
+            deletion: Deletion::Background,
+            deletion_by_order: true,
+            leaving: Leaving::Keep,
+            losses: Losses::default(),
         }
     }
 }

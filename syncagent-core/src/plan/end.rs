@@ -3,15 +3,13 @@
 //! Nothing is released before the copy was observed absent; nothing is retired without evidence that the order is gone: a
 //! deletion timestamp, or a GET that answered 404.
 
-use serde_json::json;
-
 use super::copy::{Copy, learn};
 use super::effect::{Deed, Verb};
 use super::hold::remove_finalizer;
 use super::locate::locate;
 use super::seen::Depth;
 use super::step::Step;
-use super::{returned, taken};
+use super::{filter, reflect, returned, taken};
 use crate::object::identity::Standing;
 
 /// How an order leaves.
@@ -21,13 +19,16 @@ pub(super) enum Leaving {
     Deleted,
     /// It is not there any more: somebody took our finalizer off.
     Vanished,
+    /// It lives on, and is not offered the service any more.
+    Unselected,
 }
 
 pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
-    if step.record.released {
+    if step.record.released && !step.is_held() {
         match leaving {
             Leaving::Deleted => wait_for_others(step),
             Leaving::Vanished => step.gone = true,
+            Leaving::Unselected => {}
         }
         return;
     }
@@ -37,7 +38,7 @@ pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
     remember_taken(step);
     let done = match leaving {
         // The service may need what was taken until the copy is gone.
-        Leaving::Deleted => retire(step) && clean_up(step),
+        Leaving::Deleted | Leaving::Unselected => retire(step) && clean_up(step),
         // The copy is all that tells what else there is, so it goes last.
         Leaving::Vanished => clean_up(step) && retire(step),
     };
@@ -86,7 +87,10 @@ fn retire(step: &mut Step<'_>) -> bool {
             if known.deleting {
                 step.waiting.push("waiting for the copy to go".into());
             } else {
-                let body = json!({"preconditions": {"uid": known.known.uid}});
+                let body = {
+                    let otherwise = step.publication.policy().deletion;
+                    step.delete_options(&known.known.uid, step.record.deletion, otherwise)
+                };
                 step.push(
                     Deed::Retire,
                     copy_ref,
@@ -123,9 +127,17 @@ fn clean_up(step: &mut Step<'_>) -> bool {
 fn release(step: &mut Step<'_>, leaving: Leaving) {
     let held = step.is_held();
     match (leaving, &step.record.origin) {
-        (Leaving::Deleted, Some(origin)) if held => {
+        (Leaving::Deleted | Leaving::Unselected, Some(origin)) if held => {
+            let (uid, origin_body) = (origin.uid.clone(), step.origin_body());
+            if leaving == Leaving::Unselected {
+                filter::say(step, "what was made for it is deleted");
+                reflect::reflect(step, origin_body, None, None);
+                if !step.questions.is_empty() {
+                    return;
+                }
+            }
             let finalizer = step.publication.agent().finalizer();
-            let body = remove_finalizer(&origin.uid, &step.record.finalizers, &finalizer);
+            let body = remove_finalizer(&uid, &step.record.finalizers, &finalizer);
             let verb = Verb::JsonPatch { subresource: None };
             step.push(
                 Deed::Release,
@@ -140,6 +152,10 @@ fn release(step: &mut Step<'_>, leaving: Leaving) {
             wait_for_others(step);
         }
         (Leaving::Vanished, _) => step.gone = true,
+        (Leaving::Unselected, _) => {
+            step.record.taken.clear();
+            step.record.returned.clear();
+        }
     }
 }
 

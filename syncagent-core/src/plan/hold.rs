@@ -6,7 +6,6 @@ use super::effect::{Deed, Verb};
 use super::key::ObjectRef;
 use super::seen::{Depth, Sight};
 use super::step::Step;
-use crate::names;
 use crate::object;
 
 /// Makes a namespace of the service cluster that does not exist; says whether what lives in it can be written.
@@ -25,11 +24,12 @@ pub(super) fn ensure_namespace(step: &mut Step<'_>, name: &str) -> bool {
         // Who may not look may still try.
         Sight::Absent | Sight::Barred => {}
     }
-    let body = json!({
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name, "labels": {names::AGENT: step.publication.agent().as_str()}},
-    });
+    let (labels, annotations) = step.publication.namespace_marks(&step.key.cluster);
+    let mut metadata = json!({"name": name, "labels": labels});
+    if !annotations.is_empty() {
+        metadata["annotations"] = Value::Object(annotations);
+    }
+    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
     step.push(
         Deed::Namespace,
         object,

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::definition::Part;
+use crate::definition::{Deletion, Part};
 use crate::object::fingerprint::Fingerprint;
 
 use super::key::ObjectRef;
@@ -26,6 +26,12 @@ pub struct Record {
     pub deleting: bool,
     /// Whether our finalizer was taken off a deleted origin: what follows is none of our business.
     pub released: bool,
+    /// Whether the order is not selected by the filter.
+    pub outside: bool,
+    /// Whether its namespace is not selected; `None`: not seen yet.
+    pub namespace_outside: Option<bool>,
+    /// How the order wants its copy to be deleted.
+    pub deletion: Option<Deletion>,
     /// Where the copy is; `None`: where naming puts it.
     pub located: Option<Box<CopyName>>,
     /// Where younger objects with the identity of the copy are: somebody made them, and they are left alone.

@@ -1,13 +1,15 @@
 //! The step itself: what the origin says, and which way the order goes.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::effect::{Deed, Effect, Request, Verb};
 use super::explain::{self, Trouble};
+use super::filter::Selection;
 use super::key::{Key, ObjectRef};
 use super::record::{Known, Record};
 use super::seen::{Depth, Question, Seen, Sight};
-use super::{Context, Ending, Plan, end, locate, reflect, returned, taken, tend};
+use super::{Context, Ending, Plan, end, filter, locate, reflect, returned, taken, tend};
+use crate::definition::Deletion;
 use crate::naming::NamingError;
 use crate::object::fingerprint::Fingerprint;
 use crate::object::{self, finalizers, generation, is_deleting, is_older, uid, version};
@@ -164,6 +166,7 @@ impl<'a> Step<'a> {
         self.record.generation = generation(origin);
         self.record.wish = Some(wish(origin));
         self.record.finalizers = finalizers(origin);
+        self.record.deletion = Deletion::asked(origin);
         self.record.deleting = is_deleting(origin);
         self.record.shown = Some(Fingerprint::of(shown));
         self.record.synced = status::synced(shown);
@@ -222,6 +225,18 @@ impl<'a> Step<'a> {
             .intent_at(self.key, origin, &copy, self.seen.moved())
     }
 
+    /// How an object is deleted whose origin asks for this, and where it asks for nothing, so: by exactly this uid.
+    pub(super) fn delete_options(
+        &self,
+        uid: &str,
+        asked: Option<Deletion>,
+        otherwise: Deletion,
+    ) -> Value {
+        let asked = asked.filter(|_| self.publication.policy().deletion_by_order);
+        let policy = asked.unwrap_or(otherwise).word();
+        json!({"preconditions": {"uid": uid}, "propagationPolicy": policy})
+    }
+
     pub(super) fn is_held(&self) -> bool {
         self.record.is_held(&self.publication.agent().finalizer())
     }
@@ -239,15 +254,13 @@ impl<'a> Step<'a> {
 
 /// Everything that is done for an order that stands.
 fn tend_all(step: &mut Step<'_>, origin: Option<&Value>) {
-    if let Some(origin) = origin
-        && !step.publication.selects(origin)
-        && !step.is_held()
-        && step.record.copy.is_none()
-    {
+    if !locate::locate(step) {
         return;
     }
-    if !locate::locate(step) || !locate::succeed(step) {
-        return;
+    match filter::selection(step, origin) {
+        Selection::In if locate::succeed(step) => {}
+        Selection::In | Selection::Unknown => return,
+        Selection::Out => return filter::leave(step, origin),
     }
     let tended = tend::tend(step, origin);
     taken::taken(step, tended.intent.as_ref(), tended.copy);

@@ -13,6 +13,7 @@ use super::key::{ObjectRef, Place};
 use super::record::{Known, TakenKnown};
 use super::seen::{Depth, Question, Sight};
 use super::step::{Step, known_of};
+use crate::definition::Deletion;
 use crate::names;
 use crate::object::identity::{Identity, Standing};
 use crate::object::{self, annotation, finalizers, is_deleting, is_older, version};
@@ -420,8 +421,15 @@ fn drop_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> bool {
             false
         }
         Some(true) => true,
+        // It says itself how its copy is deleted; a metadata watch answers without a request.
+        Some(false) if *step.seen.of(&entry.origin) == Sight::Unseen => {
+            step.look(&entry.origin, Depth::Outline);
+            false
+        }
         Some(false) => {
-            let body = json!({"preconditions": {"uid": to.uid}});
+            let origin = step.seen.of(&entry.origin).outline();
+            let asked = origin.and_then(Deletion::asked);
+            let body = step.delete_options(&to.uid, asked, Deletion::Background);
             step.push(
                 Deed::Untake(entry.path.clone()),
                 entry.copy.clone(),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+mod ownership;
 mod projection;
 mod related;
 pub(super) mod source;
@@ -216,6 +217,8 @@ impl<'a> Compiler<'a> {
         let up = self.up();
         let returns = self.returns();
         let hidden = self.hidden();
+        self.ownership();
+        let namespaces = self.namespace_marks();
         match self.scheme {
             Some(scheme) if self.problems.is_empty() => Ok(Publication {
                 id,
@@ -228,6 +231,7 @@ impl<'a> Compiler<'a> {
                 schema_name: definition.schema_name,
                 subset: self.subset,
                 only: definition.only.clone(),
+                namespaces,
                 scheme,
                 projection,
                 up,

@@ -66,6 +66,7 @@ pub fn only(namespaces: &[&str], labels: &[(&str, &str)]) -> Only {
     Only {
         namespaces: owned(namespaces),
         labels: pairs(labels),
+        ..Only::default()
     }
 }
 

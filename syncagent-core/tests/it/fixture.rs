@@ -114,7 +114,7 @@ pub(crate) fn full_thing() -> Definition {
         },
         only: Only {
             namespaces: vec!["default".into()],
-            labels: Vec::new(),
+            ..Only::default()
         },
         fields: vec![takes("spec.secret", "{name}.taken")],
         returns: vec![ReturnRule {

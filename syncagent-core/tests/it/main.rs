@@ -1,5 +1,6 @@
 //! The laws of the pure core: tables, worlds and properties, without a server and without a clock.
 
+mod filter;
 mod fixture;
 mod identity;
 mod world;

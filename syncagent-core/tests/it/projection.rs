@@ -172,7 +172,7 @@ fn two(cluster_name: &str) -> Publications {
     let database = kind("pg.io", "Database", "databases");
     let only = Only {
         namespaces: vec!["default".into()],
-        labels: Vec::new(),
+        ..Only::default()
     };
     let copy = CopyNaming {
         namespace: Some("{workspace}".into()),

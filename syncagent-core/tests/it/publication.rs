@@ -133,7 +133,7 @@ fn namings_that_let_tenants_collide_are_refused() {
     let only = Definition {
         only: Only {
             namespaces: vec!["default".into()],
-            labels: Vec::new(),
+            ..Only::default()
         },
         ..with("{workspace}", "{name}")
     };
@@ -146,7 +146,7 @@ fn taken_names_that_let_objects_meet_are_refused() {
         fields: vec![takes("spec.secret", name)],
         only: Only {
             namespaces: namespaces.iter().map(|it| (*it).to_owned()).collect(),
-            labels: Vec::new(),
+            ..Only::default()
         },
         ..thing()
     };
