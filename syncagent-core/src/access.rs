@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::definition::Kind;
+use crate::definition::{Events, Kind};
 use crate::publication::Publications;
 
 /// The permission claims of the export (v1alpha2): what is taken from workspaces and returned to them.
@@ -12,10 +12,15 @@ use crate::publication::Publications;
 /// The verbs are all of them, because that is what the usual way of binding accepts, and kcp compares verbs literally.
 #[must_use]
 pub fn claims(publications: &Publications) -> Vec<Value> {
+    let talks = publications
+        .iter()
+        .any(|it| it.policy().events != Events::Off);
+    let events = talks.then(|| (String::new(), "events".to_owned()));
     let kinds: BTreeSet<(String, String)> = publications
         .iter()
         .flat_map(|it| it.workspace_kinds())
         .map(|kind| (kind.group, kind.plural))
+        .chain(events)
         .collect();
     kinds
         .into_iter()

@@ -22,7 +22,7 @@ pub use filter::{Only, Operator, Requirement, Selector};
 pub use losses::{Deletion, Leaving, Loss, Losses, Vanished};
 pub use namespaces::NamespaceRule;
 pub use naming::CopyNaming;
-pub use policy::{Adoption, BreakingChanges, Drift, Policy};
+pub use policy::{Adoption, BreakingChanges, Drift, Events, Policy};
 pub use related::{Compose, Part, ReadRule, ReturnRule, ReturnSource, Sources, TakeRule};
 pub use source::{Kind, OfferedNames, SchemaName, SchemaSource, Scope};
 pub use status::{StatusField, StatusRule, StatusSource};

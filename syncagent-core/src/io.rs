@@ -9,6 +9,7 @@
 //! apply       executes the effects of a plan
 //! announce    tells people what happened
 //! metrics     counts it
+//! events      tells consumers, in their workspaces
 //! ```
 //!
 //! Bodies are `serde_json::Value` throughout: the engine works on JSON, types stop at the definition.
@@ -18,6 +19,7 @@ pub(crate) mod apply;
 pub mod clients;
 pub mod discovery;
 pub mod endpoints;
+pub(crate) mod events;
 pub(crate) mod metrics;
 pub(crate) mod observe;
 pub mod watch;

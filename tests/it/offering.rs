@@ -28,9 +28,15 @@ fn the_export_is_awaited_and_filled() {
             .to_owned();
         assert!(schema.ends_with(".things.example.io"), "{schema}");
         let claims = export["spec"]["permissionClaims"].as_array().unwrap();
-        assert_eq!(claims.len(), 1);
-        assert_eq!(claims[0]["resource"], "secrets");
-        assert_eq!(claims[0]["verbs"], json!(["*"]));
+        let claimed: Vec<_> = claims
+            .iter()
+            .map(|it| (&it["resource"], &it["verbs"]))
+            .collect();
+        let all = json!(["*"]);
+        assert_eq!(
+            claimed,
+            [(&json!("events"), &all), (&json!("secrets"), &all)]
+        );
         let path = format!("/apis/apis.kcp.io/v1alpha1/apiresourceschemas/{schema}");
         assert!(stage.provider.api.get(&path).await.unwrap().is_success());
         stage.stop().await;
@@ -76,7 +82,8 @@ fn foreign_entries_of_the_export_are_kept() {
             export["spec"]["permissionClaims"][0]["verbs"],
             json!(["get"])
         );
-        assert_eq!(export["spec"]["permissionClaims"][1]["resource"], "secrets");
+        assert_eq!(export["spec"]["permissionClaims"][1]["resource"], "events");
+        assert_eq!(export["spec"]["permissionClaims"][2]["resource"], "secrets");
         stage.stop().await;
     });
 }

@@ -118,3 +118,72 @@ fn effects_and_lags_are_counted() {
         stage.stop().await;
     });
 }
+
+#[test]
+fn a_consumer_hears_of_success_once_and_of_troubles_when_they_change() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::taking("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.secret("second", "x").await;
+        let spec = json!({"first": {"name": "first"}, "second": {"name": "second"}});
+        consumer.order(&thing, "a", &spec).await;
+        let path = "/api/v1/namespaces/default/events";
+        let said = || async {
+            let events = consumer.api.get(path).await.unwrap().body;
+            let mut said: Vec<String> = events["items"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|it| it["involvedObject"]["name"] == "a")
+                .map(|it| {
+                    let text = |field: &str| it[field].as_str().unwrap_or_default().to_owned();
+                    format!("{} {}: {}", text("type"), text("reason"), text("message"))
+                })
+                .collect();
+            said.sort();
+            said
+        };
+        let wanted = [
+            "Normal ObjectPlaced: the order is at the service",
+            "Warning WaitingForSecret: waiting for the Secret \"first\"",
+        ];
+        eventually("both were said", || async {
+            (said().await == wanted).then_some(())
+        })
+        .await;
+        // A restart does not repeat them, and what is well is not said.
+        stage.stop().await;
+        stage.start();
+        consumer.secret("first", "x").await;
+        let handle = stage.handle.clone().unwrap();
+        eventually("it gets on", || async {
+            let carried = handle.metrics().contains("effect=\"take\"");
+            (carried && handle.stuck().is_empty()).then_some(())
+        })
+        .await;
+        stage.calm().await;
+        assert_eq!(said().await, wanted);
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn without_the_claim_nothing_is_said_and_nothing_else_is_missing() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let consumer = stage.consumer_that("consumer", |it| it != "events").await;
+        for name in ["a", "b", "c"] {
+            consumer.order(&thing, name, &json!({"size": 1})).await;
+            stage.copy(&consumer, &thing, name).await;
+        }
+        stage.calm().await;
+        if World::is_real() {
+            skipped("the requests of a real server cannot be counted");
+        } else {
+            assert_eq!(stage.events().len(), 1, "{:?}", stage.events());
+        }
+        stage.stop().await;
+    });
+}

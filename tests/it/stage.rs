@@ -166,11 +166,21 @@ impl Stage {
 
     /// A fresh workspace that binds the export and accepts its claims.
     pub(crate) async fn consumer(&self, name: &str) -> Consumer {
+        self.consumer_that(name, |_| true).await
+    }
+
+    /// A fresh workspace that binds the export and accepts the claims on resources that it `accepts`.
+    pub(crate) async fn consumer_that(
+        &self,
+        name: &str,
+        accepts: impl Fn(&str) -> bool,
+    ) -> Consumer {
         let workspace = self.world.workspace(name).await;
         let mut claims = self.exported().await["spec"]["permissionClaims"].clone();
         for claim in claims.as_array_mut().into_iter().flatten() {
+            let accepted = accepts(claim["resource"].as_str().unwrap_or_default());
             claim["selector"] = json!({"matchAll": true});
-            claim["state"] = json!("Accepted");
+            claim["state"] = json!(if accepted { "Accepted" } else { "Rejected" });
         }
         let binding = json!({"apiVersion": "apis.kcp.io/v1alpha2", "kind": "APIBinding",
         "metadata": {"name": "things"},
@@ -338,9 +348,18 @@ impl Stage {
     }
 
     /// What the agent asked for, one line per request, watches apart: `kcp patch things/status default/a`.
-    /// Servers that are real do not tell.
+    /// Servers that are real do not tell. Events are counted apart: see [`Stage::events`].
     pub(crate) fn requests(&self) -> Vec<String> {
-        self.asked(|verb| verb != "watch")
+        let mut lines = self.asked(|verb| verb != "watch");
+        lines.retain(|line| !line.starts_with("kcp create events"));
+        lines
+    }
+
+    /// The events that the agent sent, one line per request.
+    pub(crate) fn events(&self) -> Vec<String> {
+        let mut lines = self.asked(|verb| verb == "create");
+        lines.retain(|line| line.starts_with("kcp create events"));
+        lines
     }
 
     fn asked(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {

@@ -17,10 +17,13 @@ use super::board::{Board, Stuck};
 use super::ledger::Source;
 use super::roster::Roster;
 use super::state::{Job, Outcome, State};
+use crate::definition::Events;
 use crate::error::{Error, ErrorKind};
 use crate::io::announce::{Announcer, Notice, Order};
 use crate::io::clients::Server;
+use crate::io::events::{About, Post, Said};
 use crate::io::{apply, metrics, observe};
+use crate::object;
 use crate::plan::{
     Context, Deed, Depth, Effect, Ending, Hands, Heard, Key, Later, ObjectRef, Place, Question,
     Sight, Trouble, absorb, plan,
@@ -55,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) board: Arc<Board>,
     /// Whether effects are told and not sent.
     pub(crate) dry: bool,
+    /// Where events for consumers are handed in.
+    pub(crate) post: Post,
     /// Told when an agent that only says what it would do has said everything.
     pub(crate) quiet: tokio::sync::Notify,
 }
@@ -66,7 +71,11 @@ impl Shared {
     }
 
     /// The servers of an order's workspace: its endpoint's, or every endpoint's when nothing has told of it yet.
-    fn workspaces(&self, endpoint: Option<&Arc<str>>, cluster: &str) -> Vec<(Arc<str>, Server)> {
+    pub(crate) fn workspaces(
+        &self,
+        endpoint: Option<&Arc<str>>,
+        cluster: &str,
+    ) -> Vec<(Arc<str>, Server)> {
         let endpoints = self
             .endpoints
             .lock()
@@ -216,7 +225,14 @@ fn stuck(
         hands,
         tries: u32::from(hands == Hands::Server),
     };
-    let news = shared.board.note(&job.key, stuck, theme, trouble);
+    let news = shared.board.note(&job.key, stuck, theme, trouble.clone());
+    if news.consumer
+        && let Some(trouble) = &trouble
+    {
+        say(shared, job, |policy| {
+            (policy != Events::Off).then(|| Said::warning(trouble))
+        });
+    }
     if news.provider {
         shared.announcer.tell(&match hands {
             Hands::Server => Notice::Problem {
@@ -333,12 +349,36 @@ async fn perform(
     let counted = &shared.board.metrics;
     let outcome = metrics::outcome(reply.code, &heard);
     counted.effect(&job.key.publication, effect.deed.name(), outcome);
+    if heard == Heard::Next {
+        say(shared, job, |policy| Said::of(&effect.deed, policy));
+    }
     if heard == Heard::Next
         && let (Some(direction), Some(since)) = (metrics::direction(&effect.deed), job.since)
     {
         counted.lag(&job.key.publication, direction, since.elapsed());
     }
     heard
+}
+
+/// Says something to the consumer, as far as the publication's policy goes.
+fn say(shared: &Shared, job: &Job, what: impl Fn(Events) -> Option<Said>) {
+    let Some(publication) = shared.publications.get(&job.key.publication) else {
+        return;
+    };
+    let Some(said) = what(publication.policy().events) else {
+        return;
+    };
+    let origin = job.record.origin.as_ref();
+    let about = About {
+        endpoint: job.endpoint.clone(),
+        api_version: object::api_version(publication.offered()),
+        kind: publication.offered().kind.clone(),
+        cluster: job.key.cluster.clone(),
+        namespace: job.key.namespace.clone(),
+        name: job.key.name.clone(),
+        uid: origin.map(|it| it.uid.clone()).unwrap_or_default(),
+    };
+    shared.post.hand_in(about, said, shared.context().now);
 }
 
 /// Says how the order stands, once.

@@ -12,6 +12,8 @@ pub struct Policy {
     pub adoption: Adoption,
     /// Whether the origin shows a condition `Synced` of our own.
     pub conditions: bool,
+    /// Which events a consumer sees in their workspace.
+    pub events: Events,
     /// What happens when a new schema would break objects that exist.
     pub breaking_changes: BreakingChanges,
     /// What becomes of a copy's dependents when it is deleted.
@@ -39,6 +41,20 @@ pub enum BreakingChanges {
     Allow,
 }
 
+/// Which events a consumer sees in their workspace.
+///
+/// Events need a claim on `events`. Where a binding does not accept it they are left out, and nothing else is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Events {
+    /// None; the export makes no claim on them.
+    Off,
+    /// Warnings, and that the order reached the service.
+    Warnings,
+    /// One for each thing that is done for the order.
+    All,
+}
+
 /// What happens when somebody changes the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -63,6 +79,7 @@ impl Policy {
             drift: Drift::Correct,
             adoption: Adoption::Refuse,
             conditions: true,
+            events: Events::Warnings,
             breaking_changes: BreakingChanges::Refuse,
             deletion: Deletion::Background,
             deletion_by_order: true,

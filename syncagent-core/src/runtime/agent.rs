@@ -38,6 +38,7 @@ use crate::io::announce::{Announcer, Listener, Notice};
 use crate::io::clients::{Connection, KcpAccess, Server};
 use crate::io::discovery::{Found, find};
 use crate::io::endpoints;
+use crate::io::events::{self, About, Post};
 use crate::publication::{Problems, Publications};
 
 /// An agent that offers services of a Kubernetes cluster to the workspaces of a kcp.
@@ -237,6 +238,7 @@ impl Agent {
             agent: agent.to_string(),
             workers: self.workers,
         };
+        let (post, line) = Post::new();
         let shared = Arc::new(Shared {
             service,
             manager: agent.manager(),
@@ -249,8 +251,14 @@ impl Agent {
             board: self.board.clone(),
             dry: self.dry,
             quiet: Notify::new(),
+            post,
         });
         let quiet = shared.clone();
+        let reach = shared.clone();
+        let server = move |about: &About| {
+            let found = reach.workspaces(about.endpoint.as_ref(), &about.cluster);
+            found.into_iter().next().map(|(_, server)| server)
+        };
         let offer = async {
             if self.dry {
                 export::preview(&provider, &self.export, &offering, &announcer).await;
@@ -264,6 +272,7 @@ impl Agent {
                 offer,
                 endpoints::follow(provider.clone(), self.export.clone(), urls),
                 fleet::run(shared, course, wanted, endpoints),
+                events::send(line, agent.to_string(), server),
             );
         };
         tokio::select! {

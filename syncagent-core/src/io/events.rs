@@ -1,0 +1,254 @@
+//! Events in the consumer's workspace: warnings in the consumer's terms, and what else a publication's policy says.
+//!
+//! An event is a courtesy. It is sent after the work is done, by one task, and never holds work back: where the claim on
+//! `events` is not accepted the workspace is left alone for a while, where a server is busy events are dropped first. The
+//! name of an event follows from what it says, so an agent that starts again does not repeat itself as long as the
+//! event is there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::clients::{Server, escape};
+use crate::definition::Events;
+use crate::object::fingerprint::sha1_hex;
+use crate::plan::{Deed, Trouble};
+
+/// How many events may wait; more are dropped.
+const LINE: usize = 256;
+/// How long a workspace without the claim is left alone.
+const LEFT_ALONE: Duration = Duration::from_secs(600);
+/// How long nothing is sent to a server that was busy and did not say how long.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The order that an event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct About {
+    /// Where its workspace is reached, where it is known.
+    pub(crate) endpoint: Option<Arc<str>>,
+    /// `apiVersion` of the offered kind.
+    pub(crate) api_version: String,
+    /// The offered kind.
+    pub(crate) kind: String,
+    /// The logical cluster.
+    pub(crate) cluster: String,
+    /// The namespace; empty for a cluster-scoped order.
+    pub(crate) namespace: String,
+    /// The name.
+    pub(crate) name: String,
+    /// The uid, where it is known.
+    pub(crate) uid: String,
+}
+
+/// What an event says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    warning: bool,
+    reason: String,
+    message: String,
+}
+
+impl Said {
+    /// A warning.
+    pub(crate) fn warning(trouble: &Trouble) -> Self {
+        Self {
+            warning: true,
+            reason: trouble.reason.clone(),
+            message: trouble.message.clone(),
+        }
+    }
+
+    /// What is said of an effect that was done; `None`: nothing. The reasons are those of kcp's api-syncagent.
+    pub(crate) fn of(deed: &Deed, policy: Events) -> Option<Self> {
+        let (reason, message) = match deed {
+            Deed::Place => ("ObjectPlaced", "the order is at the service"),
+            _ if policy != Events::All => return None,
+            Deed::Hold => ("ObjectAccepted", "the order was accepted"),
+            Deed::Refresh => ("ObjectSynced", "the change is at the service"),
+            Deed::Reflect => ("ObjectStatusSynced", "the status is up to date"),
+            Deed::Retire => (
+                "ObjectCleanup",
+                "what was ordered is being deleted at the service",
+            ),
+            Deed::Release => ("ObjectDeleted", "what was ordered is gone at the service"),
+            _ => return None,
+        };
+        (policy != Events::Off).then(|| Self {
+            warning: false,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        })
+    }
+}
+
+/// Where events are handed in.
+#[derive(Clone, Debug)]
+pub(crate) struct Post(mpsc::Sender<(About, Said, String)>);
+
+impl Post {
+    /// A post, and the line of what was handed in.
+    pub(crate) fn new() -> (Self, Line) {
+        let (tx, rx) = mpsc::channel(LINE);
+        (Self(tx), Line(rx))
+    }
+
+    /// Hands in an event; with too many waiting it is dropped. `now` is the time as RFC 3339.
+    pub(crate) fn hand_in(&self, about: About, said: Said, now: String) {
+        let _ = self.0.try_send((about, said, now));
+    }
+}
+
+/// What was handed in.
+#[derive(Debug)]
+pub(crate) struct Line(mpsc::Receiver<(About, Said, String)>);
+
+/// Sends what was handed in, for ever. `server` finds the server of an order.
+pub(crate) async fn send(mut line: Line, agent: String, server: impl Fn(&About) -> Option<Server>) {
+    let mut closed: HashMap<String, Instant> = HashMap::new();
+    let mut busy = Instant::now();
+    while let Some((about, said, now)) = line.0.recv().await {
+        let at = Instant::now();
+        closed.retain(|_, until| *until > at);
+        if at < busy || closed.contains_key(&about.cluster) {
+            continue;
+        }
+        let Some(server) = server(&about) else {
+            continue;
+        };
+        let path = format!("/api/v1/namespaces/{}/events", escape(home(&about)));
+        match server
+            .post(&path, &event(&about, &said, &agent, &now))
+            .await
+        {
+            // 409: it was said before.
+            Ok(reply) if reply.is_success() || reply.code == 409 => {}
+            Ok(reply) if matches!(reply.code, 403 | 404) => {
+                tracing::debug!(workspace = %about.cluster, "events are not accepted here");
+                closed.insert(about.cluster, at + LEFT_ALONE);
+            }
+            Ok(reply) if reply.code == 429 || reply.code >= 500 => {
+                busy = at + reply.retry_after.unwrap_or(BUSY);
+            }
+            Ok(reply) => tracing::debug!(code = reply.code, "an event was refused"),
+            Err(error) => {
+                tracing::debug!("an event was not sent: {}", error.chain());
+                busy = at + BUSY;
+            }
+        }
+    }
+}
+
+/// The namespace of the events about an order.
+fn home(about: &About) -> &str {
+    match about.namespace.as_str() {
+        "" => "default",
+        namespace => namespace,
+    }
+}
+
+fn event(about: &About, said: &Said, agent: &str, now: &str) -> Value {
+    let content = format!(
+        "{}/{}/{}/{}",
+        about.kind, about.uid, said.reason, said.message
+    );
+    let mut stem = about.name.clone();
+    stem.truncate(200);
+    json!({
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": format!("{stem}.{}", &sha1_hex(&content)[..16]),
+            "namespace": home(about),
+        },
+        "involvedObject": {
+            "apiVersion": about.api_version,
+            "kind": about.kind,
+            "namespace": about.namespace,
+            "name": about.name,
+            "uid": about.uid,
+        },
+        "type": if said.warning { "Warning" } else { "Normal" },
+        "reason": said.reason,
+        "message": said.message,
+        "source": {"component": agent},
+        "reportingComponent": agent,
+        "reportingInstance": agent,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_says_how_much_is_told() {
+        assert_eq!(Said::of(&Deed::Place, Events::Off), None);
+        assert_eq!(Said::of(&Deed::Reflect, Events::Warnings), None);
+        let placed = Said::of(&Deed::Place, Events::Warnings).unwrap();
+        assert_eq!(
+            (placed.warning, placed.reason.as_str()),
+            (false, "ObjectPlaced")
+        );
+        let all = [
+            Deed::Hold,
+            Deed::Place,
+            Deed::Refresh,
+            Deed::Reflect,
+            Deed::Retire,
+            Deed::Release,
+        ];
+        let reasons: Vec<_> = all
+            .iter()
+            .filter_map(|deed| Said::of(deed, Events::All))
+            .map(|said| said.reason)
+            .collect();
+        assert_eq!(
+            reasons,
+            [
+                "ObjectAccepted",
+                "ObjectPlaced",
+                "ObjectSynced",
+                "ObjectStatusSynced",
+                "ObjectCleanup",
+                "ObjectDeleted",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_name_of_an_event_follows_from_what_it_says() {
+        let about = About {
+            endpoint: None,
+            api_version: "example.io/v1".into(),
+            kind: "Thing".into(),
+            cluster: "1abc".into(),
+            namespace: String::new(),
+            name: "x".repeat(253),
+            uid: "u".into(),
+        };
+        let say = |message: &str| {
+            let trouble = Trouble {
+                reason: "Invalid".into(),
+                message: message.into(),
+            };
+            event(
+                &about,
+                &Said::warning(&trouble),
+                "a",
+                "2026-01-01T00:00:00Z",
+            )
+        };
+        let first = say("one");
+        assert_eq!(first, say("one"));
+        assert_ne!(first["metadata"]["name"], say("two")["metadata"]["name"]);
+        assert_eq!(first["metadata"]["namespace"], "default");
+        assert!(first["metadata"]["name"].as_str().unwrap().len() <= 253);
+    }
+}
