@@ -214,7 +214,7 @@ fn stuck(
     why: String,
     theme: String,
     hands: Hands,
-    trouble: Option<Trouble>,
+    trouble: Option<&Trouble>,
 ) {
     let order = order(shared, &job.key);
     let stuck = Stuck {
@@ -225,9 +225,9 @@ fn stuck(
         hands,
         tries: u32::from(hands == Hands::Server),
     };
-    let news = shared.board.note(&job.key, stuck, theme, trouble.clone());
+    let news = shared.board.note(&job.key, stuck, theme, trouble.cloned());
     if news.consumer
-        && let Some(trouble) = &trouble
+        && let Some(trouble) = trouble
     {
         say(shared, job, |policy| {
             (policy != Events::Off).then(|| Said::warning(trouble))
@@ -402,7 +402,7 @@ fn end(
     let why = why.or_else(|| trouble.as_ref().map(ToString::to_string));
     match (hands, why) {
         (Some(hands), Some(why)) if outcome != Outcome::Forget => {
-            stuck(shared, job, why.clone(), why, hands, trouble);
+            stuck(shared, job, why.clone(), why, hands, trouble.as_ref());
         }
         _ => shared.board.clear(&job.key),
     }

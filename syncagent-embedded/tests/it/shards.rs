@@ -177,8 +177,8 @@ async fn each_shard_shows_its_own_workspaces_at_its_own_url_in_its_own_versions(
     assert!(!urls[0].starts_with("/shards/"));
     assert!(urls[1].starts_with("/shards/blue/services/apiexport/"));
     let (root, blue) = (world.seen(&urls[0]).await, world.seen(&urls[1]).await);
-    assert_eq!(root.0, [world.root.clone()]);
-    assert_eq!(blue.0, [world.blue.clone()]);
+    assert_eq!(root.0, std::slice::from_ref(&world.root));
+    assert_eq!(blue.0, std::slice::from_ref(&world.blue));
     assert!(blue.1 > root.1 + 1_000_000, "{blue:?} {root:?}");
 
     // A version of one shard is none of the other's.
