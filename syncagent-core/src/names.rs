@@ -22,6 +22,10 @@ pub const PUBLICATION: &str = "syncagent.kcp.io/publication";
 pub const TAKES: &str = "syncagent.kcp.io/takes";
 /// Annotation: the fingerprint of what was applied.
 pub const APPLIED: &str = "syncagent.kcp.io/applied";
+/// Annotation: hashes of the single fields that were written, where changes on the copy are kept.
+pub const LEAVES: &str = "syncagent.kcp.io/applied-fields";
+/// Annotation that a person sets on a copy, to any new value: fields that somebody fought for are corrected again.
+pub const CORRECT_AGAIN: &str = "syncagent.kcp.io/correct-again";
 /// Annotation: the uid of the origin.
 pub const ORIGIN_UID: &str = "syncagent.kcp.io/origin-uid";
 /// Annotation: the generation of the origin that was last written down.

@@ -35,11 +35,14 @@ mod effect;
 
 mod step;
 
+mod adopt;
 mod copy;
 mod drift;
 mod end;
+mod fight;
 mod filter;
 mod hold;
+mod keep;
 mod locate;
 mod reflect;
 mod returned;
@@ -52,8 +55,11 @@ mod explain;
 pub use absorb::absorb;
 pub use effect::{Deed, Effect, Heard, Later, Reply, Request, Subresource, Verb};
 pub use explain::{Hands, Trouble};
+pub use keep::Leaves;
 pub use key::{Key, ObjectRef, Place};
-pub use record::{CopyKnown, Known, ReadKnown, Record, Refusal, ReturnedKnown, Synced, TakenKnown};
+pub use record::{
+    CopyKnown, Drifted, Known, ReadKnown, Record, Refusal, ReturnedKnown, Synced, TakenKnown,
+};
 pub use seen::{Depth, Question, Seen, Sight};
 pub use step::plan;
 
@@ -90,6 +96,8 @@ pub struct Plan {
 pub enum Ending {
     /// Nothing to do until something changes.
     Settled,
+    /// Nothing to do, though the copy is not what was ordered: somebody changed it, and it is left so. For the provider.
+    Drifted(String),
     /// Waiting for an event; the sentence is for people.
     Waiting(String),
     /// Refused or not possible now; worth another look in minutes, also without an event. For the provider.

@@ -248,3 +248,32 @@ pub fn base64(bytes: &[u8]) -> String {
     }
     text
 }
+
+/// Reads base64 with padding; `None` when it is none.
+#[must_use]
+pub fn unbase64(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| {
+        Some(match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        })
+    };
+    if !text.len().is_multiple_of(4) {
+        return None;
+    }
+    let text = text.trim_end_matches('=').as_bytes();
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    for chunk in text.chunks(4) {
+        let mut bits = 0;
+        for at in 0..4 {
+            let byte = chunk.get(at).copied().unwrap_or(b'A');
+            bits = bits << 6 | u32::from(digit(byte)?);
+        }
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..chunk.len()]);
+    }
+    Some(bytes)
+}

@@ -225,6 +225,8 @@ fn stuck(
         hands,
         tries: u32::from(hands == Hands::Server),
     };
+    let reason = trouble.map(|it| it.reason.as_str());
+    let drifted = matches!(reason, Some("Drifted" | "Contested"));
     let news = shared.board.note(&job.key, stuck, theme, trouble.cloned());
     if news.consumer
         && let Some(trouble) = trouble
@@ -239,6 +241,7 @@ fn stuck(
                 order: Some(order),
                 what: why,
             },
+            Hands::Provider if drifted => Notice::Drifted { order, why },
             Hands::Provider => Notice::Refused { order, why },
             Hands::Consumer | Hands::Service => Notice::Waiting { order, why },
         });
@@ -395,6 +398,7 @@ fn end(
         Ending::Settled => ("settled", Outcome::Rest, None),
         Ending::Gone => ("gone", Outcome::Forget, None),
         Ending::Waiting(why) => ("waiting", Outcome::Rest, Some(why)),
+        Ending::Drifted(why) => ("drifted", Outcome::Rest, Some(why)),
         Ending::Refused(why) => ("refused", Outcome::Recheck(RECHECK), Some(why)),
     };
     shared.board.metrics.step(publication, word);
@@ -447,10 +451,11 @@ fn told(order: Order, effect: &Effect) -> Option<Notice> {
         Deed::Hold | Deed::HoldTaken(_) => Notice::Held { order },
         Deed::Place | Deed::Take(_) => Notice::Placed { order, object },
         Deed::Refresh | Deed::Retake(_) => Notice::Refreshed { order, object },
+        Deed::Adopt => Notice::Adopted { order, object },
         Deed::Reflect => Notice::Reflected { order },
         Deed::Return(_) | Deed::Update(_) => Notice::Returned { order, object },
         Deed::Retire | Deed::Untake(_) | Deed::Unreturn(_) => Notice::Retired { order, object },
         Deed::Release => Notice::Released { order },
-        Deed::Namespace | Deed::ReleaseTaken(_) => return None,
+        Deed::Namespace | Deed::Inherit | Deed::ReleaseTaken(_) => return None,
     })
 }

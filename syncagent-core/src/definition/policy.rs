@@ -55,24 +55,48 @@ pub enum Events {
     All,
 }
 
-/// What happens when somebody changes the copy.
+/// What happens when somebody changes, on the service cluster, what the consumer wrote.
+///
+/// Whatever the policy, fields that the consumer never wrote belong to the operator, and the marks that say whose copy it
+/// is are restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Drift {
-    /// It is set right.
+    /// It is set right. A field that somebody resets three times in a row is left to them, and reported, until the
+    /// consumer changes it, the agent starts again, or a person sets the annotation
+    /// [`syncagent.kcp.io/correct-again`](crate::names::CORRECT_AGAIN) on the copy to a new value.
     Correct,
+    /// It stays until the consumer changes that very field. An update writes only the fields that changed; to know them
+    /// after a restart the copy carries a hash of each field, so a kind that is secret by nature cannot be kept.
+    Keep,
+    /// As `Keep`; and the order says that it is not what was ordered, by field. The provider hears who changed it.
+    Report,
 }
 
 /// What happens when an object of the copy's name exists without an identity.
+///
+/// An object with the identity of another order, or of another agent, is never touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Adoption {
     /// It is left alone and reported.
     Refuse,
+    /// It becomes the copy as it is: only our marks are added. What differs from the order stays until the consumer changes
+    /// it; so this goes with `keep` and `report`, and is refused with `correct`, which would set it right at once.
+    LabelOnly,
+    /// It becomes the copy and gets the order's content. What the order does not say stays.
+    TakeOver,
 }
 
 impl Policy {
     /// The defaults of a derived publication.
+    ///
+    /// ```
+    /// use syncagent_core::definition::{Adoption, Drift, Policy};
+    ///
+    /// let policy = Policy::derived();
+    /// assert_eq!((policy.drift, policy.adoption), (Drift::Correct, Adoption::Refuse));
+    /// ```
     #[must_use]
     pub fn derived() -> Self {
         Self {
@@ -85,6 +109,29 @@ impl Policy {
             deletion_by_order: true,
             leaving: Leaving::Keep,
             losses: Losses::default(),
+        }
+    }
+
+    /// The defaults of a `PublishedResource`: what the Go agent does.
+    ///
+    /// Drift is kept, an object in the copy's place is adopted as it is, orders show no condition of ours and are told
+    /// everything in events, and a schema that breaks what exists is a warning.
+    ///
+    /// ```
+    /// use syncagent_core::definition::{Adoption, Drift, Policy};
+    ///
+    /// let policy = Policy::compatible();
+    /// assert_eq!((policy.drift, policy.adoption), (Drift::Keep, Adoption::LabelOnly));
+    /// ```
+    #[must_use]
+    pub fn compatible() -> Self {
+        Self {
+            drift: Drift::Keep,
+            adoption: Adoption::LabelOnly,
+            conditions: false,
+            events: Events::All,
+            breaking_changes: BreakingChanges::Warn,
+            ..Self::derived()
         }
     }
 }

@@ -117,6 +117,20 @@ pub enum Notice {
         /// One line for each thing, as `would place ... because ...`.
         plan: String,
     },
+    /// An object that stood in the copy's place became the copy.
+    Adopted {
+        /// The order.
+        order: Order,
+        /// Kind, namespace and name of the object.
+        object: String,
+    },
+    /// A copy is not what was ordered: somebody changed it, and it is left so.
+    Drifted {
+        /// The order.
+        order: Order,
+        /// Which field, and who, for the provider.
+        why: String,
+    },
     /// An order cannot be fulfilled as it is.
     Refused {
         /// The order.
@@ -170,6 +184,8 @@ impl fmt::Display for Notice {
                 schemas.join(", ")
             ),
             Self::Planned { order, plan } => write!(f, "{order}: {plan}"),
+            Self::Adopted { order, object } => write!(f, "adopted {object} for {order}"),
+            Self::Drifted { order, why } => write!(f, "{order} has drifted: {why}"),
             Self::Refused { order, why } => write!(f, "refused {order}: {why}"),
             Self::Waiting { order, why } => write!(f, "{order} waits: {why}"),
             Self::Problem {
@@ -200,7 +216,9 @@ impl Announcer {
     /// Logs a notice and tells everybody who asked.
     pub(crate) fn tell(&self, notice: &Notice) {
         match notice {
-            Notice::Problem { .. } | Notice::Refused { .. } => tracing::warn!("{notice}"),
+            Notice::Problem { .. } | Notice::Refused { .. } | Notice::Drifted { .. } => {
+                tracing::warn!("{notice}");
+            }
             _ => tracing::info!("{notice}"),
         }
         (self.0)(notice);

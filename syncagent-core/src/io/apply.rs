@@ -8,7 +8,9 @@ use std::time::Duration;
 use http::Method;
 use serde_json::json;
 
-use super::clients::{APPLY_PATCH, JSON, JSON_PATCH, Server, collection, escape, object};
+use super::clients::{
+    APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Server, collection, escape, object,
+};
 use crate::error::Error;
 use crate::plan::{Reply, Request, Subresource, Verb};
 
@@ -53,6 +55,11 @@ pub(crate) async fn send(server: &Server, manager: &str, request: &Request) -> S
                 JSON_PATCH,
             )
         }
+        Verb::MergePatch => (
+            Method::PATCH,
+            format!("{at}?fieldManager={}", escape(manager)),
+            MERGE_PATCH,
+        ),
         Verb::Delete => (Method::DELETE, at, JSON),
     };
     match server

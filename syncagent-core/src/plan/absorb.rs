@@ -5,13 +5,15 @@
 
 use serde_json::{Value, json};
 
-use super::effect::{Deed, Effect, Heard, Later, Reply};
+use super::effect::{Deed, Effect, Heard, Later, Reply, Verb};
+use super::keep::Leaves;
 use super::key::{Key, ObjectRef};
 use super::locate::name_of;
 use super::record::{CopyKnown, Record, Refusal, TakenKnown};
 use super::seen::{Seen, Sight};
 use super::step::known_of;
-use super::{drift, returned};
+use super::{adopt, drift, fight, returned};
+use crate::definition::Drift;
 use crate::names;
 use crate::object::fingerprint::Fingerprint;
 use crate::object::{annotation, finalizers, uid};
@@ -98,7 +100,8 @@ impl Hearing<'_> {
                 self.record.released = self.effect.deed == Deed::Release;
                 self.note(Sight::There(body.clone()));
             }
-            Deed::Place | Deed::Refresh => {
+            Deed::Place | Deed::Refresh | Deed::Adopt => {
+                let leaves = self.leaves();
                 let before = self
                     .record
                     .copy
@@ -108,9 +111,19 @@ impl Hearing<'_> {
                 known.before = before.map_or(0, |it| it.reflects);
                 known.reflects = self.record.generation;
                 known.suspect = false;
+                known.leaves = leaves;
                 self.record.copy = Some(known);
+                fight::corrected(self.record);
                 self.record.copy_absent = false;
                 self.record.refusal = None;
+                self.note(Sight::There(body.clone()));
+            }
+            Deed::Inherit => {
+                // What is ours now, and is not wanted any more, goes with the next apply.
+                let before = self.record.copy.take();
+                let mut known = CopyKnown::of(body, before.as_ref(), &manager);
+                known.suspect = true;
+                self.record.copy = Some(known);
                 self.note(Sight::There(body.clone()));
             }
             Deed::Reflect => {
@@ -182,6 +195,16 @@ impl Hearing<'_> {
         Heard::Next
     }
 
+    /// What the write that was answered stands for, leaf by leaf, where changes on the copy are kept.
+    fn leaves(&self) -> Option<Leaves> {
+        if self.publication.policy().drift == Drift::Correct {
+            return None;
+        }
+        let origin = self.seen.of(&self.publication.origin(self.key)).body()?;
+        let intent = self.publication.intent(self.key, origin).ok()?;
+        Some(Leaves::of(&intent.object, &adopt::salt(self.key)))
+    }
+
     /// A DELETE was accepted: a `Status` says that the object is gone, an object says that it is going.
     fn deleted(&mut self, gone: impl FnOnce(&mut Record)) -> Heard {
         let body = &self.reply.body;
@@ -232,6 +255,9 @@ impl Hearing<'_> {
                 self.note(Sight::Absent);
                 Heard::Next
             }
+            // Of an object that is not there any more nothing can be changed.
+            Deed::Refresh if self.effect.request.verb == Verb::MergePatch => self.doubt(),
+            Deed::Adopt | Deed::Inherit => self.doubt(),
             Deed::Place | Deed::Refresh | Deed::Take(_) | Deed::Retake(_) => {
                 let namespace = ObjectRef::service_namespace(&self.effect.request.object.namespace);
                 let said = &self.reply.body["details"];
@@ -260,7 +286,7 @@ impl Hearing<'_> {
             .flatten()
             .any(|it| it["reason"] == "NamespaceTerminating");
         match &self.effect.deed {
-            Deed::Place | Deed::Refresh if !terminating => {
+            Deed::Place | Deed::Refresh | Deed::Adopt if !terminating => {
                 self.refuse(
                     "Denied",
                     "the service does not allow this order".to_owned(),
@@ -276,7 +302,7 @@ impl Hearing<'_> {
     fn refused(&mut self) -> Heard {
         let causes = self.causes();
         match &self.effect.deed {
-            Deed::Place | Deed::Refresh => {
+            Deed::Place | Deed::Refresh | Deed::Adopt => {
                 let replaced = |(field, _): &(String, String)| {
                     field == "metadata.uid" || field == "metadata.resourceVersion"
                 };
@@ -313,6 +339,7 @@ impl Hearing<'_> {
             }
             // A patch whose test failed has no causes.
             Deed::Hold | Deed::Release | Deed::HoldTaken(_) | Deed::ReleaseTaken(_) => self.doubt(),
+            Deed::Inherit => self.doubt(),
             Deed::Reflect | Deed::Update(_) if causes.is_empty() => self.doubt(),
             Deed::Reflect | Deed::Update(_) | Deed::Return(_) => Heard::Later(Later::Denied),
             Deed::Namespace | Deed::Retire | Deed::Untake(_) | Deed::Unreturn(_) => {

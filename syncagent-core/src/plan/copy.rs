@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::drift;
 use super::key::ObjectRef;
 use super::record::CopyKnown;
 use super::seen::Sight;
 use super::step::{Step, known_of};
+use super::{adopt, drift};
 use crate::names;
 use crate::object::fingerprint::Fingerprint;
 use crate::object::identity::Standing;
@@ -26,6 +26,8 @@ pub(super) enum Copy<'a> {
     Ours(&'a Value),
     /// Something of that name is somebody else's.
     Other,
+    /// Something of that name is nobody's.
+    Unmarked(&'a Value),
     /// It cannot be told before a question is answered.
     Unclear,
 }
@@ -39,13 +41,19 @@ pub(super) fn learn<'a>(step: &mut Step<'a>, copy_ref: &ObjectRef) -> Copy<'a> {
             if stale {
                 return Copy::Recorded;
             }
-            if step.publication.standing(step.key, copy) != Standing::Ours {
+            let standing = step.publication.standing(step.key, copy);
+            let worn = standing != Standing::Ours && adopt::is_worn(step, copy);
+            if standing != Standing::Ours && !worn {
                 step.record.copy = None;
                 step.record.copy_absent = true;
-                return Copy::Other;
+                return match standing {
+                    Standing::Unmarked => Copy::Unmarked(copy),
+                    _ => Copy::Other,
+                };
             }
             let manager = step.manager();
-            let known = CopyKnown::of(copy, step.record.copy.as_ref(), &manager);
+            let mut known = CopyKnown::of(copy, step.record.copy.as_ref(), &manager);
+            known.suspect |= worn;
             step.record.copy = Some(known);
             step.record.copy_absent = false;
             Copy::Ours(copy)
@@ -104,6 +112,7 @@ impl CopyKnown {
             content: Fingerprint::of(&json!({"content": content(copy), "status": copy["status"]})),
             deleting: is_deleting(copy),
             suspect,
+            leaves: same.and_then(|it| it.leaves.clone()),
         }
     }
 }

@@ -29,6 +29,10 @@ pub enum Deed {
     Place,
     /// The copy, changed.
     Refresh,
+    /// Our marks onto an object that stands where the copy would be made.
+    Adopt,
+    /// The ownership of fields of the copy that were written otherwise than by apply.
+    Inherit,
     /// The status onto the origin.
     Reflect,
     /// Deletes the copy.
@@ -79,6 +83,8 @@ pub enum Verb {
         /// Of which part.
         subresource: Option<Subresource>,
     },
+    /// PATCH with `application/merge-patch+json`.
+    MergePatch,
     /// DELETE; the body carries the precondition on the uid.
     Delete,
 }

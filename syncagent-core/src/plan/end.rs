@@ -75,7 +75,7 @@ fn retire(step: &mut Step<'_>) -> bool {
         return true;
     };
     match learn(step, &copy_ref) {
-        Copy::Absent | Copy::Other => true,
+        Copy::Absent | Copy::Other | Copy::Unmarked(_) => true,
         Copy::Unknown | Copy::Unclear => {
             step.look(&copy_ref, Depth::Body);
             false

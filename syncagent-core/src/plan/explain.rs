@@ -57,7 +57,7 @@ pub(super) fn hands(step: &Step<'_>) -> Option<Hands> {
     let reason = step.troubles.first().map(|(reason, _)| reason.as_str());
     match reason {
         Some("Deleting") => Some(Hands::Service),
-        Some("Denied") => Some(Hands::Provider),
+        Some("Denied" | "Drifted" | "Contested") => Some(Hands::Provider),
         // Of the copy, or of what goes down with it: the consumer sees nothing there.
         Some("NameTaken") => {
             let below =
@@ -69,7 +69,7 @@ pub(super) fn hands(step: &Step<'_>) -> Option<Hands> {
             })
         }
         Some(_) => Some(Hands::Consumer),
-        None if !step.refused.is_empty() => Some(Hands::Provider),
+        None if !step.refused.is_empty() || !step.drifted.is_empty() => Some(Hands::Provider),
         None if step.waiting.is_empty() => None,
         // Somebody else's finalizer holds it in the workspace.
         None if step.record.released => Some(Hands::Consumer),
@@ -86,6 +86,8 @@ impl Deed {
             Self::Namespace => "namespace",
             Self::Place => "place",
             Self::Refresh => "refresh",
+            Self::Adopt => "adopt",
+            Self::Inherit => "inherit",
             Self::Reflect => "reflect",
             Self::Retire => "retire",
             Self::Release => "release",
@@ -122,6 +124,7 @@ impl fmt::Display for Ending {
         match self {
             Self::Settled => f.write_str("settled"),
             Self::Waiting(why) => write!(f, "waits: {why}"),
+            Self::Drifted(why) => write!(f, "has drifted: {why}"),
             Self::Refused(why) => write!(f, "is refused: {why}"),
             Self::Gone => f.write_str("is gone"),
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::definition::{Deletion, Part};
 use crate::object::fingerprint::Fingerprint;
 
+use super::keep::Leaves;
 use super::key::ObjectRef;
 use crate::naming::CopyName;
 
@@ -50,6 +51,10 @@ pub struct Record {
     pub synced: Option<Synced>,
     /// Why the service cluster does not take what the consumer wrote, or why it could not be brought down.
     pub refusal: Option<Refusal>,
+    /// Fields of the copy that somebody else set.
+    pub drifted: Vec<Drifted>,
+    /// What a person last wrote to have drifted fields corrected again, as a hash.
+    pub again: u64,
     /// The objects that the order takes.
     pub taken: Vec<TakenKnown>,
     /// The objects that come up.
@@ -86,6 +91,27 @@ pub struct CopyKnown {
     pub deleting: bool,
     /// Whether somebody may have changed what is ours on it, and this was not looked into yet.
     pub suspect: bool,
+    /// What was written, leaf by leaf, where changes on the copy are kept; `None`: not known, or not needed.
+    pub leaves: Option<Leaves>,
+}
+
+/// A field of the copy that somebody else set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drifted {
+    /// The field, as a JSON pointer.
+    pub path: String,
+    /// Who has it now; empty when nobody says.
+    pub manager: String,
+    /// The hash of the value that the consumer wants there.
+    pub wanted: u64,
+    /// How often it was reset, in a row.
+    pub resets: u8,
+    /// Whether it was corrected since it was last reset.
+    pub corrected: bool,
+    /// Whether it is left as it is.
+    pub left: bool,
+    /// When it was last reset, in seconds.
+    pub at: i64,
 }
 
 /// Our own condition on the origin.

@@ -33,6 +33,8 @@ pub(super) struct Step<'a> {
     pub(super) refused: Vec<String>,
     /// What is waited for.
     pub(super) waiting: Vec<String>,
+    /// What is left as others set it.
+    pub(super) drifted: Vec<String>,
     pub(super) gone: bool,
     /// Whether the copy reflects a newer generation without having been written.
     pub(super) moved: bool,
@@ -58,6 +60,7 @@ pub fn plan(
         troubles: Vec::new(),
         refused: Vec::new(),
         waiting: Vec::new(),
+        drifted: Vec::new(),
         gone: false,
         moved: false,
     };
@@ -70,6 +73,8 @@ pub fn plan(
         Ending::Refused(step.refused.join("; "))
     } else if !step.waiting.is_empty() {
         Ending::Waiting(step.waiting.join("; "))
+    } else if !step.drifted.is_empty() {
+        Ending::Drifted(step.drifted.join("; "))
     } else {
         Ending::Settled
     };

@@ -3,14 +3,18 @@
 use serde_json::{Value, json};
 
 use super::copy::{Copy, learn};
-use super::drift;
 use super::effect::{Deed, Verb};
+use super::fight::nothing;
 use super::hold::{ensure_namespace, hold};
+use super::keep::{self, Leaves};
 use super::key::ObjectRef;
-use super::record::Refusal;
+use super::record::{CopyKnown, Refusal};
 use super::seen::Depth;
 use super::step::Step;
-use crate::object::fingerprint::Fingerprint;
+use super::{adopt, drift, fight};
+use crate::definition::Drift;
+use crate::names;
+use crate::object::identity::Standing;
 use crate::projection::{Intent, marked};
 
 /// What came of tending the copy.
@@ -60,28 +64,18 @@ pub(super) fn tend<'a>(step: &mut Step<'a>, origin: Option<&Value>) -> Tended<'a
     }
     match &copy {
         Copy::Unclear => step.look(&copy_ref, Depth::Body),
-        Copy::Other => {
-            let message = "the service has something else under the name that this order would get";
-            step.record.refusal = Some(Refusal {
-                intent: intent
-                    .as_ref()
-                    .map(|it| it.fingerprint)
-                    .or(step.record.wish)
-                    .unwrap_or_else(nothing),
-                reason: "NameTaken".into(),
-                message: message.into(),
-                lasting: false,
-            });
-        }
+        Copy::Other => name_taken(step, intent.as_ref()),
+        Copy::Unmarked(found) => adopt::adopt(step, &copy_ref, found, intent.as_ref()),
         Copy::Absent | Copy::Unknown if step.record.refusal.is_some() => {}
         Copy::Absent | Copy::Unknown => match (&intent, origin) {
             (Some(intent), _) => place(step, &copy_ref, intent),
             (None, Some(_)) => {}
             (None, None) => step.look(&step.publication.origin(step.key), Depth::Body),
         },
-        Copy::Recorded | Copy::Ours(_) => keep(step, &copy_ref, &copy, intent.as_ref()),
+        Copy::Recorded | Copy::Ours(_) => maintain(step, &copy_ref, &copy, intent.as_ref()),
     }
     say_refusal(step);
+    fight::say(step);
     Tended {
         intent,
         copy: match copy {
@@ -92,7 +86,7 @@ pub(super) fn tend<'a>(step: &mut Step<'a>, origin: Option<&Value>) -> Tended<'a
 }
 
 /// A copy of ours that exists: refreshed when it must be.
-fn keep(step: &mut Step<'_>, copy_ref: &ObjectRef, copy: &Copy<'_>, intent: Option<&Intent>) {
+fn maintain(step: &mut Step<'_>, copy_ref: &ObjectRef, copy: &Copy<'_>, intent: Option<&Intent>) {
     let Some(mut known) = step.record.copy.clone() else {
         return;
     };
@@ -104,47 +98,162 @@ fn keep(step: &mut Step<'_>, copy_ref: &ObjectRef, copy: &Copy<'_>, intent: Opti
         );
         return;
     }
+    let copy = match copy {
+        Copy::Ours(copy) => Some(*copy),
+        _ => None,
+    };
+    if let Some(intent) = intent {
+        fight::forget_changed(step, intent);
+    }
+    if let Some(copy) = copy {
+        fight::observe(step, &mut known, copy);
+    }
+    let corrects = step.publication.policy().drift == Drift::Correct;
+    if !corrects
+        && copy.is_some_and(|copy| step.publication.standing(step.key, copy) == Standing::Ours)
+    {
+        // Of what somebody changed nothing is set right, so there is nothing to look into.
+        known.suspect = false;
+    }
+    step.record.copy = Some(known.clone());
     let Some(intent) = intent else {
-        if known.suspect && step.record.refusal.is_none() {
-            match step.origin_body() {
-                // It is in hand, and cannot be brought down.
-                Some(_) => {}
-                None => step.look(&step.publication.origin(step.key), Depth::Body),
-            }
+        // When the order is in hand all the same, it cannot be brought down.
+        if known.suspect && step.record.refusal.is_none() && step.origin_body().is_none() {
+            step.look(&step.publication.origin(step.key), Depth::Body);
         }
         return;
     };
-    let same = known.applied.as_deref() == Some(intent.fingerprint.to_string().as_str());
-    let drifted = known.suspect
-        && match copy {
-            Copy::Ours(copy) => !drift::owns_all(&marked(intent, 0), copy, &step.manager()),
-            _ => {
-                step.look(copy_ref, Depth::Body);
-                return;
-            }
+    if corrects {
+        correct(step, copy_ref, copy, intent, known);
+    } else {
+        keep(step, copy_ref, copy, intent, known);
+    }
+}
+
+/// The copy is as it should be.
+fn rest(step: &mut Step<'_>, mut known: CopyKnown) {
+    known.suspect = false;
+    if known.reflects != step.record.generation {
+        known.before = known.reflects;
+        known.reflects = step.record.generation;
+        step.moved = true;
+    }
+    step.record.copy = Some(known);
+}
+
+fn is_applied(known: &CopyKnown, intent: &Intent) -> bool {
+    known.applied.as_deref() == Some(intent.fingerprint.to_string().as_str())
+}
+
+/// Everything that the order says is applied, and set right when somebody changed it.
+fn correct(
+    step: &mut Step<'_>,
+    copy_ref: &ObjectRef,
+    copy: Option<&Value>,
+    intent: &Intent,
+    known: CopyKnown,
+) {
+    let manager = step.manager();
+    let same = is_applied(&known, intent);
+    let mut drifted = false;
+    if known.suspect {
+        let Some(copy) = copy else {
+            step.look(copy_ref, Depth::Body);
+            return;
         };
-    if same && !drifted {
-        known.suspect = false;
-        if known.reflects != step.record.generation {
-            known.before = known.reflects;
-            known.reflects = step.record.generation;
-            step.moved = true;
+        if let Some(patch) = drift::inherited(copy, &manager) {
+            step.push(
+                Deed::Inherit,
+                copy_ref.clone(),
+                Verb::JsonPatch { subresource: None },
+                patch,
+                "what was patched before is applied from now on",
+            );
+            return;
         }
-        step.record.copy = Some(known);
+        let wanted = marked(intent, 0);
+        let lost = drift::lost(&wanted, copy, &manager);
+        drifted = fight::weigh(step, lost, intent) || drift::has_surplus(&wanted, copy, &manager);
+    }
+    if same && !drifted {
+        rest(step, known);
         return;
     }
     if step.record.refusal.is_some() {
         return;
     }
     let mut body = marked(intent, step.record.generation);
+    if copy.is_none() && fight::needs_copy(&step.record, &body) {
+        step.look(copy_ref, Depth::Body);
+        return;
+    }
+    fight::spare(&step.record, &mut body, copy);
     body["metadata"]["uid"] = json!(known.known.uid);
     step.push(
         Deed::Refresh,
         copy_ref.clone(),
         Verb::Apply { force: true },
         body,
-        if drifted {
+        if same {
             "somebody changed what is ours"
+        } else {
+            "the order changed"
+        },
+    );
+}
+
+/// Only what the consumer changed is written.
+fn keep(
+    step: &mut Step<'_>,
+    copy_ref: &ObjectRef,
+    copy: Option<&Value>,
+    intent: &Intent,
+    mut known: CopyKnown,
+) {
+    let salt = adopt::salt(step.key);
+    let wanted = Leaves::of(&intent.object, &salt);
+    let same = is_applied(&known, intent);
+    let before = match (&known.leaves, copy) {
+        (Some(before), _) => before.clone(),
+        (None, _) if same => wanted.clone(),
+        (None, Some(copy)) => Leaves::of_copy(copy, &wanted, &salt, &step.manager()),
+        (None, None) => {
+            step.look(copy_ref, Depth::Body);
+            return;
+        }
+    };
+    let missing = copy.map(|copy| adopt::missing_marks(intent, copy));
+    let missing = missing.unwrap_or_default();
+    let first = known.leaves.is_none();
+    known.leaves = Some(before.clone());
+    if same && missing.is_empty() {
+        if let Some(copy) = copy.filter(|_| first) {
+            // What differs can be told only now.
+            fight::observe(step, &mut known, copy);
+        }
+        rest(step, known);
+        return;
+    }
+    step.record.copy = Some(known.clone());
+    if step.record.refusal.is_some() {
+        return;
+    }
+    let mut body = keep::difference(&before, &wanted, &intent.object);
+    for (path, value) in missing {
+        keep::put(&mut body, &path, value);
+    }
+    let written = adopt::written(step, intent);
+    for key in [names::APPLIED, names::ORIGIN_GENERATION, names::LEAVES] {
+        body["metadata"]["annotations"][key] = written["metadata"]["annotations"][key].clone();
+    }
+    body["metadata"]["uid"] = json!(known.known.uid);
+    step.push(
+        Deed::Refresh,
+        copy_ref.clone(),
+        Verb::MergePatch,
+        body,
+        if same {
+            "somebody took marks of ours off"
         } else {
             "the order changed"
         },
@@ -155,7 +264,7 @@ fn place(step: &mut Step<'_>, copy_ref: &ObjectRef, intent: &Intent) {
     if !ensure_namespace(step, &copy_ref.namespace) {
         return;
     }
-    let mut body = marked(intent, step.record.generation);
+    let mut body = adopt::written(step, intent);
     // An apply for "version 1" creates, or answers 409: it never merges into what exists.
     body["metadata"]["resourceVersion"] = json!("1");
     step.push(
@@ -176,6 +285,20 @@ fn refuse(step: &mut Step<'_>, reason: &str, message: String, lasting: bool) {
     });
 }
 
+/// The copy's name is somebody else's.
+pub(super) fn name_taken(step: &mut Step<'_>, intent: Option<&Intent>) {
+    let message = "the service has something else under the name that this order would get";
+    step.record.refusal = Some(Refusal {
+        intent: intent
+            .map(|it| it.fingerprint)
+            .or(step.record.wish)
+            .unwrap_or_else(nothing),
+        reason: "NameTaken".into(),
+        message: message.into(),
+        lasting: false,
+    });
+}
+
 fn say_refusal(step: &mut Step<'_>) {
     if let Some(refusal) = step.record.refusal.clone() {
         if !refusal.lasting {
@@ -184,8 +307,4 @@ fn say_refusal(step: &mut Step<'_>) {
         }
         step.troubles.insert(0, (refusal.reason, refusal.message));
     }
-}
-
-fn nothing() -> Fingerprint {
-    Fingerprint::of(&Value::Null)
 }

@@ -12,7 +12,7 @@ pub(super) mod source;
 mod status;
 
 use super::{Problem, Problems, Publication, Publications};
-use crate::definition::{Definition, Kind};
+use crate::definition::{Adoption, Definition, Drift, Kind};
 use crate::names::{self, AgentName};
 use crate::naming::Scheme;
 use crate::object::path::Path;
@@ -212,6 +212,7 @@ impl<'a> Compiler<'a> {
             Ok(scheme) => self.scheme = Some(scheme),
             Err(problems) => self.problems.extend(problems),
         }
+        self.policy();
         self.source();
         let projection = self.projection();
         let up = self.up();
@@ -247,6 +248,24 @@ impl<'a> Compiler<'a> {
                     what,
                 })
                 .collect()),
+        }
+    }
+
+    /// Policies that do not go together.
+    fn policy(&mut self) {
+        let policy = &self.definition.policy;
+        if policy.drift == Drift::Correct && policy.adoption == Adoption::LabelOnly {
+            self.problems.push(
+                "adoption `label-only` leaves an object as it is, and drift `correct` sets it right at once: say adoption `take-over`, or drift `keep` or `report`"
+                    .into(),
+            );
+        }
+        let service = &self.definition.service;
+        if policy.drift != Drift::Correct && service.group.is_empty() && service.kind == "Secret" {
+            self.problems.push(
+                "drift `keep` and `report` put a hash of each field onto the copy, from which a Secret's data could be guessed: say drift `correct`"
+                    .into(),
+            );
         }
     }
 

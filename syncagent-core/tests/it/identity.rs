@@ -128,7 +128,7 @@ fn a_copy_that_was_moved_is_found_after_a_crash_at_any_moment() {
 }
 
 #[test]
-fn what_lost_its_identity_is_not_replaced() {
+fn what_lost_its_labels_gets_them_back_and_is_not_replaced() {
     let before = named(thing(), "{workspace}", "{namespace.hash}-{name.hash}");
     let after = named(thing(), "b-{workspace}", "{name}-{namespace.hash}");
     let (mut world, agent) = settled(&before, &json!({"size": 1}));
@@ -136,16 +136,23 @@ fn what_lost_its_identity_is_not_replaced() {
     let mut agent = Agent::new(&after, &key(&after, "a"));
     agent.restart(&world);
     agent.run(&mut world, None);
+    let labels = world.objects[&old]["metadata"]["labels"].clone();
     world.edit(&old, |it| {
         it["metadata"]["labels"] = json!({});
+        let owned = it
+            .pointer_mut("/metadata/managedFields/0/fieldsV1")
+            .unwrap();
+        owned["f:metadata"]
+            .as_object_mut()
+            .unwrap()
+            .remove("f:labels");
     });
-    let theirs = world.objects[&old].clone();
     agent
         .seen
         .note(old.clone(), syncagent_core::plan::Sight::Doubt);
     let ending = agent.run(&mut world, None);
-    assert!(matches!(ending, Some(Ending::Refused(_))), "{ending:?}");
-    assert_eq!(world.objects[&old], theirs);
+    assert_eq!(ending, Some(Ending::Settled));
+    assert_eq!(world.objects[&old]["metadata"]["labels"], labels);
     assert!(!world.objects.contains_key(&agent.copy()));
 }
 

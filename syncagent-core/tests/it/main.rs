@@ -9,6 +9,7 @@ mod adversary;
 mod agents;
 mod convergence;
 mod deletion;
+mod drift;
 mod explain;
 mod mutants;
 mod names;

@@ -19,6 +19,8 @@ pub(crate) struct World {
     clock: u64,
     /// Applies of primary copies are refused with these causes.
     pub(crate) refuses: Vec<(String, String)>,
+    /// What a webhook makes of every write to a primary copy.
+    pub(crate) normalises: Option<fn(&mut Value)>,
     /// Which orders care about what.
     pub(crate) index: BTreeMap<Key, Vec<ObjectRef>>,
     /// Whether reads of the workspace's Secrets are forbidden.
@@ -141,6 +143,7 @@ impl World {
             }
             Verb::JsonPatch { subresource } => self.patch(at, &request.body, subresource),
             Verb::Apply { .. } => self.apply(at, &request.body, manager),
+            Verb::MergePatch => self.merge(at, &request.body, manager),
         }
     }
 
@@ -170,7 +173,12 @@ impl World {
                         return status(422, "Invalid", &Value::Null);
                     }
                 }
-                "add" => {
+                "replace" if path == "/metadata/resourceVersion" => {
+                    if object.pointer(path) != Some(&op["value"]) {
+                        return status(409, "Conflict", &Value::Null);
+                    }
+                }
+                "add" | "replace" => {
                     let (parent, field) = path.rsplit_once('/').expect("a parent");
                     let field = field.replace("~1", "/").replace("~0", "~");
                     let Some(parent) = object.pointer_mut(parent) else {
@@ -209,6 +217,71 @@ impl World {
         }
     }
 
+    /// A merge patch with preconditions; what it writes belongs to the manager's `Update` entry.
+    fn merge(&mut self, at: &ObjectRef, patch: &Value, manager: &str) -> Reply {
+        let Some(before) = self.objects.get(at).cloned() else {
+            return status(404, "NotFound", &json!({}));
+        };
+        let mut patch = patch.clone();
+        let metadata = patch["metadata"].as_object_mut().expect("metadata");
+        let wanted = metadata.remove("uid").expect("every patch names a uid");
+        if wanted != uid(&before) {
+            let causes = json!([{"field": "metadata.uid", "message": "immutable"}]);
+            return status(422, "Invalid", &json!({"causes": causes}));
+        }
+        if metadata
+            .remove("resourceVersion")
+            .is_some_and(|it| it != version(&before))
+        {
+            return status(409, "Conflict", &json!({}));
+        }
+        if let Some(refused) = self.refused(at) {
+            return refused;
+        }
+        let mut object = before;
+        let written = owned(&patch);
+        merge_patch(&mut object, &patch);
+        let managed = &mut object["metadata"]["managedFields"];
+        let mut entries = managed.as_array().cloned().unwrap_or_default();
+        for entry in &mut entries {
+            without(&mut entry["fieldsV1"], &written);
+        }
+        let is_ours = |it: &Value| it["manager"] == manager && it["operation"] == "Update";
+        let mut ours = match entries.iter().position(is_ours) {
+            Some(at) => entries.remove(at),
+            None => {
+                json!({"manager": manager, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {}})
+            }
+        };
+        merge(&mut ours["fieldsV1"], &owned(&without_nulls(&patch)));
+        entries.push(ours);
+        *managed = Value::Array(entries);
+        self.admit(at, &mut object);
+        self.put(at, object);
+        self.answer(at)
+    }
+
+    fn admit(&self, at: &ObjectRef, object: &mut Value) {
+        if let Some(normalise) = self.normalises
+            && at.kind.kind == "Thing"
+        {
+            normalise(object);
+        }
+    }
+
+    /// What the service cluster objects to.
+    fn refused(&self, at: &ObjectRef) -> Option<Reply> {
+        if self.refuses.is_empty() || at.kind.kind == "Secret" {
+            return None;
+        }
+        let causes: Vec<Value> = self
+            .refuses
+            .iter()
+            .map(|(field, message)| json!({"field": field, "message": message}))
+            .collect();
+        Some(status(422, "Invalid", &json!({"causes": causes})))
+    }
+
     fn apply(&mut self, at: &ObjectRef, body: &Value, manager: &str) -> Reply {
         let namespace = ObjectRef::service_namespace(&at.namespace);
         if !at.namespace.is_empty() && !self.objects.contains_key(&namespace) {
@@ -218,15 +291,11 @@ impl World {
                 &json!({"kind": "namespaces", "name": at.namespace}),
             );
         }
-        if !self.refuses.is_empty() && at.kind.kind != "Secret" {
-            let causes: Vec<Value> = self
-                .refuses
-                .iter()
-                .map(|(field, message)| json!({"field": field, "message": message}))
-                .collect();
-            return status(422, "Invalid", &json!({"causes": causes}));
+        if let Some(refused) = self.refused(at) {
+            return refused;
         }
         let wanted_uid = body["metadata"]["uid"].as_str();
+        let wanted_version = body["metadata"]["resourceVersion"].as_str();
         let mut sent = body.clone();
         let metadata = sent["metadata"].as_object_mut().expect("metadata");
         metadata.remove("uid");
@@ -245,16 +314,32 @@ impl World {
                     &json!({"causes": [{"field": "metadata.uid", "message": "immutable"}]}),
                 );
             }
+            Some(before) if wanted_version.is_some_and(|it| it != version(before)) => {
+                return status(409, "Conflict", &json!({}));
+            }
             Some(before) => {
                 let mut object = before.clone();
-                let had = before["metadata"]["managedFields"][0]["fieldsV1"].clone();
-                drop_owned(&mut object, &had, &fields);
+                let entries = before["metadata"]["managedFields"].as_array();
+                let ours = |it: &&Value| it["manager"] == manager && it["operation"] == "Apply";
+                if let Some(had) = entries.and_then(|all| all.iter().find(ours)) {
+                    drop_owned(&mut object, &had["fieldsV1"], &fields);
+                }
                 merge(&mut object, &sent);
                 object
             }
         };
         let mut object = object;
-        object["metadata"]["managedFields"] = json!([{"manager": manager, "operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": fields}]);
+        let managed = &mut object["metadata"]["managedFields"];
+        let mut entries = managed.as_array().cloned().unwrap_or_default();
+        entries.retain(|it| !(it["manager"] == manager && it["operation"] == "Apply"));
+        // Every apply of ours has `force`: what it says is nobody else's any more.
+        for entry in &mut entries {
+            without(&mut entry["fieldsV1"], &fields);
+        }
+        entries.retain(|it| it["fieldsV1"].as_object().is_some_and(|it| !it.is_empty()));
+        entries.insert(0, json!({"manager": manager, "operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": fields}));
+        *managed = Value::Array(entries);
+        self.admit(at, &mut object);
         self.put(at, object);
         self.answer(at)
     }
@@ -316,6 +401,45 @@ fn drop_owned(object: &mut Value, had: &Value, has: &Value) {
     }
 }
 
+/// Takes out of one set of fields what is in another.
+pub(crate) fn without(fields: &mut Value, taken: &Value) {
+    let (Some(fields), Some(taken)) = (fields.as_object_mut(), taken.as_object()) else {
+        return;
+    };
+    for (key, below) in taken {
+        let emptied = fields.get_mut(key).is_some_and(|field| {
+            without(field, below);
+            field.as_object().is_none_or(Map::is_empty)
+        });
+        if emptied {
+            fields.remove(key);
+        }
+    }
+}
+
+fn without_nulls(value: &Value) -> Value {
+    let mut value = value.clone();
+    syncagent_core::object::drop_nulls(&mut value);
+    value
+}
+
+fn merge_patch(into: &mut Value, patch: &Value) {
+    let Some(fields) = patch.as_object() else {
+        *into = patch.clone();
+        return;
+    };
+    if !into.is_object() {
+        *into = json!({});
+    }
+    for (key, value) in fields {
+        if value.is_null() {
+            into.as_object_mut().expect("an object").remove(key);
+        } else {
+            merge_patch(&mut into[key], value);
+        }
+    }
+}
+
 fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
@@ -328,13 +452,24 @@ fn merge(into: &mut Value, from: &Value) {
 }
 
 /// Somebody changes a field of a copy: it is theirs from now on.
+#[expect(clippy::needless_pass_by_value, reason = "tests write values in place")]
 pub(crate) fn take_over(object: &mut Value, field: &str, value: Value) {
-    object["spec"][field] = value;
-    let owned = &mut object["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"];
-    owned
-        .as_object_mut()
-        .expect("ours")
-        .remove(&format!("f:{field}"));
+    take_over_as(object, "kubectl-edit", field, &value);
+}
+
+/// Somebody with a name changes a field of a copy; a null takes it out.
+pub(crate) fn take_over_as(object: &mut Value, manager: &str, field: &str, value: &Value) {
+    let fields = json!({"f:spec": {format!("f:{field}"): {}}});
+    merge_patch(object, &json!({"spec": {field: value}}));
+    let managed = &mut object["metadata"]["managedFields"];
+    let mut entries = managed.as_array().cloned().unwrap_or_default();
+    for entry in &mut entries {
+        without(&mut entry["fieldsV1"], &fields);
+    }
+    if !value.is_null() {
+        entries.push(json!({"manager": manager, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": fields}));
+    }
+    *managed = Value::Array(entries);
 }
 
 /// One agent and one order in a world.
@@ -527,13 +662,14 @@ pub(crate) fn is_guarded(effect: &Effect) -> bool {
         Verb::Apply { .. } => {
             body["metadata"]["uid"].is_string() || body["metadata"]["resourceVersion"] == "1"
         }
+        Verb::MergePatch => body["metadata"]["uid"].is_string(),
         Verb::JsonPatch { .. } => body[0]["op"] == "test" && body[0]["path"] == "/metadata/uid",
         Verb::Delete => body["preconditions"]["uid"].is_string(),
     }
 }
 
 pub(crate) fn writes_copy(effect: &Effect) -> bool {
-    matches!(effect.deed, Deed::Place | Deed::Refresh)
+    matches!(effect.deed, Deed::Place | Deed::Refresh | Deed::Adopt)
 }
 
 pub(crate) fn version_of(world: &World, at: &ObjectRef) -> String {

@@ -184,6 +184,7 @@ fn what_is_kept_of_a_settled_order_is_less_than_a_kibibyte() {
             content: fingerprint(),
             deleting: false,
             suspect: false,
+            leaves: None,
         }),
         reflected: Some(fingerprint()),
         replied: Some(fingerprint()),
