@@ -42,6 +42,9 @@ pub const MADE_OF: &str = "syncagent.kcp.io/made-of";
 pub const DELETION: &str = "syncagent.kcp.io/deletion-propagation-policy";
 /// Annotation on a copy that outlives its order: the uid of the order, and after a `/` what was lost.
 pub const KEPT: &str = "syncagent.kcp.io/kept";
+/// Annotation of an export, set by a person: schemas that may be offered although they break objects that exist, by name and
+/// with commas between them.
+pub const ACCEPT: &str = "syncagent.kcp.io/accept-schema";
 /// What all of the above start with.
 pub const PREFIX: &str = "syncagent.kcp.io/";
 

@@ -187,7 +187,7 @@ fn a_restart_over_settled_orders_lists_and_writes_nothing() {
             "kcp list apiexportendpointslices",
             "kcp list things",
             "kcp list secrets",
-            "service get customresourcedefinitions things.example.io",
+            "service list customresourcedefinitions",
             "service list things",
             "service list namespaces",
             "service list secrets",

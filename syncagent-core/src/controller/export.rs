@@ -3,25 +3,22 @@
 //! The provider creates an `APIExport`, usually with an empty spec; the agent waits for it and fills in its resources and
 //! permission claims. Entries of others stay as they are and where they are: an export may offer more than we publish.
 //!
-//! *Expected flow*: watch the export; publish the schemas; patch what differs, guarded by the resourceVersion. Our own
-//! write comes back as an event that differs in nothing.
+//! | what stands in the export | what becomes of it |
+//! | --- | --- |
+//! | an entry for a resource that is ours | its schema is set; a storage of another kind is left alone and reported |
+//! | a claim of ours that allows enough | nothing, however it is written |
+//! | a claim of ours that allows less | its verbs become `*`; the rest of it stays |
+//! | a claim of ours for another identity | it is left alone and reported: a resource can be claimed once |
+//! | entries and claims that are not ours, or not any more | they stay; bindings may rely on them |
 //!
-//! *Guarantees*: a schema exists before the export names it. An export that somebody changes is set right. A lost race is
-//! settled by the event that the winner's write causes.
-
-use std::collections::BTreeSet;
+//! This is the pure part; `generation` reads and writes.
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
-use super::schema;
-use crate::error::{Error, ErrorKind};
-use crate::io::AbortOnDrop;
-use crate::io::announce::{Announcer, Notice};
-use crate::io::clients::{MERGE_PATCH, Server, escape};
-use crate::io::watch::{Event, Target, watch};
+pub(crate) const EXPORTS: &str = "/apis/apis.kcp.io/v1alpha2/apiexports";
 
-const EXPORTS: &str = "/apis/apis.kcp.io/v1alpha2/apiexports";
+/// The verbs that the agent uses on objects of a claim.
+const USED: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
 /// What an agent wants an export to offer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,13 +45,29 @@ impl Offering {
             .collect()
     }
 
-    fn names(&self) -> Vec<String> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    /// The offered resources, as `plural.group`.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
         self.resources()
             .iter()
             .map(|r| format!("{}.{}", text(&r["name"]), text(&r["group"])))
             .collect()
     }
+}
+
+/// The entry of a resource, as `spec.resources` has it.
+#[must_use]
+pub fn entry<'a>(export: &'a Value, group: &str, plural: &str) -> Option<&'a Value> {
+    let entries = export["spec"]["resources"].as_array()?;
+    entries
+        .iter()
+        .find(|it| it["group"] == group && it["name"] == plural)
+}
+
+/// Whether an entry keeps objects where the agent can serve them.
+#[must_use]
+pub fn is_ordinary(entry: &Value) -> bool {
+    entry["storage"].is_null() || entry["storage"].get("crd").is_some()
 }
 
 /// The merge patch that makes an export offer what it should; `None` when it does.
@@ -64,15 +77,22 @@ pub fn fill(export: &Value, offering: &Offering) -> Option<Value> {
         &export["spec"]["resources"],
         offering.resources(),
         ["group", "name"],
-        |have, want| have["schema"] == want["schema"],
+        |have, want| have["schema"] == want["schema"] || !is_ordinary(have),
         |have, want| have["schema"] = want["schema"].clone(),
     );
     let claims = merged(
         &export["spec"]["permissionClaims"],
         offering.claims.clone(),
         ["group", "resource"],
-        |have, want| have["verbs"] == want["verbs"],
-        |have, want| have["verbs"] = want["verbs"].clone(),
+        |have, want| is_for_another(have, want) || (allows(have) && has_identity(have, want)),
+        |have, want| {
+            if !allows(have) {
+                have["verbs"] = want["verbs"].clone();
+            }
+            if !has_identity(have, want) {
+                have["identityHash"] = want["identityHash"].clone();
+            }
+        },
     );
     let mut spec = serde_json::Map::new();
     if let Some(resources) = resources {
@@ -90,6 +110,58 @@ pub fn fill(export: &Value, offering: &Offering) -> Option<Value> {
     }))
 }
 
+/// What stands in the way of claims, in sentences for the provider. Nothing fails for it but what needs the claim.
+#[must_use]
+pub fn conflicts(export: &Value, claims: &[Value]) -> Vec<String> {
+    let standing = export["spec"]["permissionClaims"].as_array();
+    let standing = standing.map(Vec::as_slice).unwrap_or_default();
+    let find = |want: &Value| standing.iter().find(|have| same_resource(have, want));
+    let found = claims.iter().filter_map(|want| {
+        let have = find(want).filter(|have| is_for_another(have, want))?;
+        Some(format!(
+            "the export claims {} with the identity {}, and {} is needed; take the other claim out",
+            resource(want),
+            text(&have["identityHash"]),
+            text(&want["identityHash"]),
+        ))
+    });
+    found.collect()
+}
+
+/// A claim as `plural.group`.
+pub(crate) fn resource(claim: &Value) -> String {
+    match text(&claim["group"]).as_str() {
+        "" => text(&claim["resource"]),
+        group => format!("{}.{group}", text(&claim["resource"])),
+    }
+}
+
+fn same_resource(have: &Value, want: &Value) -> bool {
+    text(&have["group"]) == text(&want["group"])
+        && text(&have["resource"]) == text(&want["resource"])
+}
+
+fn has_identity(have: &Value, want: &Value) -> bool {
+    text(&want["identityHash"]).is_empty()
+        || text(&have["identityHash"]) == text(&want["identityHash"])
+}
+
+/// Whether a claim is taken by somebody who means another resource of that name.
+fn is_for_another(have: &Value, want: &Value) -> bool {
+    !text(&have["identityHash"]).is_empty() && !has_identity(have, want)
+}
+
+/// Whether a claim allows what the agent does.
+fn allows(claim: &Value) -> bool {
+    let verbs: Vec<_> = claim["verbs"].as_array().into_iter().flatten().collect();
+    let has = |verb: &str| verbs.iter().any(|it| **it == verb);
+    has("*") || USED.iter().all(|verb| has(verb))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
 /// A list-map with our entries in it and everybody else's left alone; `None` when nothing changes.
 fn merged(
     list: &Value,
@@ -98,11 +170,14 @@ fn merged(
     same: impl Fn(&Value, &Value) -> bool,
     set: impl Fn(&mut Value, &Value),
 ) -> Option<Value> {
-    let text = |entry: &Value| key.map(|k| entry[k].as_str().unwrap_or_default().to_owned());
+    let names = |entry: &Value| key.map(|k| text(&entry[k]));
     let mut list = list.as_array().cloned().unwrap_or_default();
     let mut changed = false;
     for want in ours {
-        match list.iter_mut().find(|have| text(have) == text(&want)) {
+        match list
+            .iter_mut()
+            .find(|have| have.is_object() && names(have) == names(&want))
+        {
             None => {
                 list.push(want);
                 changed = true;
@@ -115,155 +190,6 @@ fn merged(
         }
     }
     changed.then_some(Value::Array(list))
-}
-
-/// Keeps the export filled, for ever.
-pub(crate) async fn keep(
-    provider: Server,
-    export: String,
-    offering: Offering,
-    announcer: Announcer,
-) {
-    let (tx, mut rx) = mpsc::channel(16);
-    let target = Target::all(provider.clone(), EXPORTS).named(&export);
-    let _watch = AbortOnDrop(tokio::spawn(watch(target, tx)));
-    let mut published = BTreeSet::new();
-    let mut latest: Option<Value> = None;
-    let mut pause = std::time::Duration::from_millis(200);
-    let mut told = false;
-    let mut troubled = false;
-    loop {
-        let event = match &latest {
-            // The last attempt failed: again, unless something new is heard first.
-            Some(_) => match tokio::time::timeout(pause, rx.recv()).await {
-                Ok(event) => event,
-                Err(_) => Some(Event::There(latest.take().unwrap_or_default())),
-            },
-            None => rx.recv().await,
-        };
-        let Some(event) = event else { return };
-        match event {
-            Event::There(object) => {
-                told = true;
-                match attempt(
-                    &provider,
-                    &export,
-                    &object,
-                    &offering,
-                    &mut published,
-                    &announcer,
-                )
-                .await
-                {
-                    Ok(()) => {
-                        latest = None;
-                        pause = std::time::Duration::from_millis(200);
-                    }
-                    // Somebody was faster: their write comes as an event.
-                    Err(error) if error.kind() == ErrorKind::Conflict => latest = None,
-                    Err(error) => {
-                        announcer.tell(&Notice::Problem {
-                            order: None,
-                            what: format!("could not fill the export {export}: {}", error.chain()),
-                        });
-                        pause = (pause * 2).min(std::time::Duration::from_secs(10));
-                        latest = Some(object);
-                    }
-                }
-            }
-            Event::Listed if !told => {
-                told = true;
-                announcer.tell(&Notice::ExportAwaited {
-                    export: export.clone(),
-                });
-            }
-            Event::Left(_) => {
-                latest = None;
-                announcer.tell(&Notice::ExportAwaited {
-                    export: export.clone(),
-                });
-            }
-            Event::Trouble(what) => {
-                if !std::mem::replace(&mut troubled, true) {
-                    announcer.tell(&Notice::Problem { order: None, what });
-                }
-                continue;
-            }
-            Event::Listing | Event::Listed => {}
-        }
-        troubled = false;
-    }
-}
-
-/// Says what would be done to the export.
-pub(crate) async fn preview(
-    provider: &Server,
-    export: &str,
-    offering: &Offering,
-    announcer: &Announcer,
-) {
-    let path = format!("{EXPORTS}/{}", escape(export));
-    let object = match provider.get(&path).await {
-        Ok(reply) if reply.is_success() => reply.body,
-        Ok(reply) if reply.code == 404 => {
-            announcer.tell(&Notice::ExportAwaited {
-                export: export.to_owned(),
-            });
-            return;
-        }
-        Ok(reply) => {
-            let what = provider.refused(&format!("GET {path}"), &reply).chain();
-            announcer.tell(&Notice::Problem { order: None, what });
-            return;
-        }
-        Err(error) => {
-            let what = error.chain();
-            announcer.tell(&Notice::Problem { order: None, what });
-            return;
-        }
-    };
-    let schemas = offering.schemas.iter();
-    let change = fill(&object, offering).map(|_| {
-        schemas
-            .filter_map(|it| it["metadata"]["name"].as_str())
-            .map(str::to_owned)
-            .collect()
-    });
-    announcer.tell(&Notice::ExportPlanned {
-        export: export.to_owned(),
-        schemas: change,
-    });
-}
-
-async fn attempt(
-    provider: &Server,
-    export: &str,
-    object: &Value,
-    offering: &Offering,
-    published: &mut BTreeSet<String>,
-    announcer: &Announcer,
-) -> Result<(), Error> {
-    let patch = fill(object, offering);
-    if patch.is_some() {
-        for schema in &offering.schemas {
-            let name = schema["metadata"]["name"].as_str().unwrap_or_default();
-            if !published.contains(name) {
-                schema::ensure(provider, schema, announcer).await?;
-                published.insert(name.to_owned());
-            }
-        }
-    }
-    let Some(patch) = patch else { return Ok(()) };
-    let path = format!("{EXPORTS}/{}", escape(export));
-    let reply = provider.patch(&path, MERGE_PATCH, &patch).await?;
-    if !reply.is_success() {
-        return Err(provider.refused(&format!("PATCH {path}"), &reply));
-    }
-    announcer.tell(&Notice::ExportFilled {
-        export: export.to_owned(),
-        resources: offering.names(),
-    });
-    Ok(())
 }
 
 #[cfg(test)]
@@ -319,5 +245,95 @@ mod tests {
         assert_eq!(export["spec"]["permissionClaims"][0], maps);
         assert_eq!(export["spec"]["permissionClaims"][1]["resource"], "secrets");
         assert_eq!(fill(&export, &offering()), None);
+    }
+
+    #[test]
+    fn every_shape_of_a_claim_is_lived_with() {
+        let full = json!([
+            "get", "list", "watch", "create", "update", "patch", "delete"
+        ]);
+        for (claim, wanted) in [
+            // As an export of v1alpha1 comes out, and other ways to allow enough.
+            (
+                json!({"group": "", "resource": "secrets", "verbs": ["*"], "x": 1}),
+                None,
+            ),
+            (json!({"resource": "secrets", "verbs": full}), None),
+            // Too little, or nothing that could be read.
+            (
+                json!({"group": "", "resource": "secrets", "verbs": ["get"], "defaultSelector": {"matchAll": true}}),
+                Some(json!(["*"])),
+            ),
+            (
+                json!({"group": "", "resource": "secrets"}),
+                Some(json!(["*"])),
+            ),
+            (
+                json!({"group": "", "resource": "secrets", "verbs": null}),
+                Some(json!(["*"])),
+            ),
+        ] {
+            let mut export = json!({"metadata": {}, "spec": {"permissionClaims": [claim.clone()],
+                "resources": offering().resources()}});
+            let patch = fill(&export, &offering());
+            assert_eq!(patch.is_some(), wanted.is_some(), "{claim}");
+            if let (Some(patch), Some(verbs)) = (patch, wanted) {
+                export = patched(export, &patch);
+                let claims = export["spec"]["permissionClaims"].as_array().unwrap();
+                assert_eq!(claims.len(), 1, "{claim}");
+                assert_eq!(claims[0]["verbs"], verbs, "{claim}");
+                assert_eq!(
+                    claims[0].get("defaultSelector"),
+                    claim.get("defaultSelector")
+                );
+                assert_eq!(fill(&export, &offering()), None, "{claim}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_identity_is_added_and_never_exchanged() {
+        let wanted = Offering {
+            claims: vec![
+                json!({"group": "g.io", "resource": "things", "verbs": ["*"], "identityHash": "abc"}),
+            ],
+            ..Offering::default()
+        };
+        let with = |identity: Value| {
+            json!({"metadata": {}, "spec": {"permissionClaims":
+                [{"group": "g.io", "resource": "things", "verbs": ["*"], "identityHash": identity}]}})
+        };
+        let patch = fill(&with(Value::Null), &wanted).unwrap();
+        assert_eq!(patch["spec"]["permissionClaims"][0]["identityHash"], "abc");
+        assert_eq!(fill(&with(json!("abc")), &wanted), None);
+        assert_eq!(
+            conflicts(&with(json!("abc")), &wanted.claims),
+            Vec::<String>::new()
+        );
+        // A resource can be claimed once: the other one is somebody's.
+        assert_eq!(fill(&with(json!("def")), &wanted), None);
+        assert_eq!(conflicts(&with(json!("def")), &wanted.claims).len(), 1);
+    }
+
+    #[test]
+    fn a_resource_that_is_kept_elsewhere_is_left_alone() {
+        let entry = json!({"group": "example.io", "name": "things", "schema": "v1.things.example.io",
+            "storage": {"virtual": {"reference": {}}}});
+        let export = json!({"metadata": {}, "spec": {"resources": [entry], "permissionClaims": offering().claims}});
+        assert_eq!(fill(&export, &offering()), None);
+    }
+
+    #[test]
+    fn an_export_that_is_hardly_one_is_filled() {
+        for spec in [
+            Value::Null,
+            json!({"resources": null, "permissionClaims": null}),
+            json!({"resources": ["x", 1]}),
+        ] {
+            let export = json!({"metadata": {}, "spec": spec});
+            let patch = fill(&export, &offering()).unwrap();
+            let resources = patch["spec"]["resources"].as_array().unwrap();
+            assert_eq!(resources.last().unwrap()["name"], "things");
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::io::announce::{Announcer, Notice};
-use crate::io::clients::Server;
+use crate::io::clients::{Server, escape};
 
 const SCHEMAS: &str = "/apis/apis.kcp.io/v1alpha1/apiresourceschemas";
 
@@ -33,4 +33,19 @@ pub(crate) async fn ensure(
         return Err(provider.refused(&format!("POST {SCHEMAS}"), &reply));
     }
     Ok(())
+}
+
+/// The spec of a schema; `None` when there is no such schema.
+///
+/// # Errors
+///
+/// When kcp does not answer, or refuses.
+pub(crate) async fn read(provider: &Server, name: &str) -> Result<Option<Value>, Error> {
+    let path = format!("{SCHEMAS}/{}", escape(name));
+    let mut reply = provider.get(&path).await?;
+    match reply.code {
+        200 => Ok(Some(reply.body["spec"].take())),
+        404 => Ok(None),
+        _ => Err(provider.refused(&format!("GET {path}"), &reply)),
+    }
 }

@@ -1,7 +1,7 @@
 //! Does the service cluster serve the kind, and with which schema?
 //!
-//! Asked once, at the start. A definition that names a kind or a field that is not there is refused before anything is
-//! started. An agent that may not read CRDs still learns from discovery whether the kind is served.
+//! A CRD tells both. A kind of an aggregated API, or of the server itself, is known from discovery alone; so is a kind
+//! whose CRD the agent may not read.
 
 use serde_json::Value;
 
@@ -9,13 +9,46 @@ use super::clients::Server;
 use crate::definition::Kind;
 use crate::error::Error;
 
+/// Where CRDs are.
+pub(crate) const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
 /// What is known about a kind on the service cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
-    /// It is served; with its CRD where that may be read.
-    Served(Option<Value>),
+    /// There is a CRD for it, and it is in force.
+    Crd(Value),
+    /// It is served, and shows no CRD.
+    Bare,
     /// It is not served.
     Missing,
+}
+
+impl Found {
+    /// What a CRD says: one that is not in force yet, or goes away, serves nothing.
+    #[must_use]
+    pub fn of(crd: Value) -> Self {
+        let conditions = crd["status"]["conditions"].as_array();
+        let denied = conditions
+            .into_iter()
+            .flatten()
+            .any(|it| it["type"] == "Established" && it["status"] == "False");
+        if denied || crate::object::is_deleting(&crd) {
+            Self::Missing
+        } else {
+            Self::Crd(crd)
+        }
+    }
+
+    /// Whether it says the same for a publication. Of a CRD only its uid and its spec matter.
+    #[must_use]
+    pub fn says_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Crd(one), Self::Crd(two)) => {
+                crate::object::uid(one) == crate::object::uid(two) && one["spec"] == two["spec"]
+            }
+            (one, two) => one == two,
+        }
+    }
 }
 
 /// Looks a kind up.
@@ -25,14 +58,10 @@ pub enum Found {
 /// When the server does not answer, or answers what says nothing about the kind.
 pub async fn find(service: &Server, kind: &Kind) -> Result<Found, Error> {
     if !kind.group.is_empty() {
-        let path = format!(
-            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{}.{}",
-            kind.plural, kind.group
-        );
+        let path = format!("{CRDS}/{}.{}", kind.plural, kind.group);
         let reply = service.get(&path).await?;
         match reply.code {
-            200 if serves(&reply.body, kind) => return Ok(Found::Served(Some(reply.body))),
-            200 => return Ok(Found::Missing),
+            200 => return Ok(Found::of(reply.body)),
             403 | 404 => {}
             _ => return Err(service.refused(&format!("GET {path}"), &reply)),
         }
@@ -44,27 +73,12 @@ pub async fn find(service: &Server, kind: &Kind) -> Result<Found, Error> {
     let reply = service.get(&path).await?;
     match reply.code {
         200 => {
-            let served = reply.body["resources"]
-                .as_array()
-                .into_iter()
-                .flatten()
+            let mut resources = reply.body["resources"].as_array().into_iter().flatten();
+            let served = resources
                 .any(|r| r["name"] == kind.plural.as_str() && r["kind"] == kind.kind.as_str());
-            Ok(if served {
-                Found::Served(None)
-            } else {
-                Found::Missing
-            })
+            Ok(if served { Found::Bare } else { Found::Missing })
         }
         404 => Ok(Found::Missing),
         _ => Err(service.refused(&format!("GET {path}"), &reply)),
     }
-}
-
-fn serves(crd: &Value, kind: &Kind) -> bool {
-    crd["spec"]["names"]["kind"] == kind.kind.as_str()
-        && crd["spec"]["versions"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .any(|version| version["name"] == kind.version.as_str() && version["served"] == true)
 }

@@ -13,11 +13,12 @@
 //! ```
 //!
 //! Nothing fails while it is built. [`Agent::run`] first compiles every definition, then compares them with what the
-//! service cluster serves, and reports all problems at once: an agent is started whole or not at all.
+//! service cluster serves, and reports all problems at once: an agent is started whole or not at all. Once it runs, and
+//! always where its definitions come through [`Agent::definitions`], problems are data and concern one publication each.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -26,19 +27,19 @@ use super::clock::{Clock, System};
 use super::exit::Exit;
 use super::handle::Handle;
 use super::shutdown;
-use crate::access;
 use crate::controller::board::Board;
-use crate::controller::export::{self, Offering};
+use crate::controller::definitions::Definitions;
 use crate::controller::fleet::{self, Course};
+use crate::controller::generation::Generations;
 use crate::controller::roster::Roster;
 use crate::controller::sync::Shared;
-use crate::definition::{Definition, Kind};
+use crate::definition::Definition;
 use crate::error::Error;
 use crate::io::announce::{Announcer, Listener, Notice};
 use crate::io::clients::{Connection, KcpAccess, Server};
-use crate::io::discovery::{Found, find};
 use crate::io::endpoints;
 use crate::io::events::{self, About, Post};
+use crate::names::{AgentName, AgentNameError};
 use crate::publication::{Problems, Publications};
 
 /// An agent that offers services of a Kubernetes cluster to the workspaces of a kcp.
@@ -46,7 +47,9 @@ use crate::publication::{Problems, Publications};
 pub struct Agent {
     export: String,
     name: Option<String>,
-    definitions: Vec<Definition>,
+    definitions: Definitions,
+    /// Whether somebody holds the definitions and changes them.
+    driven: AtomicBool,
     wiring: Wiring,
     listeners: Vec<Listener>,
     shutdown: Option<CancellationToken>,
@@ -78,7 +81,8 @@ impl Agent {
         Self {
             export: export.into(),
             name: None,
-            definitions: Vec::new(),
+            definitions: Definitions::default(),
+            driven: AtomicBool::new(false),
             wiring: Wiring::Kubeconfigs(None, None),
             listeners: Vec::new(),
             shutdown: None,
@@ -109,9 +113,17 @@ impl Agent {
     }
 
     /// Offers what a definition says.
-    pub fn publish_definition(mut self, definition: Definition) -> Self {
-        self.definitions.push(definition);
+    pub fn publish_definition(self, definition: Definition) -> Self {
+        self.definitions.add(definition);
         self
+    }
+
+    /// The definitions, to be changed while the agent runs. Whoever takes them hears of problems as data
+    /// ([`Definitions::standings`]): such an agent starts with whatever is sound, also with nothing.
+    #[must_use]
+    pub fn definitions(&self) -> Definitions {
+        self.driven.store(true, Ordering::Relaxed);
+        self.definitions.clone()
     }
 
     /// Says how to reach the service cluster, and the provider's workspace in the kcp.
@@ -178,22 +190,32 @@ impl Agent {
 
     /// Runs until it is told to stop.
     pub async fn run(self) -> Exit {
-        let publications = match self.compile() {
-            Ok(publications) => publications,
-            Err(problems) => return Exit::invalid(problems.0),
+        let driven = self.driven.load(Ordering::Relaxed);
+        let agent = match (self.agent_name(), self.compile()) {
+            (Ok(agent), Ok(_)) => agent,
+            (Ok(agent), Err(_)) if driven => agent,
+            (_, Err(problems)) => return Exit::invalid(problems.0),
+            (Err(error), _) => return Exit::invalid([error]),
         };
         let signal = self.shutdown.clone();
         tokio::select! {
             () = shutdown::requested(signal) => Exit::stopped(),
-            exit = self.serve(publications) => exit,
+            exit = self.serve(agent, !driven) => exit,
         }
     }
 
+    fn agent_name(&self) -> Result<AgentName, AgentNameError> {
+        AgentName::parse(self.name.as_deref().unwrap_or(&self.export))
+    }
+
     fn compile(&self) -> Result<Publications, Problems> {
-        Publications::compile(
-            self.name.as_deref().unwrap_or(&self.export),
-            &self.definitions,
-        )
+        let all: Vec<_> = self
+            .definitions
+            .all()
+            .into_iter()
+            .map(|(_, it)| it)
+            .collect();
+        Publications::compile(self.name.as_deref().unwrap_or(&self.export), &all)
     }
 
     async fn connections(&self) -> Result<(Connection, KcpAccess), Error> {
@@ -216,22 +238,28 @@ impl Agent {
     }
 
     /// Everything after the definitions are known to be sound.
-    async fn serve(self, publications: Publications) -> Exit {
-        let agent = publications.agent().clone();
+    async fn serve(self, agent: AgentName, strict: bool) -> Exit {
         let user_agent = format!("syncagent/{} ({agent})", env!("CARGO_PKG_VERSION"));
         let announcer = Announcer::new(self.listeners.clone());
         let (service, kcp, provider) = match self.servers(&user_agent).await {
             Ok(servers) => servers,
             Err(error) => return Exit::failed(error),
         };
-        let crds = served(&service, &publications, &announcer).await;
-        let offering = match offering(&publications, &crds) {
-            Ok(offering) => offering,
-            Err(problems) => return Exit::invalid(problems.0),
+        let (urls, known) = watch::channel(None);
+        let (look, mut looked) = watch::channel(false);
+        let (publish, wanted) = watch::channel(Vec::new());
+        let generations = Generations {
+            provider: provider.clone(),
+            service: service.clone(),
+            export: self.export.clone(),
+            agent: agent.clone(),
+            announcer: announcer.clone(),
+            definitions: self.definitions.clone(),
+            wanted: publish,
+            strict,
+            dry: self.dry,
+            looked: look,
         };
-        let (urls, endpoints) = watch::channel(None);
-        let all = publications.iter().cloned().map(Arc::new).collect();
-        let (_wanted, wanted) = watch::channel(all);
         let course = Course {
             kcp,
             user_agent,
@@ -243,7 +271,7 @@ impl Agent {
             service,
             manager: agent.manager(),
             publications: Roster::default(),
-            announcer: announcer.clone(),
+            announcer,
             clock: self.clock.clone(),
             endpoints: Mutex::default(),
             state: Mutex::default(),
@@ -259,27 +287,20 @@ impl Agent {
             let found = reach.workspaces(about.endpoint.as_ref(), &about.cluster);
             found.into_iter().next().map(|(_, server)| server)
         };
-        let offer = async {
+        let endpoints = async {
             if self.dry {
-                export::preview(&provider, &self.export, &offering, &announcer).await;
-            } else {
-                let (provider, export) = (provider.clone(), self.export.clone());
-                export::keep(provider, export, offering, announcer).await;
+                // Nothing to do is the end of it, so what is to be done has to be known first.
+                let _ = looked.wait_for(|looked| *looked).await;
             }
-        };
-        let all = async {
-            tokio::join!(
-                offer,
-                endpoints::follow(provider.clone(), self.export.clone(), urls),
-                fleet::run(shared, course, wanted, endpoints),
-                events::send(line, agent.to_string(), server),
-            );
+            endpoints::follow(provider, self.export.clone(), urls).await;
         };
         tokio::select! {
-            () = all => {}
-            () = quiet.quiet.notified() => {}
+            problems = generations.run() => Exit::invalid(problems.0),
+            () = endpoints => Exit::stopped(),
+            () = fleet::run(shared, course, wanted, known) => Exit::stopped(),
+            () = events::send(line, agent.to_string(), server) => Exit::stopped(),
+            () = quiet.quiet.notified() => Exit::stopped(),
         }
-        Exit::stopped()
     }
 
     async fn servers(&self, user_agent: &str) -> Result<(Server, KcpAccess, Server), Error> {
@@ -288,60 +309,4 @@ impl Agent {
         let provider = kcp.provider(user_agent)?;
         Ok((service, kcp, provider))
     }
-}
-
-/// What the service cluster serves of the published kinds, in their order. A server that is away is waited for: that is
-/// no problem of a definition.
-async fn served(
-    service: &Server,
-    publications: &Publications,
-    announcer: &Announcer,
-) -> Vec<(Kind, Found)> {
-    let mut all = Vec::new();
-    for publication in publications.iter() {
-        let mut pause = Duration::from_millis(200);
-        let found = loop {
-            match find(service, publication.service()).await {
-                Ok(found) => break found,
-                Err(error) => announcer.tell(&Notice::Problem {
-                    order: None,
-                    what: error.chain(),
-                }),
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(10));
-        };
-        all.push((publication.service().clone(), found));
-    }
-    all
-}
-
-/// What the export should offer; every problem of every publication with what is really served.
-fn offering(publications: &Publications, served: &[(Kind, Found)]) -> Result<Offering, Problems> {
-    let found = |kind: &Kind| {
-        served
-            .iter()
-            .find(|(at, _)| at == kind)
-            .map(|(_, found)| found)
-    };
-    let crd = |kind: &Kind| match found(kind) {
-        Some(Found::Served(crd)) => crd.clone(),
-        _ => None,
-    };
-    let mut problems = Problems::default();
-    if let Err(more) = publications.check(crd) {
-        problems.0.extend(more.0);
-    }
-    let mut offering = Offering::default();
-    for publication in publications.iter() {
-        match publication.resource_schema(crd(publication.service()).as_ref()) {
-            Ok(schema) => offering.schemas.push(schema),
-            Err(more) => problems.0.extend(more.0),
-        }
-    }
-    problems.0.sort();
-    problems.0.dedup();
-    problems.into_result()?;
-    offering.claims = access::claims(publications);
-    Ok(offering)
 }

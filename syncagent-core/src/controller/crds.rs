@@ -1,0 +1,187 @@
+//! The CRDs of the kinds that stand behind publications, followed one by one.
+//!
+//! A kind that is missing is waited for: its CRD is watched, and discovery is asked now and then for kinds that come without
+//! one. A kind that is there costs nothing but its watch. A CRD that was deleted and made again is told as missing in
+//! between, for everything that was there is gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::definition::Kind;
+use crate::io::AbortOnDrop;
+use crate::io::announce::{Announcer, Notice};
+use crate::io::clients::Server;
+use crate::io::discovery::{CRDS, Found, find};
+use crate::io::watch::{Event, Target, watch};
+use crate::names;
+use crate::object;
+
+/// How soon a kind that is missing is asked for again, at first and at last.
+const POLL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Follows kinds.
+pub(crate) struct Crds {
+    service: Server,
+    announcer: Announcer,
+    news: mpsc::Sender<(Kind, Found)>,
+    followed: BTreeMap<Kind, AbortOnDrop>,
+}
+
+impl Crds {
+    /// Follows nothing yet; what is found out comes through the channel.
+    pub(crate) fn new(
+        service: Server,
+        announcer: Announcer,
+    ) -> (Self, mpsc::Receiver<(Kind, Found)>) {
+        let (news, heard) = mpsc::channel(16);
+        let crds = Self {
+            service,
+            announcer,
+            news,
+            followed: BTreeMap::new(),
+        };
+        (crds, heard)
+    }
+
+    /// Follows these kinds and no others.
+    pub(crate) fn follow(&mut self, kinds: &BTreeSet<Kind>) {
+        self.followed.retain(|kind, _| kinds.contains(kind));
+        for kind in kinds {
+            if !self.followed.contains_key(kind) {
+                let follower = Follower {
+                    service: self.service.clone(),
+                    announcer: self.announcer.clone(),
+                    news: self.news.clone(),
+                    kind: kind.clone(),
+                    last: None,
+                };
+                let task = AbortOnDrop(tokio::spawn(follower.run()));
+                self.followed.insert(kind.clone(), task);
+            }
+        }
+    }
+}
+
+struct Follower {
+    service: Server,
+    announcer: Announcer,
+    news: mpsc::Sender<(Kind, Found)>,
+    kind: Kind,
+    last: Option<Found>,
+}
+
+/// What an event is to a follower.
+enum Heard {
+    Nothing,
+    Crd(Box<Found>),
+    /// The CRD is not there: ask.
+    Ask,
+    /// CRDs cannot be watched, or not now: ask, unless the kind is known already.
+    Trouble(String),
+    End,
+}
+
+impl Follower {
+    async fn run(mut self) {
+        let (events, mut heard) = mpsc::channel(4);
+        let mut watching = None;
+        if !self.kind.group.is_empty() {
+            let target =
+                Target::all(self.service.clone(), CRDS).named(&names::resource(&self.kind));
+            watching = Some(AbortOnDrop(tokio::spawn(watch(target, events))));
+        }
+        let mut there = false;
+        let mut asking = watching.is_none();
+        let mut pause = POLL.0;
+        let mut troubled = false;
+        loop {
+            let event = if asking {
+                Heard::Ask
+            } else if matches!(self.last, Some(Found::Missing)) {
+                // Not every kind has a CRD that would tell.
+                let event = timeout(pause, heard.recv()).await;
+                pause = (pause * 2).min(POLL.1);
+                event.map_or(Heard::Ask, |event| understood(event, &mut there))
+            } else {
+                understood(heard.recv().await, &mut there)
+            };
+            let barred = matches!(event, Heard::Trouble(_));
+            match event {
+                Heard::Nothing => continue,
+                Heard::Crd(found) => {
+                    self.tell(*found).await;
+                    pause = POLL.0;
+                    continue;
+                }
+                Heard::End => return,
+                Heard::Trouble(_) if self.last.is_some() => continue,
+                Heard::Trouble(what) => tracing::debug!("{what}"),
+                Heard::Ask => {}
+            }
+            match find(&self.service, &self.kind).await {
+                Ok(found) => {
+                    asking = false;
+                    troubled = false;
+                    let bare = found == Found::Bare;
+                    self.tell(found).await;
+                    if bare && (barred || watching.is_none()) {
+                        // There is no CRD that the agent could follow.
+                        drop(watching);
+                        return;
+                    }
+                    if watching.is_none() {
+                        // Nothing but asking tells.
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(POLL.1);
+                        asking = true;
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut troubled, true) {
+                        let what = error.chain();
+                        self.announcer.tell(&Notice::Problem { order: None, what });
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(POLL.1);
+                    asking = true;
+                }
+            }
+        }
+    }
+
+    /// Tells what is new.
+    async fn tell(&mut self, found: Found) {
+        if self.last.as_ref().is_some_and(|last| last.says_as(&found)) {
+            return;
+        }
+        let another = match (&self.last, &found) {
+            (Some(Found::Crd(last)), Found::Crd(now)) => object::uid(last) != object::uid(now),
+            _ => false,
+        };
+        if another {
+            let _ = self.news.send((self.kind.clone(), Found::Missing)).await;
+        }
+        self.last = Some(found.clone());
+        let _ = self.news.send((self.kind.clone(), found)).await;
+    }
+}
+
+fn understood(event: Option<Event>, there: &mut bool) -> Heard {
+    match event {
+        None => Heard::End,
+        Some(Event::There(crd)) => {
+            *there = true;
+            Heard::Crd(Box::new(Found::of(crd)))
+        }
+        Some(Event::Listing) => {
+            *there = false;
+            Heard::Nothing
+        }
+        Some(Event::Listed) if *there => Heard::Nothing,
+        Some(Event::Listed | Event::Left(_)) => Heard::Ask,
+        Some(Event::Trouble(what)) => Heard::Trouble(what),
+    }
+}
