@@ -6,6 +6,7 @@
 mod access;
 mod budgets;
 mod copies;
+mod drift;
 mod offering;
 mod orders;
 mod outages;
