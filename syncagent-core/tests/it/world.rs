@@ -487,6 +487,8 @@ pub(crate) struct Agent<'a> {
     /// Answers questions for outlines like a synced metadata watch: without a request.
     pub(crate) ledger: bool,
     pub(crate) now: String,
+    /// Asks for every plan twice, and compares what they print.
+    pub(crate) twice: bool,
 }
 
 impl<'a> Agent<'a> {
@@ -502,6 +504,7 @@ impl<'a> Agent<'a> {
             written: Vec::new(),
             ledger: true,
             now: "2026-01-01T00:00:00Z".into(),
+            twice: false,
         }
     }
 
@@ -566,6 +569,10 @@ impl<'a> Agent<'a> {
         let mut done = 0;
         for _ in 0..40 {
             let planned = self.plan();
+            if self.twice {
+                let again = format!("{:?}", self.plan());
+                assert_eq!(format!("{planned:?}"), again, "same inputs, same plan");
+            }
             self.record = planned.record;
             world.index.insert(self.key.clone(), planned.concerns);
             let calm = planned.questions.is_empty() && planned.effects.is_empty();
