@@ -11,6 +11,7 @@
 //! queue    who is next; fair to tenants
 //! index    whose order does this object belong to
 //! ledger   what metadata watches say about related objects
+//! pack     records at rest
 //! state    all of it: a record per order, and what is in hand until it is used
 //! sync     one step of one order
 //! roster   the generation of each publication that runs
@@ -26,6 +27,7 @@ mod gate;
 pub(crate) mod generation;
 pub mod index;
 pub(crate) mod ledger;
+pub mod pack;
 pub mod queue;
 pub(crate) mod roster;
 mod schema;

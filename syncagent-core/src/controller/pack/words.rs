@@ -1,0 +1,102 @@
+//! Words that many records have in common; each is kept once, and a record holds its number.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::names;
+
+/// How many words are kept at most. They come from definitions, so this is never reached; what would be more is kept in
+/// the records themselves.
+const MOST: usize = 4096;
+/// The longest word.
+const LONGEST: usize = 160;
+
+/// The words that packed values share. Words are added and never dropped.
+#[derive(Debug)]
+pub struct Words {
+    list: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, usize>,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        let mut words = Self {
+            list: Vec::new(),
+            numbers: HashMap::new(),
+        };
+        let marks = [
+            names::AGENT,
+            names::CLUSTER,
+            names::NAME_HASH,
+            names::NAMESPACE_HASH,
+            names::NAME,
+            names::NAMESPACE,
+            names::RELATED_UID,
+            names::RELATED_VERSION,
+            names::ORDER,
+            names::MADE_OF,
+        ];
+        for mark in marks {
+            words.add(mark);
+            words.add(&format!("f:{mark}"));
+        }
+        for word in USUAL {
+            words.add(word);
+        }
+        words
+    }
+}
+
+/// What the metadata of objects is made of.
+const USUAL: &[&str] = &[
+    "metadata",
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "labels",
+    "annotations",
+    "finalizers",
+    "deletionTimestamp",
+    "managedFields",
+    "manager",
+    "operation",
+    "Apply",
+    "fieldsV1",
+    "subresource",
+    ".",
+    "f:metadata",
+    "f:labels",
+    "f:annotations",
+    "f:data",
+    "f:type",
+    "f:spec",
+    "Synced",
+    "True",
+    "False",
+];
+
+impl Words {
+    /// Adds a word, when there is room for it.
+    pub fn add(&mut self, word: &str) {
+        if self.list.len() >= MOST || word.len() > LONGEST || self.numbers.contains_key(word) {
+            return;
+        }
+        let word: Arc<str> = word.into();
+        self.numbers.insert(word.clone(), self.list.len());
+        self.list.push(word);
+    }
+
+    pub(super) fn number(&self, word: &str) -> Option<usize> {
+        self.numbers.get(word).copied()
+    }
+
+    pub(super) fn word(&self, number: usize) -> Option<&str> {
+        self.list.get(number).map(|word| &**word)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_known(&self, word: &str) -> bool {
+        self.number(word).is_some()
+    }
+}
