@@ -8,11 +8,15 @@
 //! export       how an export is filled with them
 //! generation   from definitions to what runs
 //! gate     when an order may be decided about
+//! gated    who waits for that
 //! queue    who is next; fair to tenants
+//! pause    how long who does not get through waits
 //! index    whose order does this object belong to
 //! ledger   what metadata watches say about related objects
 //! pack     records at rest
-//! state    all of it: a record per order, and what is in hand until it is used
+//! parked   bodies that wait for a step
+//! orders   all orders: key, record, and what is in hand
+//! state    all of it, and when what happens
 //! sync     one step of one order
 //! roster   the generation of each publication that runs
 //! fleet    all watches and all workers, and how one generation follows another
@@ -22,12 +26,17 @@ pub mod board;
 pub(crate) mod crds;
 pub(crate) mod definitions;
 pub mod export;
+mod few;
 pub(crate) mod fleet;
 mod gate;
+mod gated;
 pub(crate) mod generation;
-pub mod index;
+mod index;
 pub(crate) mod ledger;
+mod orders;
 pub mod pack;
+mod parked;
+mod pause;
 pub mod queue;
 pub(crate) mod roster;
 mod schema;

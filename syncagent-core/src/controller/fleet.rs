@@ -21,7 +21,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::ledger::{Source, place_of};
-use super::state::{Entry, Subject};
+use super::state::Subject;
 use super::sync::{Shared, step};
 use crate::definition::{Kind, Scope};
 use crate::io::announce::Notice;
@@ -30,11 +30,11 @@ use crate::io::watch::{Event, Target, watch as follow};
 use crate::names;
 use crate::object;
 use crate::object::identity::Identity;
-use crate::plan::{Key, ObjectRef, Place, Sight};
+use crate::plan::{Key, ObjectRef, Place, Record, Sight};
 use crate::publication::Publication;
 
-/// How many orders may wait before listeners stop listening.
-const CROWD: usize = 4000;
+/// How long a listener stops listening while many orders wait for their turn.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What all watches of a fleet need to know.
 pub(crate) struct Course {
@@ -173,7 +173,7 @@ impl Fleet {
         for (id, publication) in &self.wanted {
             if !self.drains.contains(id) && self.shared.publications.get(id).is_none() {
                 self.shared.publications.begin(publication.clone());
-                self.shared.state().open(id);
+                self.shared.state().open(id, None);
             }
         }
         let wanted = self.needed();
@@ -326,12 +326,11 @@ fn listen(
                 continue;
             }
             troubled = false;
-            while shared.state().waiting() > CROWD && matches!(event, Event::There(_)) {
-                if !shared.state().is_open() {
-                    // Nobody can be served before the lists are complete: waiting here would be waiting for ourselves.
-                    break;
+            if matches!(event, Event::There(_)) {
+                let patience = Instant::now() + PATIENCE;
+                while shared.state().is_crowded(&role.subject()) && Instant::now() < patience {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-                tokio::time::sleep(Duration::from_millis(20)).await;
             }
             heed(&shared, &source, &role, event);
             shared.work.notify_waiters();
@@ -370,15 +369,11 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
             }
         }
         (_, Event::Listing) => state.listing(source, &role.subject()),
-        (_, Event::Listed) => state.listed(source, &role.subject(), |key, entry| {
+        (_, Event::Listed) => state.listed(source, &role.subject(), |key, record| {
             let publication = shared.publications.get(&key.publication)?;
             match role {
-                Role::Copies(_) => copy_of(&publication, key, entry),
-                _ => entry
-                    .record
-                    .origin
-                    .as_ref()
-                    .map(|_| publication.origin(key)),
+                Role::Copies(_) => copy_of(&publication, key, record),
+                _ => record.origin.as_ref().map(|_| publication.origin(key)),
             }
         }),
         (Role::Orders(id), event) => {
@@ -392,16 +387,16 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
             let Some(publication) = shared.publications.get(id) else {
                 return;
             };
-            let key = Arc::new(publication.key(Identity {
+            let key = publication.key(Identity {
                 cluster: cluster.to_owned(),
                 namespace: object::meta(&told, "namespace").to_owned(),
                 name: object::meta(&told, "name").to_owned(),
-            }));
+            });
             let at = publication.origin(&key);
             if sight.is_none() {
                 // Before its first step, so that no other order cleans up what this one uses.
                 for taken in publication.takes(&key, &told, state.moved()) {
-                    state.index.register(&key, &taken);
+                    state.care(&key, &taken);
                 }
             }
             state.order(&key, url, at, sight.unwrap_or(Sight::There(told)));
@@ -422,7 +417,7 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
             };
             let moved = publication.copy(&key).ok().as_ref() != Some(&at);
             let sight = sight.unwrap_or(Sight::There(told));
-            state.copy(&Arc::new(key), at, sight, moved);
+            state.copy(&key, at, sight, moved);
         }
     }
 }
@@ -444,9 +439,9 @@ fn owner(publication: &Publication, copy: &Value) -> Option<Key> {
     }
 }
 
-fn copy_of(publication: &Publication, key: &Key, entry: &Entry) -> Option<ObjectRef> {
-    entry.record.copy.as_ref()?;
-    match &entry.record.located {
+fn copy_of(publication: &Publication, key: &Key, record: &Record) -> Option<ObjectRef> {
+    record.copy.as_ref()?;
+    match &record.located {
         Some(at) => Some(publication.copy_at(at)),
         None => publication.copy(key).ok(),
     }

@@ -14,7 +14,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ledger::Source;
-use crate::plan::Key;
 
 /// How long the first list of related objects may hold back the orders of an endpoint.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
@@ -44,11 +43,13 @@ impl Subject {
 #[derive(Debug)]
 struct Progress {
     listed: bool,
+    /// Whether what it tells comes from a list.
+    listing: bool,
     since: Instant,
     /// Whether those who waited for it were let go on without it.
     relented: bool,
     /// Counts lists, to notice what is missing in the newest.
-    round: u32,
+    round: u16,
 }
 
 /// How far all watches are.
@@ -66,6 +67,7 @@ impl Gates {
             (source, subject),
             Progress {
                 listed: false,
+                listing: false,
                 since: now,
                 relented: false,
                 round: 0,
@@ -123,26 +125,46 @@ impl Gates {
     /// A list begins.
     pub(crate) fn listing(&mut self, source: &Source, subject: &Subject) {
         if let Some(progress) = self.watches.get_mut(&(source.clone(), subject.clone())) {
-            progress.round += 1;
+            progress.listing = true;
+            progress.round = progress.round.wrapping_add(1);
         }
     }
 
     /// A list is complete; returns which one of this watch, if the watch is still followed.
-    pub(crate) fn listed(&mut self, source: &Source, subject: &Subject) -> Option<u32> {
+    pub(crate) fn listed(&mut self, source: &Source, subject: &Subject) -> Option<u16> {
         let progress = self.watches.get_mut(&(source.clone(), subject.clone()))?;
         progress.listed = true;
+        progress.listing = false;
         Some(progress.round)
     }
 
     /// The list that a watch reads now, or read last.
-    pub(crate) fn round(&self, source: &Source, subject: &Subject) -> u32 {
+    pub(crate) fn round(&self, source: &Source, subject: &Subject) -> u16 {
         let watch = self.watches.get(&(source.clone(), subject.clone()));
         watch.map_or(0, |progress| progress.round)
     }
 
-    /// Whether every list is complete.
-    pub(crate) fn is_open(&self) -> bool {
-        self.watches.values().all(|progress| progress.listed)
+    /// Whether the related objects of a source are listed, or will not be waited for.
+    pub(crate) fn knows_related(&self, source: &Source, now: Instant) -> bool {
+        let mut related = self
+            .watches
+            .iter()
+            .filter(|((at, subject), _)| at == source && matches!(subject, Subject::Related(_)));
+        related.all(|(_, progress)| progress.listed || now >= progress.since + GRACE)
+    }
+
+    /// Whether this watch has been listed; where is left open with `None`.
+    pub(crate) fn is_listed(&self, source: Option<&Source>, subject: &Subject) -> bool {
+        let mut watches = self.watches.iter();
+        watches.all(|((at, of), progress)| {
+            of != subject || source.is_some_and(|source| source != at) || progress.listed
+        })
+    }
+
+    /// Whether what this watch tells now is told by a list: it need not be news.
+    pub(crate) fn is_listing(&self, source: &Source, subject: &Subject) -> bool {
+        let watch = self.watches.get(&(source.clone(), subject.clone()));
+        watch.is_some_and(|progress| progress.listing)
     }
 
     /// When the next grace is over.
@@ -166,18 +188,26 @@ impl Gates {
         any
     }
 
-    /// Whether everything a step of this order must know has been listed once.
-    pub(crate) fn ready(&self, key: &Key, endpoint: Option<&Arc<str>>, now: Instant) -> bool {
+    /// Whether everything a step of this order must know has been listed once. An order whose origin and copy are both in
+    /// hand need not wait for the rest of their lists.
+    pub(crate) fn ready(
+        &self,
+        publication: &str,
+        endpoint: Option<&Arc<str>>,
+        joined: bool,
+        now: Instant,
+    ) -> bool {
         let mut endpoints = 0;
         for ((source, subject), progress) in &self.watches {
             let concerned = match (source, subject) {
+                (_, Subject::Copies(_) | Subject::Orders(_)) if joined => false,
                 (Source::Service, _) => true,
                 (Source::Endpoint(url), _) => endpoint.is_none_or(|at| at == url),
             };
             if matches!(source, Source::Endpoint(_)) {
                 endpoints += 1;
             }
-            let late = !is_own(subject, key) && now >= progress.since + GRACE;
+            let late = !is_own(subject, publication) && now >= progress.since + GRACE;
             if concerned && !progress.listed && !late {
                 return false;
             }
@@ -187,9 +217,6 @@ impl Gates {
 }
 
 /// Whether an order is never decided about without this list: it shows the order or its copy.
-fn is_own(subject: &Subject, key: &Key) -> bool {
-    match subject {
-        Subject::Copies(id) | Subject::Orders(id) => *id == key.publication,
-        Subject::Related(_) => false,
-    }
+fn is_own(subject: &Subject, publication: &str) -> bool {
+    subject.publication() == Some(publication)
 }

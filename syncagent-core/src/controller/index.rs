@@ -2,84 +2,93 @@
 //!
 //! Every resolution of a related object registers who asked, also for objects that do not exist yet, and before they are
 //! read, so that nothing falls in between: a Secret that appears later finds the order that waits for it.
+//!
+//! Objects are kept as hashes of what names them, 64 bits with a secret of this process. Should two of them ever agree, an
+//! order hears news that are none of its business, which a step does not mind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 
-/// Which keys are interested in which objects.
-#[derive(Debug)]
-pub struct Index<O, K> {
-    keys: BTreeMap<O, BTreeSet<K>>,
-    objects: BTreeMap<K, BTreeSet<O>>,
+use super::few::Few;
+use crate::plan::ObjectRef;
+
+/// Which orders are interested in which objects.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    secret: RandomState,
+    orders: HashMap<u64, Few>,
+    /// By order, sorted.
+    objects: Vec<Box<[u64]>>,
 }
 
-impl<O, K> Default for Index<O, K> {
-    fn default() -> Self {
-        Self {
-            keys: BTreeMap::new(),
-            objects: BTreeMap::new(),
-        }
-    }
-}
-
-impl<O: Ord + Clone, K: Ord + Clone> Index<O, K> {
+impl Index {
     /// Adds an interest; says whether it is new.
-    pub fn register(&mut self, key: &K, object: &O) -> bool {
-        if !self
-            .objects
-            .entry(key.clone())
-            .or_default()
-            .insert(object.clone())
-        {
-            return false;
+    pub(crate) fn register(&mut self, order: u32, object: &ObjectRef) -> bool {
+        let object = self.secret.hash_one(object);
+        let mut objects = std::mem::take(self.objects(order)).into_vec();
+        let at = objects.binary_search(&object);
+        if let Err(at) = at {
+            objects.insert(at, object);
+            self.add(order, object);
         }
-        self.keys
-            .entry(object.clone())
-            .or_default()
-            .insert(key.clone());
-        true
+        *self.objects(order) = objects.into();
+        at.is_err()
     }
 
-    /// Sets all interests of a key.
-    pub fn replace(&mut self, key: &K, objects: impl IntoIterator<Item = O>) {
-        let now: BTreeSet<O> = objects.into_iter().collect();
-        let before = self.objects.get(key).cloned().unwrap_or_default();
-        for gone in before.difference(&now) {
-            self.drop_one(key, gone);
+    /// Sets all interests of an order.
+    pub(crate) fn replace<'a>(
+        &mut self,
+        order: u32,
+        objects: impl IntoIterator<Item = &'a ObjectRef>,
+    ) {
+        let objects = objects.into_iter();
+        let mut now: Vec<u64> = objects.map(|it| self.secret.hash_one(it)).collect();
+        now.sort_unstable();
+        now.dedup();
+        if **self.objects(order) == *now {
+            return;
         }
-        for new in now.difference(&before) {
-            self.keys
-                .entry(new.clone())
-                .or_default()
-                .insert(key.clone());
+        let before = std::mem::take(self.objects(order));
+        for gone in before.iter().filter(|it| now.binary_search(it).is_err()) {
+            self.drop_one(order, *gone);
         }
-        if now.is_empty() {
-            self.objects.remove(key);
-        } else {
-            self.objects.insert(key.clone(), now);
+        for new in now.iter().filter(|it| before.binary_search(it).is_err()) {
+            self.add(order, *new);
         }
+        *self.objects(order) = now.into();
     }
 
-    /// Drops all interests of a key.
-    pub fn forget(&mut self, key: &K) {
-        self.replace(key, []);
+    /// Drops all interests of an order.
+    pub(crate) fn forget(&mut self, order: u32) {
+        self.replace(order, []);
     }
 
     /// Who is interested in an object.
-    pub fn interested(&self, object: &O) -> impl Iterator<Item = &K> {
-        self.keys.get(object).into_iter().flatten()
+    pub(crate) fn interested(&self, object: &ObjectRef) -> impl Iterator<Item = u32> {
+        let few = self.orders.get(&self.secret.hash_one(object));
+        few.into_iter().flat_map(Few::iter)
     }
 
-    /// What a key is interested in.
-    pub fn interests(&self, key: &K) -> impl Iterator<Item = &O> {
-        self.objects.get(key).into_iter().flatten()
+    fn objects(&mut self, order: u32) -> &mut Box<[u64]> {
+        let at = order as usize;
+        if self.objects.len() <= at {
+            self.objects.resize_with(at + 1, Box::default);
+        }
+        &mut self.objects[at]
     }
 
-    fn drop_one(&mut self, key: &K, object: &O) {
-        if let Some(keys) = self.keys.get_mut(object) {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.keys.remove(object);
-            }
+    fn add(&mut self, order: u32, object: u64) {
+        self.orders
+            .entry(object)
+            .and_modify(|few| few.add(order))
+            .or_insert(Few::One(order));
+    }
+
+    fn drop_one(&mut self, order: u32, object: u64) {
+        if let Some(few) = self.orders.get_mut(&object)
+            && few.remove(order)
+        {
+            self.orders.remove(&object);
         }
     }
 }
@@ -88,28 +97,34 @@ impl<O: Ord + Clone, K: Ord + Clone> Index<O, K> {
 mod tests {
     use super::*;
 
+    fn object(name: &str) -> ObjectRef {
+        ObjectRef::service_namespace(name)
+    }
+
+    fn interested(index: &Index, name: &str) -> Vec<u32> {
+        index.interested(&object(name)).collect()
+    }
+
     #[test]
     fn an_object_finds_everybody_who_asked() {
-        let mut index = Index::<&str, u32>::default();
-        assert!(index.register(&1, &"secret"));
-        assert!(!index.register(&1, &"secret"));
-        index.register(&2, &"secret");
-        assert_eq!(index.interested(&"secret").collect::<Vec<_>>(), [&1, &2]);
-        index.forget(&1);
-        assert_eq!(index.interested(&"secret").collect::<Vec<_>>(), [&2]);
+        let mut index = Index::default();
+        assert!(index.register(1, &object("secret")));
+        assert!(!index.register(1, &object("secret")));
+        index.register(2, &object("secret"));
+        assert_eq!(interested(&index, "secret"), [1, 2]);
+        index.forget(1);
+        assert_eq!(interested(&index, "secret"), [2]);
     }
 
     #[test]
     fn replacing_drops_what_is_no_longer_named() {
-        let mut index = Index::<&str, u32>::default();
-        index.replace(&1, ["a", "b"]);
-        index.replace(&1, ["b", "c"]);
-        assert_eq!(index.interested(&"a").count(), 0);
-        assert_eq!(index.interests(&1).collect::<Vec<_>>(), [&"b", &"c"]);
-        index.forget(&1);
-        assert_eq!(
-            index.interested(&"b").count() + index.interests(&1).count(),
-            0
-        );
+        let mut index = Index::default();
+        index.replace(1, [&object("a"), &object("b")]);
+        index.replace(1, [&object("b"), &object("c")]);
+        assert!(interested(&index, "a").is_empty());
+        assert_eq!(interested(&index, "b"), [1]);
+        assert_eq!(interested(&index, "c"), [1]);
+        index.forget(1);
+        assert!(index.orders.is_empty());
     }
 }

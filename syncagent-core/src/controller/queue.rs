@@ -4,53 +4,86 @@
 //! delays a quiet one by at most one object per other lane. A key is queued once, however often it is pushed; a key that
 //! is being worked on is not handed out a second time, but comes again when it is finished if it was pushed meanwhile.
 //! Keys may be pushed for later: that is how back-off is made. The queue has no clock: the caller brings the time.
+//!
+//! Changes go before what is only looked at again ([`Urgency`]), with the same fairness in both; now and then one of the
+//! latter goes first, so that they are never starved. Keys are of classes (publications), and a class may be full: its
+//! keys then keep their places while others are served.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt::Debug;
 use std::hash::Hash;
+
+/// After how many changes something goes that only is looked at again.
+const RUN: u32 = 8;
 
 /// A key that says whose work it is.
 pub trait Laned: Clone + Eq + Hash + Ord {
-    /// Whose.
-    type Lane: Clone + Eq + Hash;
+    /// Of which kind the work is.
+    type Class: Clone + Debug + Ord;
+    /// Whose it is.
+    type Lane: Clone + Debug + Eq + Hash;
+    /// The class of this key.
+    fn class(&self) -> Self::Class;
     /// The lane of this key.
     fn lane(&self) -> Self::Lane;
+}
+
+/// How soon something should be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Something changed.
+    Change,
+    /// A list told of it, or a pause is over.
+    Resync,
 }
 
 /// A fair queue of keys, with times of type `T`.
 #[derive(Debug)]
 pub struct Queue<K: Laned, T: Ord + Copy> {
-    lanes: HashMap<K::Lane, VecDeque<K>>,
-    turn: VecDeque<K::Lane>,
-    queued: HashSet<K>,
-    running: HashMap<K, bool>,
-    later: BTreeMap<(T, K), ()>,
+    changes: Rank<K>,
+    resyncs: Rank<K>,
+    queued: HashMap<K, Urgency>,
+    running: HashMap<K, Option<Urgency>>,
+    later: BTreeMap<(T, K), Urgency>,
     due: HashMap<K, T>,
+    /// How many changes were handed out since the last resync.
+    run: u32,
 }
 
-impl<K: Laned, T: Ord + Copy> Default for Queue<K, T> {
+/// What is queued with one urgency; classes are served in turn.
+#[derive(Debug)]
+struct Rank<K: Laned> {
+    classes: BTreeMap<K::Class, Lanes<K>>,
+    turn: VecDeque<K::Class>,
+}
+
+/// What is queued of one class; lanes are served in turn. No lane is empty.
+#[derive(Debug)]
+struct Lanes<K: Laned> {
+    lanes: HashMap<K::Lane, VecDeque<K>>,
+    turn: VecDeque<K::Lane>,
+}
+
+impl<K: Laned> Default for Rank<K> {
     fn default() -> Self {
         Self {
-            lanes: HashMap::new(),
+            classes: BTreeMap::new(),
             turn: VecDeque::new(),
-            queued: HashSet::new(),
-            running: HashMap::new(),
-            later: BTreeMap::new(),
-            due: HashMap::new(),
         }
     }
 }
 
-impl<K: Laned, T: Ord + Copy> Queue<K, T> {
-    /// Queues a key for now. Being pushed beats waiting: an appointment for later is dropped.
-    pub fn push(&mut self, key: K) {
-        self.cancel(&key);
-        if let Some(again) = self.running.get_mut(&key) {
-            *again = true;
-            return;
+impl<K: Laned> Default for Lanes<K> {
+    fn default() -> Self {
+        Self {
+            lanes: HashMap::new(),
+            turn: VecDeque::new(),
         }
-        if !self.queued.insert(key.clone()) {
-            return;
-        }
+    }
+}
+
+impl<K: Laned> Lanes<K> {
+    fn push(&mut self, key: K) {
         let lane = key.lane();
         let line = self.lanes.entry(lane.clone()).or_default();
         if line.is_empty() {
@@ -59,25 +92,7 @@ impl<K: Laned, T: Ord + Copy> Queue<K, T> {
         line.push_back(key);
     }
 
-    /// Queues a key for later. The earlier of two appointments holds; a key that is queued already is not delayed.
-    pub fn push_at(&mut self, key: K, at: T) {
-        if self.queued.contains(&key) || self.due.get(&key).is_some_and(|due| *due <= at) {
-            return;
-        }
-        self.cancel(&key);
-        self.due.insert(key.clone(), at);
-        self.later.insert((at, key), ());
-    }
-
-    /// Hands out the next key; it is being worked on until [`Queue::finish`].
-    pub fn pop(&mut self, now: T) -> Option<K> {
-        while let Some(((at, _), ())) = self.later.first_key_value()
-            && *at <= now
-        {
-            let ((_, key), ()) = self.later.pop_first()?;
-            self.due.remove(&key);
-            self.push(key);
-        }
+    fn pop(&mut self) -> Option<K> {
         let lane = self.turn.pop_front()?;
         let line = self.lanes.get_mut(&lane)?;
         let key = line.pop_front()?;
@@ -86,27 +101,128 @@ impl<K: Laned, T: Ord + Copy> Queue<K, T> {
         } else {
             self.turn.push_back(lane);
         }
-        self.queued.remove(&key);
-        self.running.insert(key.clone(), false);
+        Some(key)
+    }
+}
+
+impl<K: Laned> Rank<K> {
+    fn push(&mut self, key: K) {
+        let class = key.class();
+        if !self.classes.contains_key(&class) {
+            self.turn.push_back(class.clone());
+        }
+        self.classes.entry(class).or_default().push(key);
+    }
+
+    /// The next key of a class that has room, among those that are meant.
+    fn pop(&mut self, room: &impl Fn(&K::Class) -> bool, meant: impl Fn(&K) -> bool) -> Option<K> {
+        for _ in 0..self.turn.len() {
+            let class = self.turn.pop_front()?;
+            let lanes = self.classes.get_mut(&class)?;
+            let mut key = None;
+            if room(&class) {
+                // A key that became urgent meanwhile is in the other rank as well; here it is skipped.
+                key = std::iter::from_fn(|| lanes.pop()).find(|key| meant(key));
+            }
+            if lanes.turn.is_empty() {
+                self.classes.remove(&class);
+            } else {
+                self.turn.push_back(class);
+            }
+            if key.is_some() {
+                return key;
+            }
+        }
+        None
+    }
+}
+
+impl<K: Laned, T: Ord + Copy> Default for Queue<K, T> {
+    fn default() -> Self {
+        Self {
+            changes: Rank::default(),
+            resyncs: Rank::default(),
+            queued: HashMap::new(),
+            running: HashMap::new(),
+            later: BTreeMap::new(),
+            due: HashMap::new(),
+            run: 0,
+        }
+    }
+}
+
+impl<K: Laned, T: Ord + Copy> Queue<K, T> {
+    /// Queues a key for now. Being pushed beats waiting: an appointment for later is dropped.
+    pub fn push(&mut self, key: K, urgency: Urgency) {
+        let urgency = match self.cancel(&key) {
+            Some(before) => before.min(urgency),
+            None => urgency,
+        };
+        if let Some(again) = self.running.get_mut(&key) {
+            *again = Some(again.map_or(urgency, |before| before.min(urgency)));
+            return;
+        }
+        if self
+            .queued
+            .get(&key)
+            .is_some_and(|before| *before <= urgency)
+        {
+            return;
+        }
+        self.queued.insert(key.clone(), urgency);
+        match urgency {
+            Urgency::Change => self.changes.push(key),
+            Urgency::Resync => self.resyncs.push(key),
+        }
+    }
+
+    /// Queues a key for later. The earlier of two appointments holds; a key that is queued already is not delayed.
+    pub fn push_at(&mut self, key: K, at: T, urgency: Urgency) {
+        if self.queued.contains_key(&key) || self.due.get(&key).is_some_and(|due| *due <= at) {
+            return;
+        }
+        self.cancel(&key);
+        self.due.insert(key.clone(), at);
+        self.later.insert((at, key), urgency);
+    }
+
+    /// Hands out the next key of a class that has room; it is being worked on until [`Queue::finish`].
+    pub fn pop(&mut self, now: T, room: impl Fn(&K::Class) -> bool) -> Option<K> {
+        while let Some(((at, _), _)) = self.later.first_key_value()
+            && *at <= now
+        {
+            let ((_, key), urgency) = self.later.pop_first()?;
+            self.due.remove(&key);
+            self.push(key, urgency);
+        }
+        let change = |key: &K| self.queued.get(key) == Some(&Urgency::Change);
+        let resync = |key: &K| self.queued.get(key) == Some(&Urgency::Resync);
+        let key = if self.run < RUN {
+            let first = self.changes.pop(&room, change);
+            first.or_else(|| self.resyncs.pop(&room, resync))
+        } else {
+            let first = self.resyncs.pop(&room, resync);
+            first.or_else(|| self.changes.pop(&room, change))
+        }?;
+        match self.queued.remove(&key) {
+            Some(Urgency::Change) => self.run = (self.run + 1).min(RUN),
+            _ => self.run = 0,
+        }
+        self.running.insert(key.clone(), None);
         Some(key)
     }
 
     /// Says that the work on a key is done; it comes again when it was pushed meanwhile.
     pub fn finish(&mut self, key: &K) {
-        if self.running.remove(key) == Some(true) {
-            self.push(key.clone());
+        if let Some(Some(urgency)) = self.running.remove(key) {
+            self.push(key.clone(), urgency);
         }
-    }
-
-    /// The keys that are being worked on.
-    pub fn running(&self) -> impl Iterator<Item = &K> {
-        self.running.keys()
     }
 
     /// When the next appointment is.
     #[must_use]
     pub fn next_due(&self) -> Option<T> {
-        self.later.first_key_value().map(|((at, _), ())| *at)
+        self.later.first_key_value().map(|((at, _), _)| *at)
     }
 
     /// How many keys wait for their turn.
@@ -115,104 +231,35 @@ impl<K: Laned, T: Ord + Copy> Queue<K, T> {
         self.queued.len()
     }
 
+    /// Whether a key waits for its turn, is worked on, or comes later.
+    #[must_use]
+    pub fn is_pending(&self, key: &K) -> bool {
+        self.queued.contains_key(key) || self.running.contains_key(key) || self.is_due(key)
+    }
+
+    /// Whether a key comes later.
+    #[must_use]
+    pub fn is_due(&self, key: &K) -> bool {
+        self.due.contains_key(key)
+    }
+
+    /// The keys that are being worked on.
+    pub fn running(&self) -> impl Iterator<Item = &K> {
+        self.running.keys()
+    }
+
     /// Whether nothing is queued or worked on; appointments do not count.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.queued.is_empty() && self.running.is_empty()
     }
 
-    /// Drops an appointment.
-    pub fn cancel(&mut self, key: &K) {
-        if let Some(at) = self.due.remove(key) {
-            self.later.remove(&(at, key.clone()));
-        }
+    /// Drops an appointment, and says how urgent it was.
+    pub fn cancel(&mut self, key: &K) -> Option<Urgency> {
+        let at = self.due.remove(key)?;
+        self.later.remove(&(at, key.clone()))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    type Key = (&'static str, u32);
-
-    impl Laned for Key {
-        type Lane = &'static str;
-        fn lane(&self) -> &'static str {
-            self.0
-        }
-    }
-
-    #[test]
-    fn a_noisy_tenant_delays_a_quiet_one_by_one_object() {
-        let mut queue = Queue::<Key, u64>::default();
-        for n in 0..10_000 {
-            queue.push(("noisy", n));
-        }
-        queue.push(("quiet", 0));
-        assert_eq!(queue.pop(0), Some(("noisy", 0)));
-        assert_eq!(queue.pop(0), Some(("quiet", 0)));
-    }
-
-    #[test]
-    fn lanes_that_are_always_hot_get_equal_shares() {
-        let names: [&'static str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
-        let mut queue = Queue::<Key, u64>::default();
-        let mut served: BTreeMap<Key, usize> = BTreeMap::new();
-        // Unequal numbers of objects, every one of them dirty again as soon as it was served.
-        for (size, name) in names.iter().enumerate() {
-            for n in 0..=u32::try_from(size).unwrap() * 10 {
-                queue.push((name, n));
-            }
-        }
-        for _ in 0..7 * 610 {
-            let key = queue.pop(0).unwrap();
-            *served.entry(key).or_default() += 1;
-            queue.push(key);
-            queue.finish(&key);
-        }
-        for (size, name) in names.iter().enumerate() {
-            let counts: Vec<_> = served
-                .iter()
-                .filter(|(k, _)| k.0 == *name)
-                .map(|(_, n)| *n)
-                .collect();
-            assert_eq!(counts.iter().sum::<usize>(), 610, "lane {name}");
-            assert_eq!(
-                counts.len(),
-                size * 10 + 1,
-                "every object of {name} was served"
-            );
-            assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1);
-        }
-    }
-
-    #[test]
-    fn a_key_is_worked_on_once_at_a_time_and_comes_again() {
-        let mut queue = Queue::<Key, u64>::default();
-        queue.push(("a", 1));
-        queue.push(("a", 1));
-        assert_eq!(queue.pop(0), Some(("a", 1)));
-        queue.push(("a", 1));
-        assert_eq!(queue.pop(0), None);
-        queue.finish(&("a", 1));
-        assert_eq!(queue.pop(0), Some(("a", 1)));
-        queue.finish(&("a", 1));
-        assert_eq!(queue.pop(0), None);
-        assert!(queue.is_idle());
-    }
-
-    #[test]
-    fn appointments_are_kept_and_a_push_beats_them() {
-        let mut queue = Queue::<Key, u64>::default();
-        queue.push_at(("a", 1), 10);
-        queue.push_at(("a", 1), 20);
-        assert_eq!(queue.next_due(), Some(10));
-        assert_eq!(queue.pop(9), None);
-        assert_eq!(queue.pop(10), Some(("a", 1)));
-        queue.push_at(("a", 1), 30);
-        queue.finish(&("a", 1));
-        queue.push(("a", 1));
-        assert_eq!(queue.next_due(), None);
-        assert_eq!(queue.pop(11), Some(("a", 1)));
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@
 //!
 //! An order whose gate is still closed waits beside the queue; see [`Gates`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,37 +13,22 @@ use tokio::time::Instant;
 
 use super::gate::Gates;
 pub(crate) use super::gate::Subject;
+use super::gated::{Gated, Side};
 use super::index::Index;
 use super::ledger::{Ledger, Source};
-use super::queue::{Laned, Queue};
+use super::orders::{Orders, Turn};
+use super::pause::Pauses;
+use super::queue::{Queue, Urgency};
 use crate::naming::{CopyName, Moved};
-use crate::plan::{Key, ObjectRef, Record, Seen, Sight};
+use crate::object;
+use crate::plan::{Key, Known, ObjectRef, Record, Seen, Sight};
 
-/// The first and the longest pause of an order that does not get through.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-
-impl Laned for Arc<Key> {
-    type Lane = Arc<str>;
-
-    fn lane(&self) -> Arc<str> {
-        self.cluster.as_str().into()
-    }
-}
-
-/// What is kept of one order.
-#[derive(Debug, Default)]
-pub(crate) struct Entry {
-    pub(crate) record: Record,
-    pub(crate) endpoint: Option<Arc<str>>,
-    parked: BTreeMap<ObjectRef, Sight>,
-    /// In which list the origin and the copy were seen last.
-    rounds: (u32, u32),
-    failures: u32,
-    /// Whether the next step that nothing but time asks for is a second look at what was refused.
-    second_look: bool,
-    /// When the oldest news came that no step has dealt with.
-    since: Option<Instant>,
-}
+/// How many orders may wait for their turn before listeners stop listening.
+const CROWD: usize = 4000;
+/// How many orders may wait for their turn before bodies are packed while they wait.
+const OPEN: usize = 128;
+/// How far a list of orders may be ahead of the list of their copies, or the other way round.
+const AHEAD: usize = 1000;
 
 /// One step to do.
 #[derive(Debug)]
@@ -73,18 +58,32 @@ pub(crate) enum Outcome {
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    pub(crate) entries: HashMap<Arc<Key>, Entry>,
-    pub(crate) index: Index<ObjectRef, Arc<Key>>,
+    orders: Orders,
+    index: Index,
     pub(crate) ledger: Ledger,
     moved: Arc<Moved>,
-    queue: Queue<Arc<Key>, Instant>,
-    gated: BTreeSet<Arc<Key>>,
+    queue: Queue<Turn, Instant>,
+    gated: Gated,
     gates: Gates,
+    pauses: Pauses,
+    /// How many steps of a publication may be under way at once, and how many are.
+    limits: HashMap<u32, usize>,
+    running: HashMap<u32, usize>,
     /// Publications that nobody may take a step for: their generation ends, or ended.
     closed: BTreeSet<String>,
+    /// Publications whose orders may be decided about as soon as origin and copy are in hand.
+    alone: BTreeSet<String>,
 }
 
 impl State {
+    /// A state that takes its chance from this seed.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self {
+            pauses: Pauses::new(seed),
+            ..Self::default()
+        }
+    }
+
     /// Begins to follow a watch.
     pub(crate) fn follow(&mut self, source: Source, subject: Subject, now: Instant) {
         self.gates.follow(source, subject, now);
@@ -112,44 +111,72 @@ impl State {
         self.closed.insert(publication.to_owned());
     }
 
-    /// Steps of this publication may be taken.
-    pub(crate) fn open(&mut self, publication: &str) {
+    /// Steps of this publication may be taken, so many at once. `alone` says that its steps need not know where the copies
+    /// of other orders are.
+    pub(crate) fn open(&mut self, publication: &str, at_once: Option<usize>, alone: bool) {
         self.closed.remove(publication);
+        if alone {
+            self.alone.insert(publication.to_owned());
+        } else {
+            self.alone.remove(publication);
+        }
+        let number = self.orders.publication(publication);
+        match at_once {
+            Some(most) => self.limits.insert(number, most.max(1)),
+            None => self.limits.remove(&number),
+        };
         self.open_gates();
     }
 
     /// Whether a step of this publication is under way.
     pub(crate) fn is_busy(&self, publication: &str) -> bool {
-        self.queue
-            .running()
-            .any(|key| key.publication == publication)
+        let mut running = self.queue.running();
+        running.any(|turn| self.orders.is_of(turn.order, publication))
     }
 
     /// Forgets the orders of a closed publication, as a restart does. With `successor` its lists count as not read, so
     /// that nobody concludes from what is forgotten here that nobody uses an object. Without one, what its orders use
     /// stays known: they stand, though nobody tends them.
     pub(crate) fn forget_publication(&mut self, publication: &str, successor: bool) {
-        let keys: Vec<_> = self
-            .entries
-            .keys()
-            .filter(|key| key.publication == publication)
-            .cloned()
+        let all: Vec<_> = self
+            .orders
+            .all()
+            .filter(|order| self.orders.is_of(*order, publication))
             .collect();
-        for key in keys {
-            self.entries.remove(&key);
-            self.queue.cancel(&key);
-            self.gated.remove(&key);
+        for order in all {
+            self.queue.cancel(&self.orders.turn(order));
+            self.gated.remove(order);
             if successor {
-                self.index.forget(&key);
+                self.index.forget(order);
+                self.orders.remove(order);
+            } else {
+                self.orders.wipe(order);
             }
         }
         self.gates.renew(publication, successor);
         self.open_gates();
     }
 
-    /// Whether it is known of every object who uses it: the orders of all publications have been listed.
-    pub(crate) fn knows_users(&self) -> bool {
-        self.gates.orders_listed()
+    /// Whether other orders use an object; `None` while that is not known of every order, for not all are listed.
+    pub(crate) fn used_by_others(&self, object: &ObjectRef, key: &Key) -> Option<bool> {
+        let this = self.orders.find(key);
+        let others = self
+            .index
+            .interested(object)
+            .any(|order| Some(order) != this);
+        (others || self.gates.orders_listed()).then_some(others)
+    }
+
+    /// Sets what an order cares about beside its origin and its copy.
+    pub(crate) fn concern(&mut self, key: &Key, objects: &[ObjectRef]) {
+        let order = self.orders.add(key);
+        self.index.replace(order, objects);
+    }
+
+    /// Adds to what an order cares about.
+    pub(crate) fn care(&mut self, key: &Key, object: &ObjectRef) {
+        let order = self.orders.add(key);
+        self.index.register(order, object);
     }
 
     /// A list begins.
@@ -162,44 +189,49 @@ impl State {
         &mut self,
         source: &Source,
         subject: &Subject,
-        at: impl Fn(&Key, &Entry) -> Option<ObjectRef>,
+        at: impl Fn(&Key, &Record) -> Option<ObjectRef>,
     ) {
         let Some(round) = self.gates.listed(source, subject) else {
             return;
         };
-        let mut missing = Vec::new();
-        for (key, entry) in &self.entries {
-            let expected = match (source, subject) {
+        let expected = |order: &u32| {
+            let (origin, copy) = self.orders.entry(*order).rounds;
+            match (source, subject) {
                 (Source::Service, Subject::Copies(id)) => {
-                    key.publication == *id && entry.rounds.1 != round
+                    copy != round && self.orders.is_of(*order, id)
                 }
                 (Source::Endpoint(url), Subject::Orders(id)) => {
-                    key.publication == *id
-                        && entry.endpoint.as_ref() == Some(url)
-                        && entry.rounds.0 != round
+                    origin != round
+                        && self.orders.endpoint(*order) == Some(url)
+                        && self.orders.is_of(*order, id)
                 }
                 _ => false,
-            };
-            if expected && let Some(object) = at(key, entry) {
-                missing.push((key.clone(), object));
             }
-        }
-        for (key, object) in missing {
-            self.park(&key, object, Sight::Doubt);
+        };
+        let missing: Vec<_> = self.orders.all().filter(expected).collect();
+        for order in missing {
+            if let Some(object) = at(&self.orders.key(order), &self.orders.record(order)) {
+                self.park(order, object, Sight::Doubt, Urgency::Change);
+            }
         }
         self.open_gates();
     }
 
     /// An order was seen at an endpoint.
-    pub(crate) fn order(&mut self, key: &Arc<Key>, url: &Arc<str>, at: ObjectRef, sight: Sight) {
-        let round = self.gates.round(
-            &Source::Endpoint(url.clone()),
-            &Subject::Orders(key.publication.clone()),
-        );
-        let entry = self.entries.entry(key.clone()).or_default();
-        entry.endpoint = Some(url.clone());
-        entry.rounds.0 = round;
-        self.park(key, at, sight);
+    pub(crate) fn order(&mut self, key: &Key, url: &Arc<str>, at: ObjectRef, sight: Sight) {
+        let source = Source::Endpoint(url.clone());
+        let subject = Subject::Orders(key.publication.clone());
+        let order = self.orders.add(key);
+        let moved = self.orders.endpoint(order) != Some(url);
+        self.orders.tell_of(order, url);
+        self.orders.entry_mut(order).rounds.0 = self.gates.round(&source, &subject);
+        let listing = self.gates.is_listing(&source, &subject);
+        if listing && !moved && self.is_no_news(order, &sight, |record| record.origin.as_ref()) {
+            return;
+        }
+        let there = sight.body().is_some();
+        self.orders.entry_mut(order).hand().sides.0 = there;
+        self.park(order, at, sight, urgency(listing));
     }
 
     /// Where copies are that are not where naming would put them.
@@ -208,7 +240,7 @@ impl State {
     }
 
     /// A copy was seen, where naming puts it or elsewhere.
-    pub(crate) fn copy(&mut self, key: &Arc<Key>, at: ObjectRef, sight: Sight, moved: bool) {
+    pub(crate) fn copy(&mut self, key: &Key, at: ObjectRef, sight: Sight, moved: bool) {
         if moved && matches!(sight, Sight::There(_)) {
             // Before any step, so that those who refer to it know.
             let name = CopyName {
@@ -217,11 +249,43 @@ impl State {
             };
             Arc::make_mut(&mut self.moved).set(&key.publication, key.identity(), Some(name));
         }
-        let round = self
-            .gates
-            .round(&Source::Service, &Subject::Copies(key.publication.clone()));
-        self.entries.entry(key.clone()).or_default().rounds.1 = round;
-        self.park(key, at, sight);
+        let subject = Subject::Copies(key.publication.clone());
+        let order = self.orders.add(key);
+        self.orders.entry_mut(order).rounds.1 = self.gates.round(&Source::Service, &subject);
+        let listing = self.gates.is_listing(&Source::Service, &subject);
+        if listing && self.is_no_news(order, &sight, |record| Some(&record.copy.as_ref()?.known)) {
+            return;
+        }
+        let there = sight.body().is_some();
+        self.orders.entry_mut(order).hand().sides.1 = there;
+        self.park(order, at, sight, urgency(listing));
+    }
+
+    /// Whether an order is at rest, and knows the object as a list shows it.
+    fn is_no_news(
+        &self,
+        order: u32,
+        sight: &Sight,
+        known: impl Fn(&Record) -> Option<&Known>,
+    ) -> bool {
+        let turn = self.orders.turn(order);
+        self.orders.entry(order).busy().is_none()
+            && !self.queue.is_pending(&turn)
+            && !self.gated.has(order)
+            && known(&self.orders.record(order)) == version(sight).as_ref()
+            && sight.body().is_some()
+    }
+
+    /// Puts objects of orders in doubt, so that they are looked at again.
+    pub(crate) fn doubt(&mut self, which: impl Fn(&Key) -> Option<ObjectRef>) {
+        let found: Vec<_> = self
+            .orders
+            .all()
+            .filter_map(|order| Some((order, which(&self.orders.key(order))?)))
+            .collect();
+        for (order, at) in found {
+            self.park(order, at, Sight::Doubt, Urgency::Change);
+        }
     }
 
     /// Puts objects of orders in doubt, so that they are looked at again.
@@ -237,23 +301,64 @@ impl State {
 
     /// A related object is as it is: tells every order that cares.
     pub(crate) fn related(&mut self, at: &ObjectRef, sight: &Sight) {
-        let interested = self.index.interested(at);
-        let keys: Vec<_> = interested
-            .filter(|key| !self.closed.contains(&key.publication))
-            .cloned()
-            .collect();
-        for key in keys {
-            self.park(&key, at.clone(), sight.clone());
+        let interested: Vec<_> = self.index.interested(at).collect();
+        for order in interested {
+            if !self.closed.contains(self.orders.publication_of(order)) {
+                self.park(order, at.clone(), sight.clone(), Urgency::Change);
+            }
         }
     }
 
     /// Parks news for an order, and queues it.
-    fn park(&mut self, key: &Arc<Key>, at: ObjectRef, sight: Sight) {
-        let entry = self.entries.entry(key.clone()).or_default();
-        entry.parked.insert(at, sight);
-        entry.since.get_or_insert_with(Instant::now);
-        self.gated.remove(key);
-        self.queue.push(key.clone());
+    fn park(&mut self, order: u32, at: ObjectRef, sight: Sight, urgency: Urgency) {
+        let turn = self.orders.turn(order);
+        let failing = |busy: &super::orders::Busy| busy.failures > 0;
+        let echo = self.orders.entry(order).busy().is_some_and(failing)
+            && version(&sight).is_some_and(|it| self.orders.record(order).knows(&it));
+        self.gated.remove(order);
+        let busy = self.orders.entry_mut(order).hand();
+        busy.parked.put(at, sight);
+        busy.since.get_or_insert_with(Instant::now);
+        let not_before = busy.not_before;
+        if echo {
+            // Our own writes do not bring an order forward that does not get through.
+            if !self.queue.is_due(&turn) {
+                self.queue.push(turn, urgency);
+            }
+        } else {
+            busy.failures = 0;
+            match not_before {
+                Some(at) => self.queue.push_at(turn, at, urgency),
+                None => self.queue.push(turn, urgency),
+            }
+        }
+        if self.queue.waiting() > OPEN {
+            self.orders.pack_parked(order);
+        }
+    }
+
+    /// Whether a listener should wait before it parks another body: too many wait for their turn, or its list is far
+    /// ahead of the one that it is joined with.
+    pub(crate) fn is_crowded(&self, subject: &Subject) -> bool {
+        if self.queue.waiting() > CROWD {
+            return true;
+        }
+        if !subject.publication().is_some_and(|id| self.alone.contains(id)) {
+            return false;
+        }
+        let ahead =
+            |side, other| self.gated.alone(side) > AHEAD && self.gated.alone(other) <= AHEAD;
+        match subject {
+            Subject::Orders(id) => {
+                let copies = Subject::Copies(id.clone());
+                ahead(Side::Origin, Side::Copy) && !self.gates.is_listed(None, &copies)
+            }
+            Subject::Copies(id) => {
+                let orders = Subject::Orders(id.clone());
+                ahead(Side::Copy, Side::Origin) && !self.gates.is_listed(None, &orders)
+            }
+            Subject::Related(_) => false,
+        }
     }
 
     /// Whether everything that exists was told, and every order was served.
@@ -263,7 +368,7 @@ impl State {
 
     /// How many orders are known.
     pub(crate) fn orders(&self) -> usize {
-        self.entries.len()
+        self.orders.len()
     }
 
     /// How many orders wait for their turn.
@@ -274,34 +379,54 @@ impl State {
     /// The next step that can be done.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Job> {
         loop {
-            let key = self.queue.pop(now)?;
-            let Some(entry) = self.entries.get_mut(&key) else {
-                self.queue.finish(&key);
-                continue;
-            };
-            let endpoint = entry.endpoint.clone();
-            if self.closed.contains(&key.publication)
-                || !self.gates.ready(&key, endpoint.as_ref(), now)
-            {
-                self.queue.finish(&key);
-                self.gated.insert(key);
+            let (limits, running) = (&self.limits, &self.running);
+            let turn = self.queue.pop(now, |publication| {
+                let most = limits.get(publication);
+                most.is_none_or(|most| running.get(publication).is_none_or(|it| it < most))
+            })?;
+            let order = turn.order;
+            if !self.orders.has(order) || self.orders.turn(order) != turn {
+                self.queue.finish(&turn);
                 continue;
             }
+            let endpoint = self.orders.endpoint(order).cloned();
+            let publication = self.orders.publication_of(order);
+            let sides = self.orders.entry(order).busy().map(|busy| busy.sides);
+            let joined = sides == Some((true, true)) && self.alone.contains(publication);
+            if self.closed.contains(publication)
+                || !self
+                    .gates
+                    .ready(publication, endpoint.as_ref(), joined, now)
+            {
+                self.queue.finish(&turn);
+                self.orders.pack_parked(order);
+                self.gated.add(order, sides.unwrap_or_default());
+                continue;
+            }
+            *self.running.entry(turn.publication).or_default() += 1;
             let mut seen = Seen::new();
             seen.note_moved(self.moved.clone());
-            for (at, sight) in std::mem::take(&mut entry.parked) {
-                seen.note(at, sight);
+            let mut record = self.orders.record(order);
+            let (mut second_look, mut since) = (false, None);
+            if self.orders.entry(order).busy().is_some() {
+                for (at, sight) in self.orders.take_parked(order) {
+                    seen.note(at, sight);
+                }
+                let busy = self.orders.entry_mut(order).hand();
+                busy.sides = (false, false);
+                busy.not_before = None;
+                since = busy.since.take();
+                second_look = seen.iter().next().is_none() && std::mem::take(&mut busy.second_look);
             }
-            let mut record = entry.record.clone();
-            if seen.iter().next().is_none() && std::mem::take(&mut entry.second_look) {
+            if second_look {
                 record.look_again();
             }
             return Some(Job {
                 record,
-                key,
+                key: Arc::new(self.orders.key(order)),
                 seen,
                 endpoint,
-                since: entry.since.take(),
+                since,
                 wait: None,
             });
         }
@@ -309,55 +434,54 @@ impl State {
 
     /// Takes a step's result back; says whether the copy has another name than was known.
     pub(crate) fn done(&mut self, job: Job, outcome: &Outcome, now: Instant) -> bool {
-        let Job {
-            key,
-            record,
-            seen,
-            endpoint,
-            since,
-            ..
-        } = job;
-        self.queue.finish(&key);
-        let Some(entry) = self.entries.get_mut(&key) else {
+        let Some(order) = self.orders.find(&job.key) else {
             return false;
         };
-        let at = record.located.as_deref();
-        let moved = self.moved.get(&key.publication, &key.identity()) != at;
+        let turn = self.orders.turn(order);
+        self.queue.finish(&turn);
+        if let Some(running) = self.running.get_mut(&turn.publication) {
+            *running = running.saturating_sub(1);
+        }
+        let at = job.record.located.as_deref();
+        let moved = self.moved.get(&job.key.publication, &job.key.identity()) != at;
         if moved {
             let at = at.cloned();
-            Arc::make_mut(&mut self.moved).set(&key.publication, key.identity(), at);
+            Arc::make_mut(&mut self.moved).set(&job.key.publication, job.key.identity(), at);
         }
-        entry.record = record;
-        entry.endpoint = entry.endpoint.take().or(endpoint);
+        self.orders.keep(order, &job.record);
+        if let (None, Some(url)) = (self.orders.endpoint(order), &job.endpoint) {
+            self.orders.tell_of(order, url);
+        }
+        let entry = self.orders.entry_mut(order);
+        let more = entry.busy().is_some_and(|busy| !busy.parked.is_empty());
         match outcome {
-            Outcome::Forget if entry.parked.is_empty() => {
-                self.entries.remove(&key);
-                self.index.forget(&key);
-                self.queue.cancel(&key);
+            Outcome::Forget if !more => {
+                self.index.forget(order);
+                self.queue.cancel(&turn);
+                self.orders.remove(order);
+                return moved;
             }
-            Outcome::Rest | Outcome::Forget => entry.failures = 0,
+            Outcome::Rest | Outcome::Forget => entry.hand().failures = 0,
             Outcome::Recheck(pause) => {
-                entry.failures = 0;
-                entry.second_look = true;
-                self.queue.push_at(key, now + *pause);
+                entry.hand().failures = 0;
+                entry.hand().second_look = true;
+                self.queue.push_at(turn, now + *pause, Urgency::Resync);
             }
             Outcome::Retry(least) => {
                 // What was in hand is still the news; whatever came meanwhile is newer.
-                entry.since = since.or(entry.since);
-                for (at, sight) in seen.iter() {
-                    entry
-                        .parked
-                        .entry(at.clone())
-                        .or_insert_with(|| sight.clone());
+                let busy = entry.hand();
+                busy.since = job.since.or(busy.since);
+                for (at, sight) in job.seen.into_sights() {
+                    busy.parked.put_back(at, sight);
                 }
-                let pause = PAUSE
-                    .0
-                    .saturating_mul(1 << entry.failures.min(10))
-                    .min(PAUSE.1);
-                entry.failures += 1;
-                self.queue.push_at(key, now + pause.max(*least));
+                let pause = self.pauses.after(busy.failures).max(*least);
+                busy.failures += 1;
+                busy.not_before = (!least.is_zero()).then(|| now + *least);
+                self.queue.push_at(turn, now + pause, Urgency::Change);
+                self.orders.pack_parked(order);
             }
         }
+        self.orders.entry_mut(order).settle();
         moved
     }
 
@@ -374,9 +498,9 @@ impl State {
         self.open_gates();
     }
 
-    /// Whether every list is complete, so that waiting orders are being served.
-    pub(crate) fn is_open(&self) -> bool {
-        self.gates.is_open()
+    /// Whether the related objects of a source are listed, or will not be waited for any longer.
+    pub(crate) fn knows_related(&self, source: &Source, now: Instant) -> bool {
+        self.gates.knows_related(source, now)
     }
 
     /// Lets those who waited for a list try without it, when its grace is over.
@@ -388,10 +512,27 @@ impl State {
 
     /// Lets everybody who waited for a list try again.
     fn open_gates(&mut self) {
-        for key in std::mem::take(&mut self.gated) {
-            self.queue.push(key);
+        for order in self.gated.take() {
+            self.queue.push(self.orders.turn(order), Urgency::Resync);
         }
     }
+}
+
+/// What a list tells need not be a change.
+fn urgency(listing: bool) -> Urgency {
+    if listing {
+        Urgency::Resync
+    } else {
+        Urgency::Change
+    }
+}
+
+/// Which version of which object is seen.
+fn version(sight: &Sight) -> Option<Known> {
+    sight.outline().map(|it| Known {
+        uid: object::uid(it).to_owned(),
+        version: object::version(it).to_owned(),
+    })
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
             return Outcome::Rest;
         }
         job.record = planned.record;
-        shared.state().index.replace(&job.key, planned.concerns);
+        shared.state().concern(&job.key, &planned.concerns);
         let mut calm = true;
         for question in planned.questions {
             calm = false;
@@ -252,13 +252,9 @@ fn stuck(
 async fn answer(shared: &Shared, job: &mut Job, question: Question) -> Result<bool, Error> {
     match question {
         Question::Users { object } => {
-            let others = {
-                let state = shared.state();
-                let others = state.index.interested(&object).any(|key| *key != job.key);
-                if !others && !state.knows_users() {
-                    return Ok(false);
-                }
-                others
+            let others = shared.state().used_by_others(&object, &job.key);
+            let Some(others) = others else {
+                return Ok(false);
             };
             job.seen.note_users(object, others);
             shared.board.metrics.question(&job.key.publication, false);

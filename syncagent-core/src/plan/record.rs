@@ -212,6 +212,18 @@ impl Record {
         self.finalizers.iter().any(|it| it == finalizer)
     }
 
+    /// Whether this version of an object is one that was seen or written already.
+    #[must_use]
+    pub fn knows(&self, version: &Known) -> bool {
+        let taken = self.taken.iter().flat_map(|it| [&it.seen, &it.to]);
+        let returned = self.returned.iter().map(|it| &it.at);
+        let own = [&self.origin].into_iter().chain(taken).chain(returned);
+        let copy = self.copy.as_ref().map(|it| &it.known);
+        own.filter_map(Option::as_ref)
+            .chain(copy)
+            .any(|it| it == version)
+    }
+
     /// Forgets refusals that somebody else than the consumer can lift, so that the next step tries again: for the slow
     /// second look that [`Ending::Refused`](super::Ending::Refused) asks for.
     pub fn look_again(&mut self) {

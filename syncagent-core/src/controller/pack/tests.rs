@@ -151,7 +151,7 @@ fn texts_of_a_known_sort_take_few_bytes() {
         ("2026-11-22T19:06:46Z", 7),
         ("da39a3ee5e6b4b0d3255bfef95601890afd80709", 22),
         ("order-1", 1),
-        ("order-1-superuser", 11),
+        ("order-1-superuser", 12),
         ("something else", 15),
     ];
     for (text, bytes) in sizes {

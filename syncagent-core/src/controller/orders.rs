@@ -1,0 +1,389 @@
+//! Every order that is known, by number: its key and its record at rest, and what is in hand while it is not at rest.
+//!
+//! An agent of many tenants is mostly this table, so a row is small: the key and the record lie packed in one piece, and
+//! everything that only an order with work to do has is beside it, in a box that is gone when the work is done.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::few::Few;
+use super::pack::{Words, number, numbers, pack, raw, raws, unpack};
+use super::parked::Parked;
+use super::queue::Laned;
+use crate::plan::{Key, ObjectRef, Record, Sight};
+
+/// An order in the queue: its publication, its workspace, itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Turn {
+    pub(crate) publication: u32,
+    cluster: u32,
+    pub(crate) order: u32,
+}
+
+impl Laned for Turn {
+    type Class = u32;
+    type Lane = u32;
+
+    fn class(&self) -> u32 {
+        self.publication
+    }
+
+    fn lane(&self) -> u32 {
+        self.cluster
+    }
+}
+
+/// Texts that have numbers; those that nobody uses any more give theirs back.
+#[derive(Debug, Default)]
+struct Numbered {
+    numbers: HashMap<Arc<str>, u32>,
+    texts: Vec<(Arc<str>, u32)>,
+    free: Vec<u32>,
+}
+
+impl Numbered {
+    fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.get(text).copied()
+    }
+
+    fn text(&self, number: u32) -> &Arc<str> {
+        &self.texts[number as usize].0
+    }
+
+    /// The number of a text, which is used once more.
+    fn take(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.find(text) {
+            self.texts[number as usize].1 += 1;
+            return number;
+        }
+        let shared: Arc<str> = text.into();
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.texts[number as usize] = (shared.clone(), 1);
+                number
+            }
+            None => {
+                self.texts.push((shared.clone(), 1));
+                u32::try_from(self.texts.len() - 1).expect("fewer texts than numbers")
+            }
+        };
+        self.numbers.insert(shared, number);
+        number
+    }
+
+    fn give_back(&mut self, number: u32) {
+        let (text, uses) = &mut self.texts[number as usize];
+        *uses -= 1;
+        if *uses == 0 {
+            self.numbers.remove(text);
+            *text = Arc::default();
+            self.free.push(number);
+        }
+    }
+}
+
+/// What is kept of one order.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    /// The key, then the record, packed. Empty when the number is free.
+    row: Box<[u8]>,
+    /// What only an order with work to do has.
+    busy: Option<Box<Busy>>,
+    /// The endpoint that told of it, by number plus one.
+    endpoint: u32,
+    /// In which list the origin and the copy were seen last.
+    pub(crate) rounds: (u16, u16),
+}
+
+/// What is in hand of an order that is not at rest.
+#[derive(Debug, Default)]
+pub(crate) struct Busy {
+    pub(crate) parked: Parked,
+    /// Whether the bodies of the origin and of the copy came since the last step.
+    pub(crate) sides: (bool, bool),
+    pub(crate) failures: u32,
+    /// Before when a server does not want to be asked again.
+    pub(crate) not_before: Option<Instant>,
+    /// Whether the next step that nothing but time asks for is a second look at what was refused.
+    pub(crate) second_look: bool,
+    /// When the oldest news came that no step has dealt with.
+    pub(crate) since: Option<Instant>,
+}
+
+impl Busy {
+    fn is_rest(&self) -> bool {
+        self.parked.is_empty() && self.failures == 0 && !self.second_look
+    }
+}
+
+impl Entry {
+    /// What is in hand, if anything.
+    pub(crate) fn busy(&self) -> Option<&Busy> {
+        self.busy.as_deref()
+    }
+
+    /// What is in hand, to be changed.
+    pub(crate) fn hand(&mut self) -> &mut Busy {
+        self.busy.get_or_insert_default()
+    }
+
+    /// Drops what is not needed at rest.
+    pub(crate) fn settle(&mut self) {
+        self.busy.take_if(|busy| busy.is_rest());
+    }
+}
+
+/// All orders.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    words: Words,
+    secret: RandomState,
+    clusters: Numbered,
+    publications: Numbered,
+    endpoints: Numbered,
+    /// By the hash of the key.
+    numbers: HashMap<u64, Few>,
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+}
+
+impl Orders {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// The number of an order.
+    pub(crate) fn find(&self, key: &Key) -> Option<u32> {
+        let publication = self.publications.find(&key.publication)?;
+        let cluster = self.clusters.find(&key.cluster)?;
+        let name = Called::new(publication, cluster, key).bytes();
+        let few = self.numbers.get(&self.secret.hash_one(&name))?;
+        few.iter()
+            .find(|order| self.entries[*order as usize].row.starts_with(&name))
+    }
+
+    /// The number of an order, which is new if it is not known.
+    pub(crate) fn add(&mut self, key: &Key) -> u32 {
+        if let Some(order) = self.find(key) {
+            return order;
+        }
+        let publication = self.publications.take(&key.publication);
+        let cluster = self.clusters.take(&key.cluster);
+        let name = Called::new(publication, cluster, key).bytes();
+        let order = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(Entry::default());
+            u32::try_from(self.entries.len() - 1).expect("fewer orders than numbers")
+        });
+        self.numbers
+            .entry(self.secret.hash_one(&name))
+            .and_modify(|few| few.add(order))
+            .or_insert(Few::One(order));
+        // Nothing behind what it is called is a record that knows nothing.
+        self.entries[order as usize].row = name.into();
+        order
+    }
+
+    /// Forgets an order.
+    pub(crate) fn remove(&mut self, order: u32) {
+        let entry = std::mem::take(&mut self.entries[order as usize]);
+        let (called, _) = Called::read(&entry.row);
+        let hash = self.secret.hash_one(called.bytes());
+        if self
+            .numbers
+            .get_mut(&hash)
+            .is_some_and(|few| few.remove(order))
+        {
+            self.numbers.remove(&hash);
+        }
+        self.clusters.give_back(called.cluster);
+        self.publications.give_back(called.publication);
+        if let Some(number) = entry.endpoint.checked_sub(1) {
+            self.endpoints.give_back(number);
+        }
+        self.free.push(order);
+    }
+
+    /// Forgets everything of an order but that it is there.
+    pub(crate) fn wipe(&mut self, order: u32) {
+        let entry = &mut self.entries[order as usize];
+        entry.row = Called::read(&entry.row).0.bytes().into();
+        entry.busy = None;
+    }
+
+    /// Makes what is in hand of an order small.
+    pub(crate) fn pack_parked(&mut self, order: u32) {
+        if let Some(busy) = &mut self.entries[order as usize].busy {
+            busy.parked.pack(&self.words);
+        }
+    }
+
+    /// Hands out what is in hand of an order.
+    pub(crate) fn take_parked(&mut self, order: u32) -> impl Iterator<Item = (ObjectRef, Sight)> {
+        let busy = self.entries[order as usize].busy.as_mut();
+        let words = &self.words;
+        busy.into_iter().flat_map(|busy| busy.parked.take(words))
+    }
+
+    /// Whether there is an order of this number.
+    pub(crate) fn has(&self, order: u32) -> bool {
+        self.entries
+            .get(order as usize)
+            .is_some_and(|entry| !entry.row.is_empty())
+    }
+
+    /// All orders, by number.
+    pub(crate) fn all(&self) -> impl Iterator<Item = u32> {
+        let entries = self.entries.iter().enumerate();
+        entries
+            .filter(|(_, entry)| !entry.row.is_empty())
+            .filter_map(|(at, _)| u32::try_from(at).ok())
+    }
+
+    pub(crate) fn entry(&self, order: u32) -> &Entry {
+        &self.entries[order as usize]
+    }
+
+    pub(crate) fn entry_mut(&mut self, order: u32) -> &mut Entry {
+        &mut self.entries[order as usize]
+    }
+
+    /// The order's place in the queue.
+    pub(crate) fn turn(&self, order: u32) -> Turn {
+        let (called, _) = Called::read(&self.entry(order).row);
+        Turn {
+            publication: called.publication,
+            cluster: called.cluster,
+            order,
+        }
+    }
+
+    /// The number that stands for a publication from now on, also while it has no orders.
+    pub(crate) fn publication(&mut self, id: &str) -> u32 {
+        self.publications.take(id)
+    }
+
+    /// The publication of an order.
+    pub(crate) fn publication_of(&self, order: u32) -> &str {
+        self.publications.text(self.turn(order).publication)
+    }
+
+    /// Whether an order is of this publication.
+    pub(crate) fn is_of(&self, order: u32, publication: &str) -> bool {
+        self.publications.find(publication) == Some(self.turn(order).publication)
+    }
+
+    /// The order's key.
+    pub(crate) fn key(&self, order: u32) -> Key {
+        self.named(&Called::read(&self.entry(order).row).0)
+    }
+
+    fn named(&self, called: &Called<'_>) -> Key {
+        Key {
+            publication: self.publications.text(called.publication).to_string(),
+            cluster: self.clusters.text(called.cluster).to_string(),
+            namespace: called.namespace.to_owned(),
+            name: called.name.to_owned(),
+        }
+    }
+
+    /// What is remembered of an order.
+    pub(crate) fn record(&self, order: u32) -> Record {
+        let (called, packed) = Called::read(&self.entry(order).row);
+        let near = [
+            &**self.clusters.text(called.cluster),
+            called.namespace,
+            called.name,
+        ];
+        if packed.is_empty() {
+            return Record::default();
+        }
+        unpack(packed, &self.words, &near).expect("what was packed can be unpacked")
+    }
+
+    /// Remembers it.
+    pub(crate) fn keep(&mut self, order: u32, record: &Record) {
+        let row = std::mem::take(&mut self.entries[order as usize].row);
+        let (called, _) = Called::read(&row);
+        let mut packed = called.bytes();
+        let near = [
+            &**self.clusters.text(called.cluster),
+            called.namespace,
+            called.name,
+        ];
+        pack(record, &mut self.words, &near, &mut packed).expect("records are made to be packed");
+        self.entries[order as usize].row = packed.into();
+    }
+
+    /// The endpoint that told of an order.
+    pub(crate) fn endpoint(&self, order: u32) -> Option<&Arc<str>> {
+        let number = self.entry(order).endpoint.checked_sub(1)?;
+        Some(self.endpoints.text(number))
+    }
+
+    /// An endpoint tells of an order.
+    pub(crate) fn tell_of(&mut self, order: u32, url: &str) {
+        if self.endpoint(order).is_some_and(|at| **at == *url) {
+            return;
+        }
+        let number = self.endpoints.take(url);
+        let entry = &mut self.entries[order as usize];
+        let before = std::mem::replace(&mut entry.endpoint, number + 1);
+        if let Some(before) = before.checked_sub(1) {
+            self.endpoints.give_back(before);
+        }
+    }
+}
+
+/// The start of a row: what the order is called.
+struct Called<'a> {
+    publication: u32,
+    cluster: u32,
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Called<'a> {
+    fn new(publication: u32, cluster: u32, key: &'a Key) -> Self {
+        Self {
+            publication,
+            cluster,
+            namespace: &key.namespace,
+            name: &key.name,
+        }
+    }
+
+    /// Reads it, and returns what comes behind it.
+    fn read(mut row: &'a [u8]) -> (Self, &'a [u8]) {
+        let mut number = || numbers(&mut row).and_then(|it| u32::try_from(it).ok());
+        let (publication, cluster) = (number(), number());
+        let (namespace, name) = (raws(&mut row), raws(&mut row));
+        let called = || {
+            Some(Self {
+                publication: publication?,
+                cluster: cluster?,
+                namespace: namespace?,
+                name: name?,
+            })
+        };
+        (
+            called().expect("a row starts with what the order is called"),
+            row,
+        )
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        number(self.publication.into(), &mut out);
+        number(self.cluster.into(), &mut out);
+        raw(self.namespace, &mut out);
+        raw(self.name, &mut out);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests;
