@@ -6,6 +6,10 @@ use std::collections::BTreeSet;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Few {
     One(u32),
+    #[expect(
+        clippy::box_collection,
+        reason = "a pointer is all that one number has room for"
+    )]
     Many(Box<BTreeSet<u32>>),
 }
 

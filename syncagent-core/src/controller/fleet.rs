@@ -173,7 +173,9 @@ impl Fleet {
         for (id, publication) in &self.wanted {
             if !self.drains.contains(id) && self.shared.publications.get(id).is_none() {
                 self.shared.publications.begin(publication.clone());
-                self.shared.state().open(id, None);
+                let at_once = publication.policy().concurrency;
+                let alone = publication.projection().refers.is_empty();
+                self.shared.state().open(id, at_once, alone);
             }
         }
         let wanted = self.needed();
@@ -187,7 +189,11 @@ impl Fleet {
             self.abort(&source, &subject);
             self.shared.state().unfollow(&source, &subject);
         }
-        for ((source, subject), (role, target)) in wanted {
+        // Related objects first: the others wait for them.
+        let (related, others): (Vec<_>, Vec<_>) = wanted
+            .into_iter()
+            .partition(|((_, subject), _)| subject.publication().is_none());
+        for ((source, subject), (role, target)) in related.into_iter().chain(others) {
             if !self
                 .watches
                 .contains_key(&(source.clone(), subject.clone()))
@@ -311,7 +317,12 @@ fn listen(
         .state()
         .follow(source.clone(), role.subject(), Instant::now());
     let (tx, mut rx) = mpsc::channel(64);
-    let watching = tasks.spawn(follow(target, tx));
+    let watching = tasks.spawn(related_first(
+        shared.clone(),
+        source.clone(),
+        role.subject(),
+        follow(target, tx),
+    ));
     let shared = shared.clone();
     let listening = tasks.spawn(async move {
         let mut troubled = false;
@@ -337,6 +348,31 @@ fn listen(
         }
     });
     vec![watching, listening]
+}
+
+/// Lists orders and copies after the related objects that their steps look at: whoever is listed can be served at once,
+/// and its body need not wait in memory.
+async fn related_first(
+    shared: Arc<Shared>,
+    source: Source,
+    subject: Subject,
+    watch: impl Future<Output = ()>,
+) {
+    while subject.publication().is_some() {
+        let notified = shared.work.notified();
+        tokio::pin!(notified);
+        notified.as_mut().enable();
+        let now = Instant::now();
+        let listed = |source| shared.state().knows_related(source, now);
+        if listed(&Source::Service) && listed(&source) {
+            break;
+        }
+        tokio::select! {
+            () = notified => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
+    watch.await;
 }
 
 /// Takes note of an event.

@@ -188,8 +188,8 @@ impl Gates {
         any
     }
 
-    /// Whether everything a step of this order must know has been listed once. An order whose origin and copy are both in
-    /// hand need not wait for the rest of their lists.
+    /// Whether everything a step of this order must know has been listed once. One that is `joined` has its origin and its
+    /// copy in hand, and need not wait for the rest of their lists.
     pub(crate) fn ready(
         &self,
         publication: &str,

@@ -61,9 +61,9 @@ impl Parked {
     }
 
     /// Takes back what a step had in hand; whatever came meanwhile is newer.
-    pub(crate) fn put_back(&mut self, at: &ObjectRef, sight: &Sight) {
-        if !self.0.iter().any(|(object, _)| object == at) {
-            self.put(at.clone(), sight.clone());
+    pub(crate) fn put_back(&mut self, at: ObjectRef, sight: Sight) {
+        if !self.0.iter().any(|(object, _)| *object == at) {
+            self.put(at, sight);
         }
     }
 
@@ -96,11 +96,11 @@ mod tests {
         parked.put(a.clone(), body(1));
         parked.put(b.clone(), Sight::Doubt);
         parked.pack(&words);
-        parked.put_back(&a, &body(0));
+        parked.put_back(a.clone(), body(0));
         let all: Vec<_> = parked.take(&words).collect();
         assert_eq!(all, [(a.clone(), body(1)), (b, Sight::Doubt)]);
         assert!(parked.is_empty());
-        parked.put_back(&a, &body(2));
+        parked.put_back(a.clone(), body(2));
         parked.put(a.clone(), body(3));
         assert_eq!(parked.take(&words).collect::<Vec<_>>(), [(a, body(3))]);
     }

@@ -25,7 +25,7 @@ impl Pauses {
     pub(crate) fn after(&mut self, failures: u32) -> Duration {
         let whole = FIRST.saturating_mul(1 << failures.min(10)).min(LONGEST);
         let chance = u32::try_from(self.next() >> 32).unwrap_or_default();
-        let part = (whole / 4).as_micros() * u128::from(chance) >> 32;
+        let part = ((whole / 4).as_micros() * u128::from(chance)) >> 32;
         whole - Duration::from_micros(u64::try_from(part).unwrap_or_default())
     }
 

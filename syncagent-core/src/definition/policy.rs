@@ -14,6 +14,8 @@ pub struct Policy {
     pub conditions: bool,
     /// Which events a consumer sees in their workspace.
     pub events: Events,
+    /// How many orders of this publication are worked on at once; `None`: as many as the agent does in all.
+    pub concurrency: Option<usize>,
     /// What happens when a new schema would break objects that exist.
     pub breaking_changes: BreakingChanges,
     /// What becomes of a copy's dependents when it is deleted.
@@ -104,6 +106,7 @@ impl Policy {
             adoption: Adoption::Refuse,
             conditions: true,
             events: Events::Warnings,
+            concurrency: None,
             breaking_changes: BreakingChanges::Refuse,
             deletion: Deletion::Background,
             deletion_by_order: true,

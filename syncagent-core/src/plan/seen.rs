@@ -95,6 +95,11 @@ impl Seen {
         self.moved = moved;
     }
 
+    /// Hands out everything seen, in a fixed order.
+    pub fn into_sights(self) -> impl Iterator<Item = (ObjectRef, Sight)> {
+        self.sights.into_iter()
+    }
+
     /// Everything seen, in a fixed order.
     pub fn iter(&self) -> impl Iterator<Item = (&ObjectRef, &Sight)> {
         self.sights.iter()

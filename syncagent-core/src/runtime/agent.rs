@@ -17,6 +17,7 @@
 //! always where its definitions come through [`Agent::definitions`], problems are data and concern one publication each.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -32,6 +33,7 @@ use crate::controller::definitions::Definitions;
 use crate::controller::fleet::{self, Course};
 use crate::controller::generation::Generations;
 use crate::controller::roster::Roster;
+use crate::controller::state::State;
 use crate::controller::sync::Shared;
 use crate::definition::Definition;
 use crate::error::Error;
@@ -169,6 +171,20 @@ impl Agent {
         Self { dry: true, ..self }
     }
 
+    /// How many orders are worked on at once, in all. The default is 16; a publication may have a smaller bound of its own,
+    /// [`Policy::concurrency`](crate::definition::Policy::concurrency).
+    ///
+    /// ```
+    /// # use syncagent_core::runtime::Agent;
+    /// let agent = Agent::new("postgresql.cnpg.io").concurrency(64);
+    /// ```
+    pub fn concurrency(self, workers: usize) -> Self {
+        Self {
+            workers: workers.max(1),
+            ..self
+        }
+    }
+
     /// Takes the time from this clock.
     pub fn clock(self, clock: impl Clock + 'static) -> Self {
         Self {
@@ -267,6 +283,10 @@ impl Agent {
             workers: self.workers,
         };
         let (post, line) = Post::new();
+        // Agents of other names, or started at other times, do not pause alike.
+        let mut seed = DefaultHasher::new();
+        (agent.as_str(), self.clock.now().to_string()).hash(&mut seed);
+        let seed = seed.finish();
         let shared = Arc::new(Shared {
             service,
             manager: agent.manager(),
@@ -274,7 +294,7 @@ impl Agent {
             announcer,
             clock: self.clock.clone(),
             endpoints: Mutex::default(),
-            state: Mutex::default(),
+            state: Mutex::new(State::seeded(seed)),
             work: Notify::new(),
             board: self.board.clone(),
             dry: self.dry,
