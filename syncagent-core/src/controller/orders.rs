@@ -152,7 +152,6 @@ pub(crate) struct Orders {
 
 impl Orders {
     /// How many there are.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
     }

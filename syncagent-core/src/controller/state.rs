@@ -288,17 +288,6 @@ impl State {
         }
     }
 
-    /// Puts objects of orders in doubt, so that they are looked at again.
-    pub(crate) fn doubt(&mut self, which: impl Fn(&Key) -> Option<ObjectRef>) {
-        let keys = self.entries.keys();
-        let found: Vec<_> = keys
-            .filter_map(|key| Some((key.clone(), which(key)?)))
-            .collect();
-        for (key, at) in found {
-            self.park(&key, at, Sight::Doubt);
-        }
-    }
-
     /// A related object is as it is: tells every order that cares.
     pub(crate) fn related(&mut self, at: &ObjectRef, sight: &Sight) {
         let interested: Vec<_> = self.index.interested(at).collect();
@@ -343,7 +332,10 @@ impl State {
         if self.queue.waiting() > CROWD {
             return true;
         }
-        if !subject.publication().is_some_and(|id| self.alone.contains(id)) {
+        if !subject
+            .publication()
+            .is_some_and(|id| self.alone.contains(id))
+        {
             return false;
         }
         let ahead =
