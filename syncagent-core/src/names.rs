@@ -48,6 +48,11 @@ pub const ACCEPT: &str = "syncagent.kcp.io/accept-schema";
 /// What all of the above start with.
 pub const PREFIX: &str = "syncagent.kcp.io/";
 
+/// What every agent's finalizer ends with.
+pub const HOLD: &str = ".syncagent.kcp.io/hold";
+/// What every agent's field manager starts with.
+pub const MANAGER: &str = "syncagent:";
+
 /// The longest name of an object.
 pub const NAME_LENGTH: usize = 253;
 /// The longest name of a namespace, and the longest value of a label.
@@ -87,13 +92,13 @@ impl AgentName {
     /// The agent's finalizer.
     #[must_use]
     pub fn finalizer(&self) -> String {
-        format!("{}.{PREFIX}hold", self.0)
+        format!("{}{HOLD}", self.0)
     }
 
     /// The field manager under which the agent writes.
     #[must_use]
     pub fn manager(&self) -> String {
-        format!("syncagent:{}", self.0)
+        format!("{MANAGER}{}", self.0)
     }
 }
 

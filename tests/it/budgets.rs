@@ -185,12 +185,12 @@ fn a_restart_over_settled_orders_lists_and_writes_nothing() {
         stage.asked_exactly(&[
             "kcp list apiexports",
             "kcp list apiexportendpointslices",
-            "kcp list things",
             "kcp list secrets",
+            "kcp list things",
             "service list customresourcedefinitions",
-            "service list things",
             "service list namespaces",
             "service list secrets",
+            "service list things",
         ]);
         stage.stop().await;
     });

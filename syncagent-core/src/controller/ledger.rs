@@ -1,14 +1,19 @@
 //! What metadata watches say about related objects: enough to answer "is it there, and which version" without a request.
 //!
-//! Related kinds are watched as metadata only, so no Secret's data is ever in memory between two steps. Objects that
-//! carry marks of this agent are kept with their whole metadata, for the marks say what they were made of; of everybody
-//! else's only uid, version and finalizers are kept.
+//! Related kinds are watched as metadata only, so no Secret's data is ever in memory between two steps. There may be many
+//! more of them than orders, so a row is small and packed: what an object is called, its uid, version, finalizers and
+//! deletion; of a workspace's namespaces also their labels, which may select orders. Of objects that carry marks of this agent the marks are kept too, for they say what the object was made of,
+//! and the entry of this agent in `managedFields`, which says whether somebody took a field. Nothing else is kept: whoever
+//! needs other labels finds them in the event, or asks for the object.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::pack::{Words, plant, raw, raws, root};
 use crate::definition::Kind;
 use crate::names;
 use crate::object;
@@ -26,6 +31,7 @@ pub(crate) enum Source {
 /// All sheets, one per kind and source.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
+    words: Words,
     sheets: BTreeMap<(Source, Kind), Sheet>,
 }
 
@@ -33,126 +39,177 @@ pub(crate) struct Ledger {
 #[derive(Debug, Default)]
 struct Sheet {
     synced: bool,
-    listing: Option<BTreeSet<ObjectRef>>,
-    entries: BTreeMap<ObjectRef, Outline>,
+    listing: bool,
+    /// Which list is read, or was read last.
+    round: u8,
+    rows: HashSet<Row>,
 }
 
-/// The metadata of one object.
+/// One object: the round that told of it, what it is called, and its outline, packed.
 #[derive(Debug)]
-enum Outline {
-    /// One that carries our marks.
-    Marked(Box<Value>),
-    /// One of somebody else.
-    Plain {
-        uid: String,
-        version: String,
-        deleting: Option<String>,
-        finalizers: Vec<String>,
-        /// Of a consumer's namespace only: they may select orders.
-        labels: Option<Box<Value>>,
-    },
+struct Row(Box<[u8]>);
+
+impl Row {
+    /// What is compared: what the object is called, within its sheet.
+    fn called(at: &ObjectRef) -> Vec<u8> {
+        let cluster = match &at.place {
+            Place::Workspace(cluster) => cluster.as_str(),
+            Place::Service => "",
+        };
+        let mut out = Vec::new();
+        for text in [cluster, &at.namespace, &at.name] {
+            raw(text, &mut out);
+        }
+        out
+    }
+
+    fn new(round: u8, called: &[u8], outline: &Value, words: &Words) -> Self {
+        let mut row = vec![round];
+        row.extend_from_slice(called);
+        let near = texts(&mut &*called);
+        plant(outline, words, &near, &mut row);
+        Self(row.into())
+    }
+
+    fn round(&self) -> u8 {
+        self.0[0]
+    }
+
+    fn outline(&self, words: &Words) -> Value {
+        let mut rest = &self.0[1..];
+        let near = texts(&mut rest);
+        root(&mut rest, words, &near).expect("what was packed can be unpacked")
+    }
+
+    fn object(&self, source: &Source, kind: &Kind) -> ObjectRef {
+        let [cluster, namespace, name] = texts(&mut &self.0[1..]);
+        ObjectRef {
+            place: match source {
+                Source::Service => Place::Service,
+                Source::Endpoint(_) => Place::Workspace(cluster.to_owned()),
+            },
+            kind: kind.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
 }
 
-impl Outline {
-    fn of(object: &Value, labelled: bool) -> Self {
-        let marked = |map: &Value| {
-            map.as_object()
-                .is_some_and(|map| map.keys().any(|key| key.starts_with(names::PREFIX)))
-        };
-        let metadata = &object["metadata"];
-        if marked(&metadata["labels"]) || marked(&metadata["annotations"]) {
-            return Self::Marked(Box::new(object.clone()));
-        }
-        Self::Plain {
-            uid: object::uid(object).to_owned(),
-            version: object::version(object).to_owned(),
-            deleting: metadata["deletionTimestamp"].as_str().map(str::to_owned),
-            finalizers: object::finalizers(object),
-            labels: (labelled && metadata["labels"].is_object())
-                .then(|| Box::new(metadata["labels"].clone())),
-        }
-    }
+/// Reads what a row's object is called.
+fn texts<'a>(bytes: &mut &'a [u8]) -> [&'a str; 3] {
+    [(); 3].map(|()| raws(bytes).expect("a row starts with what the object is called"))
+}
 
-    fn version(&self) -> &str {
-        match self {
-            Self::Marked(object) => object::version(object),
-            Self::Plain { version, .. } => version,
-        }
+impl Borrow<[u8]> for Row {
+    fn borrow(&self) -> &[u8] {
+        let whole = &self.0[1..];
+        let mut rest = whole;
+        texts(&mut rest);
+        &whole[..whole.len() - rest.len()]
     }
+}
 
-    fn show(&self, at: &ObjectRef) -> Value {
-        match self {
-            Self::Marked(object) => (**object).clone(),
-            Self::Plain {
-                uid,
-                version,
-                deleting,
-                finalizers,
-                labels,
-            } => {
-                let mut metadata = json!({"name": at.name, "uid": uid, "resourceVersion": version});
-                if !at.namespace.is_empty() {
-                    metadata["namespace"] = at.namespace.as_str().into();
-                }
-                if let Some(labels) = labels {
-                    metadata["labels"] = (**labels).clone();
-                }
-                if let Some(time) = deleting {
-                    metadata["deletionTimestamp"] = time.as_str().into();
-                }
-                if !finalizers.is_empty() {
-                    metadata["finalizers"] = finalizers.clone().into();
-                }
-                json!({"metadata": metadata})
-            }
-        }
+impl Hash for Row {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Borrow::<[u8]>::borrow(self).hash(state);
     }
+}
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        Borrow::<[u8]>::borrow(self) == Borrow::<[u8]>::borrow(other)
+    }
+}
+
+impl Eq for Row {}
+
+/// What is kept of an object: its metadata, without its name.
+fn outline(at: &ObjectRef, object: &Value) -> Value {
+    let metadata = &object["metadata"];
+    let marks = |map: &Value| -> Map<String, Value> {
+        let map = map.as_object().into_iter().flatten();
+        map.filter(|(key, _)| key.starts_with(names::PREFIX))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    };
+    let mut kept = json!({"uid": object::uid(object), "resourceVersion": object::version(object)});
+    if metadata["deletionTimestamp"].is_string() {
+        kept["deletionTimestamp"] = metadata["deletionTimestamp"].clone();
+    }
+    let finalizers = object::finalizers(object);
+    if !finalizers.is_empty() {
+        kept["finalizers"] = finalizers.into();
+    }
+    let (labels, annotations) = (marks(&metadata["labels"]), marks(&metadata["annotations"]));
+    if at.kind.kind == "Namespace" && at.place != Place::Service {
+        if metadata["labels"].is_object() {
+            kept["labels"] = metadata["labels"].clone();
+        }
+        return kept;
+    }
+    if labels.is_empty() && annotations.is_empty() {
+        return kept;
+    }
+    kept["labels"] = labels.into();
+    kept["annotations"] = annotations.into();
+    let entries = metadata["managedFields"].as_array();
+    let ours = |entry: &&Value| {
+        let manager = entry["manager"].as_str().unwrap_or_default();
+        manager.starts_with(names::MANAGER)
+    };
+    let ours = entries.into_iter().flatten().filter(ours).map(|entry| {
+        let parts = ["manager", "operation", "subresource", "fieldsV1"];
+        let parts = parts.iter().filter_map(|it| Some((*it, entry.get(it)?)));
+        parts
+            .map(|(key, it)| (key.to_owned(), it.clone()))
+            .collect()
+    });
+    if entries.is_some() {
+        kept["managedFields"] = Value::Array(ours.map(Value::Object).collect());
+    }
+    kept
 }
 
 impl Ledger {
     /// A list begins.
     pub(crate) fn listing(&mut self, source: &Source, kind: &Kind) {
-        self.sheet(source, kind).listing = Some(BTreeSet::new());
+        let sheet = self.sheet(source, kind);
+        sheet.listing = true;
+        sheet.round = sheet.round.wrapping_add(1);
     }
 
     /// A list is complete; returns what is no longer there.
     pub(crate) fn listed(&mut self, source: &Source, kind: &Kind) -> Vec<ObjectRef> {
         let sheet = self.sheet(source, kind);
         sheet.synced = true;
-        let Some(seen) = sheet.listing.take() else {
+        if !std::mem::take(&mut sheet.listing) {
             return Vec::new();
-        };
-        let gone: Vec<_> = sheet
-            .entries
-            .keys()
-            .filter(|at| !seen.contains(*at))
-            .cloned()
-            .collect();
-        for at in &gone {
-            sheet.entries.remove(at);
         }
+        let round = sheet.round;
+        let gone = sheet.rows.extract_if(|row| row.round() != round);
+        let mut gone: Vec<_> = gone.map(|row| row.object(source, kind)).collect();
+        gone.sort();
         gone
     }
 
     /// An object is there; says whether that is news.
     pub(crate) fn there(&mut self, source: &Source, at: &ObjectRef, object: &Value) -> bool {
-        let sheet = self.sheet(source, &at.kind);
-        if let Some(listing) = &mut sheet.listing {
-            listing.insert(at.clone());
-        }
-        let labelled = at.kind.kind == "Namespace" && at.place != Place::Service;
-        let outline = Outline::of(object, labelled);
-        let news = sheet
-            .entries
-            .get(at)
-            .is_none_or(|known| known.version() != outline.version());
-        sheet.entries.insert(at.clone(), outline);
-        news
+        self.words.learn(object);
+        let sheet = self.sheets.entry((source.clone(), at.kind.clone()));
+        let sheet = sheet.or_default();
+        let called = Row::called(at);
+        let outline = outline(at, object);
+        let row = Row::new(sheet.round, &called, &outline, &self.words);
+        let known = sheet.rows.replace(row);
+        known.is_none_or(|row| {
+            row.outline(&self.words)["resourceVersion"] != outline["resourceVersion"]
+        })
     }
 
     /// An object left the watch.
     pub(crate) fn left(&mut self, source: &Source, at: &ObjectRef) {
-        self.sheet(source, &at.kind).entries.remove(at);
+        let called = Row::called(at);
+        self.sheet(source, &at.kind).rows.remove(&called[..]);
     }
 
     /// Drops what was told of one kind, given as `plural.group`: nobody listens any more.
@@ -169,9 +226,16 @@ impl Ledger {
     /// What is known of an object; `None` when the watch cannot tell.
     pub(crate) fn answer(&self, source: &Source, at: &ObjectRef) -> Option<Sight> {
         let sheet = self.sheets.get(&(source.clone(), at.kind.clone()))?;
-        match sheet.entries.get(at) {
-            Some(outline) => Some(Sight::Outline(outline.show(at))),
-            None if sheet.synced && sheet.listing.is_none() => Some(Sight::Absent),
+        match sheet.rows.get(&Row::called(at)[..]) {
+            Some(row) => {
+                let mut metadata = row.outline(&self.words);
+                metadata["name"] = at.name.as_str().into();
+                if !at.namespace.is_empty() {
+                    metadata["namespace"] = at.namespace.as_str().into();
+                }
+                Some(Sight::Outline(json!({"metadata": metadata})))
+            }
+            None if sheet.synced && !sheet.listing => Some(Sight::Absent),
             None => None,
         }
     }
@@ -231,18 +295,71 @@ mod tests {
             shown["metadata"],
             json!({"name": "a", "uid": "u", "resourceVersion": "1"})
         );
+        assert!(ledger.there(&source, &at, &object("a", "2")));
         ledger.listing(&source, &kind());
         assert_eq!(ledger.listed(&source, &kind()), [at]);
     }
 
     #[test]
-    fn our_marks_are_kept() {
+    fn our_marks_are_kept_and_nobody_elses() {
         let mut ledger = Ledger::default();
         let (source, at) = (Source::Service, ObjectRef::service_namespace("a"));
         let mut marked = object("a", "1");
-        marked["metadata"]["annotations"] = json!({names::RELATED_VERSION: "7"});
+        marked["metadata"]["annotations"] = json!({names::RELATED_VERSION: "7", "note": "private"});
+        marked["metadata"]["labels"] = json!({names::AGENT: "things", "color": "red"});
+        marked["metadata"]["managedFields"] = json!([
+            {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:data": {}}},
+            {"manager": "syncagent:things", "operation": "Apply", "time": "2026-11-22T19:06:46Z",
+                "fieldsV1": {"f:data": {"f:password": {}}}},
+        ]);
         ledger.there(&source, &at, &marked);
-        assert_eq!(ledger.answer(&source, &at), Some(Sight::Outline(marked)));
+        let shown = json!({"metadata": {"name": "a", "uid": "u", "resourceVersion": "1",
+            "labels": {names::AGENT: "things"}, "annotations": {names::RELATED_VERSION: "7"},
+            "managedFields": [{"manager": "syncagent:things", "operation": "Apply",
+                "fieldsV1": {"f:data": {"f:password": {}}}}]}});
+        assert_eq!(ledger.answer(&source, &at), Some(Sight::Outline(shown)));
+    }
+
+    #[test]
+    fn the_labels_of_a_consumers_namespace_are_kept() {
+        let mut ledger = Ledger::default();
+        let source = Source::Endpoint("https://kcp".into());
+        let at = ObjectRef {
+            place: Place::Workspace("1abc".to_owned()),
+            ..ObjectRef::service_namespace("a")
+        };
+        ledger.there(&source, &at, &object("a", "1"));
+        let Some(Sight::Outline(shown)) = ledger.answer(&source, &at) else {
+            panic!("it is there");
+        };
+        assert_eq!(shown["metadata"]["labels"], json!({"color": "red"}));
+    }
+
+    #[test]
+    fn a_second_list_finds_what_is_gone_in_every_workspace() {
+        let mut ledger = Ledger::default();
+        let source = Source::Endpoint("https://kcp".into());
+        let at = |cluster: &str, name: &str| ObjectRef {
+            place: Place::Workspace(cluster.to_owned()),
+            ..ObjectRef::service_namespace(name)
+        };
+        let all = [at("1", "a"), at("1", "b"), at("2", "a"), at("2", "b")];
+        ledger.listing(&source, &kind());
+        for at in &all {
+            ledger.there(&source, at, &object(&at.name, "1"));
+        }
+        assert!(ledger.listed(&source, &kind()).is_empty());
+        ledger.listing(&source, &kind());
+        assert!(!ledger.there(&source, &all[1], &object("b", "1")));
+        assert!(ledger.there(&source, &all[2], &object("a", "2")));
+        let gone = ledger.listed(&source, &kind());
+        assert_eq!(gone, [all[0].clone(), all[3].clone()]);
+        ledger.left(&source, &all[1]);
+        assert_eq!(ledger.answer(&source, &all[1]), Some(Sight::Absent));
+        assert!(matches!(
+            ledger.answer(&source, &all[2]),
+            Some(Sight::Outline(_))
+        ));
     }
 
     #[test]

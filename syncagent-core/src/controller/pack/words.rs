@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::names;
+use serde_json::Value;
 
-/// How many words are kept at most. They come from definitions, so this is never reached; what would be more is kept in
-/// the records themselves.
-const MOST: usize = 4096;
+use crate::{names, object};
+
+/// How many words are kept at most. They come from definitions and from agents' names, so this is hardly reached; what
+/// would be more is kept in the records themselves.
+const MOST: usize = 1024;
 /// The longest word.
 const LONGEST: usize = 160;
 
@@ -72,6 +74,7 @@ const USUAL: &[&str] = &[
     "f:type",
     "f:spec",
     "Synced",
+    "the order is at the service",
     "True",
     "False",
 ];
@@ -85,6 +88,25 @@ impl Words {
         let word: Arc<str> = word.into();
         self.numbers.insert(word.clone(), self.list.len());
         self.list.push(word);
+    }
+
+    /// Adds what an agent's name makes, when the text is such a thing: its finalizer, or its field manager.
+    pub(super) fn add_own(&mut self, text: &str) {
+        if text.ends_with(names::HOLD) || text.starts_with(names::MANAGER) {
+            self.add(text);
+        }
+    }
+
+    /// Adds what agents write on an object.
+    pub(crate) fn learn(&mut self, object: &Value) {
+        for finalizer in object::finalizers(object) {
+            self.add_own(&finalizer);
+        }
+        self.add(object::label(object, names::AGENT));
+        let entries = object["metadata"]["managedFields"].as_array();
+        for entry in entries.into_iter().flatten() {
+            self.add_own(entry["manager"].as_str().unwrap_or_default());
+        }
     }
 
     pub(super) fn number(&self, word: &str) -> Option<usize> {

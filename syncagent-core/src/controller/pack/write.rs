@@ -127,6 +127,8 @@ impl<'b, 'a> ser::Serializer for &'b mut Writer<'a> {
     fn serialize_str(self, v: &str) -> Done {
         if self.shared {
             self.words.add(v);
+        } else {
+            self.words.add_own(v);
         }
         put(v, self.words, self.near, self.out);
         Ok(())
