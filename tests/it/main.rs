@@ -4,6 +4,7 @@
 //! made; `SYNCAGENT_TEST_KUBECONFIG` one of a service cluster. With both set the suite runs against these.
 
 mod access;
+mod adversary;
 mod budgets;
 mod copies;
 mod drift;

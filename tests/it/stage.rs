@@ -23,6 +23,7 @@ pub(crate) struct Stage {
     pub(crate) service: Server,
     pub(crate) notices: Arc<Mutex<Vec<Notice>>>,
     pub(crate) definitions: Vec<Definition>,
+    named: Option<String>,
     agent_tokens: Option<(String, String)>,
     kubeconfigs: Option<(String, String)>,
     /// A look at the running agent.
@@ -55,7 +56,23 @@ pub(crate) fn play_in_real_time<F: Future<Output = ()>>(test: impl FnOnce() -> F
 impl Stage {
     /// Servers with everything that a provider has before the agent starts.
     pub(crate) async fn set(definitions: Vec<Definition>) -> Self {
-        let world = World::new().await;
+        Self::on(World::new().await, definitions).await
+    }
+
+    /// A second provider with an export of the same name in a kcp of its own, before the same service cluster; none where
+    /// servers are real. Its agent is not started yet.
+    pub(crate) async fn beside(&self) -> Option<Self> {
+        let stage = Self::on(self.world.beside()?, self.definitions.clone()).await;
+        stage.export(&json!({})).await;
+        Some(stage)
+    }
+
+    /// Calls the agent otherwise, from its next start on.
+    pub(crate) fn call(&mut self, name: &str) {
+        self.named = Some(name.to_owned());
+    }
+
+    async fn on(world: World, definitions: Vec<Definition>) -> Self {
         let service = world.service();
         for definition in &definitions {
             let crd = things::service_crd(&definition.service);
@@ -80,6 +97,7 @@ impl Stage {
             service,
             notices: Arc::default(),
             definitions,
+            named: None,
             agent_tokens: None,
             kubeconfigs: None,
             handle: None,
@@ -119,7 +137,11 @@ impl Stage {
         let notices = self.notices.clone();
         let (kcp, service) = self.agent_tokens.clone().unzip();
         let mut agent = Agent::new(EXPORT)
-            .name(self.world.unique("agent"))
+            .name(
+                self.named
+                    .clone()
+                    .unwrap_or_else(|| self.world.unique("agent")),
+            )
             .connect(
                 self.world.service_connection(service.as_deref()),
                 self.world.kcp_access(&self.provider, kcp.as_deref()),

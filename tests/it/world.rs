@@ -50,6 +50,20 @@ impl World {
         }
     }
 
+    /// A fresh kcp before the same service cluster; `None` where a server is real.
+    pub(crate) fn beside(&self) -> Option<Self> {
+        let (Side::Embedded(..), Side::Embedded(service, token)) = (&self.kcp, &self.service)
+        else {
+            return None;
+        };
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
+        Some(Self {
+            kcp: Side::embedded_kcp(),
+            service: Side::Embedded(service.clone(), token.clone()),
+            run: format!("t{}-{count}", std::process::id()),
+        })
+    }
+
     /// Whether time is that of a real server.
     pub(crate) fn is_real() -> bool {
         [KCP, SERVICE]
