@@ -21,6 +21,17 @@ pub enum ErrorKind {
     Bug,
 }
 
+/// Something that does not work, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// With which server.
+    pub server: String,
+    /// Whether the server as a whole is in trouble, rather than what was asked of it.
+    pub own: bool,
+    /// What, on one line.
+    pub what: String,
+}
+
 /// Everything that can go wrong at the rim.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -100,6 +111,21 @@ impl Error {
                 _ => ErrorKind::Invalid,
             },
             Self::Unexpected { .. } => ErrorKind::Bug,
+        }
+    }
+
+    /// The error as a trouble to tell of.
+    pub(crate) fn trouble(&self) -> Trouble {
+        let (server, own) = match self {
+            Self::Unreachable { server, .. } | Self::Timeout { server, .. } => (server, true),
+            Self::Refused { server, code, .. } => (server, matches!(code, 401 | 429 | 500..)),
+            Self::Connect { server, .. } | Self::Unexpected { server, .. } => (server, false),
+            Self::Kubeconfig { path, .. } => (path, false),
+        };
+        Trouble {
+            server: server.clone(),
+            own,
+            what: self.chain(),
         }
     }
 

@@ -22,6 +22,7 @@ pub mod endpoints;
 pub(crate) mod events;
 pub(crate) mod metrics;
 pub(crate) mod observe;
+mod pace;
 pub mod watch;
 
 /// A task that ends with its owner.

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::definition::Kind;
 use crate::io::AbortOnDrop;
-use crate::io::announce::{Announcer, Notice};
+use crate::io::announce::Announcer;
 use crate::io::clients::Server;
 use crate::io::discovery::{CRDS, Found, find};
 use crate::io::watch::{Event, Target, watch};
@@ -140,9 +140,9 @@ impl Follower {
                     }
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut troubled, true) {
-                        let what = error.chain();
-                        self.announcer.tell(&Notice::Problem { order: None, what });
+                    let trouble = error.trouble();
+                    if !self.announcer.heard(&trouble) && !std::mem::replace(&mut troubled, true) {
+                        self.announcer.trouble(&trouble);
                     }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(POLL.1);
@@ -182,6 +182,6 @@ fn understood(event: Option<Event>, there: &mut bool) -> Heard {
         }
         Some(Event::Listed) if *there => Heard::Nothing,
         Some(Event::Listed | Event::Left(_)) => Heard::Ask,
-        Some(Event::Trouble(what)) => Heard::Trouble(what),
+        Some(Event::Trouble(trouble)) => Heard::Trouble(trouble.what),
     }
 }

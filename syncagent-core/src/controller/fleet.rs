@@ -327,12 +327,9 @@ fn listen(
     let listening = tasks.spawn(async move {
         let mut troubled = false;
         while let Some(event) = rx.recv().await {
-            if let Event::Trouble(what) = event {
-                if !troubled {
-                    troubled = true;
-                    shared
-                        .announcer
-                        .tell(&Notice::Problem { order: None, what });
+            if let Event::Trouble(trouble) = event {
+                if !shared.announcer.heard(&trouble) && !std::mem::replace(&mut troubled, true) {
+                    shared.announcer.trouble(&trouble);
                 }
                 continue;
             }

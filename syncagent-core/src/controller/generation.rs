@@ -182,11 +182,13 @@ impl Generations {
                         self.await_export();
                         stirred = true;
                     }
-                    Event::Trouble(what) => {
+                    Event::Trouble(trouble) => {
                         listed = true;
                         stirred |= first_look.is_some();
-                        if !std::mem::replace(&mut troubled, true) {
-                            self.announcer.tell(&Notice::Problem { order: None, what });
+                        if !self.announcer.heard(&trouble)
+                            && !std::mem::replace(&mut troubled, true)
+                        {
+                            self.announcer.trouble(&trouble);
                         }
                     }
                     Event::Listing | Event::Listed => troubled = false,

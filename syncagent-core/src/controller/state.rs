@@ -41,6 +41,8 @@ pub(crate) struct Job {
     pub(crate) since: Option<Instant>,
     /// What a server asked us to wait.
     pub(crate) wait: Option<Duration>,
+    /// Whether what went wrong last is the trouble of a whole server, of which people were told.
+    pub(crate) wide: bool,
 }
 
 /// How a step ended, for the queue.
@@ -420,6 +422,7 @@ impl State {
                 endpoint,
                 since,
                 wait: None,
+                wide: false,
             });
         }
     }

@@ -33,6 +33,8 @@ use crate::runtime::Clock;
 
 /// How often a step plans before it is put back.
 const ROUNDS: usize = 24;
+/// How often a step may be told that it decided on an old state before it is put back.
+const AGAIN: usize = 5;
 /// When an order that is refused gets another look.
 const RECHECK: Duration = Duration::from_secs(300);
 /// How soon an order is looked at again that a server did not allow.
@@ -127,6 +129,7 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
     let Some(publication) = shared.publications.get(&job.key.publication) else {
         return Outcome::Forget;
     };
+    let mut stale = 0;
     for _ in 0..ROUNDS {
         let planned = plan(
             &shared.context(),
@@ -159,7 +162,11 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
             calm = false;
             match perform(shared, &publication, job, effect).await {
                 Heard::Next => {}
-                Heard::Again => break,
+                Heard::Again if stale < AGAIN => {
+                    stale += 1;
+                    break;
+                }
+                Heard::Again => return Outcome::Retry(Duration::ZERO),
                 Heard::Later(later) => return put_off(shared, job, effect, later),
             }
         }
@@ -168,7 +175,7 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
         }
     }
     let why = "does not come to rest; it is tried again later".to_owned();
-    stuck(shared, job, why.clone(), why, Hands::Provider, None);
+    stuck(shared, job, why.clone(), why, Hands::Provider, None, false);
     shared.board.metrics.step(&job.key.publication, "restless");
     Outcome::Retry(DENIED)
 }
@@ -202,12 +209,13 @@ fn put_off(shared: &Shared, job: &Job, effect: &Effect, later: Later) -> Outcome
         Later::Denied => (Hands::Provider, Outcome::Retry(DENIED)),
     };
     let theme = format!("{:?} {later:?}", effect.deed);
-    stuck(shared, job, why, theme, hands, None);
+    stuck(shared, job, why, theme, hands, None, job.wide);
     shared.board.metrics.step(&job.key.publication, "put-off");
     outcome
 }
 
-/// An order does not get on: on the board with it, and to people what is news.
+/// An order does not get on: on the board with it, and to people what is news; what concerns a whole server was told
+/// once for all orders.
 fn stuck(
     shared: &Shared,
     job: &Job,
@@ -215,6 +223,7 @@ fn stuck(
     theme: String,
     hands: Hands,
     trouble: Option<&Trouble>,
+    wide: bool,
 ) {
     let order = order(shared, &job.key);
     let stuck = Stuck {
@@ -235,7 +244,7 @@ fn stuck(
             (policy != Events::Off).then(|| Said::warning(trouble))
         });
     }
-    if news.provider {
+    if news.provider && !(wide && hands == Hands::Server) {
         shared.announcer.tell(&match hands {
             Hands::Server => Notice::Problem {
                 order: Some(order),
@@ -330,6 +339,15 @@ async fn perform(
         code = reply.code,
         "{effect}"
     );
+    let trouble = match &sent.error {
+        Some(error) => Some(error.trouble()),
+        None if matches!(reply.code, 401 | 429 | 500..) => {
+            let error = server.error(&effect.to_string(), reply.code, &reply.body);
+            Some(error.trouble())
+        }
+        None => None,
+    };
+    job.wide = trouble.is_some_and(|it| shared.announcer.heard(&it));
     if let Some(error) = &sent.error {
         tracing::debug!("{}", error.chain());
     } else if (200..300).contains(&reply.code)
@@ -402,19 +420,28 @@ fn end(
     let why = why.or_else(|| trouble.as_ref().map(ToString::to_string));
     match (hands, why) {
         (Some(hands), Some(why)) if outcome != Outcome::Forget => {
-            stuck(shared, job, why.clone(), why, hands, trouble.as_ref());
+            stuck(
+                shared,
+                job,
+                why.clone(),
+                why,
+                hands,
+                trouble.as_ref(),
+                false,
+            );
         }
         _ => shared.board.clear(&job.key),
     }
     outcome
 }
 
-/// Something does not work: says so, once per order until it ends otherwise.
+/// Something does not work: says so, once per order until it ends otherwise, or once for the whole server.
 fn trouble(shared: &Shared, job: &Job, error: &Error) -> Outcome {
+    let wide = shared.announcer.heard(&error.trouble());
     let what = error.chain();
     // The path differs from try to try; what it is about does not.
     let theme = format!("{:?}", error.kind());
-    stuck(shared, job, what, theme, Hands::Server, None);
+    stuck(shared, job, what, theme, Hands::Server, None, wide);
     shared.board.metrics.step(&job.key.publication, "put-off");
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Conflict => Outcome::Retry(Duration::ZERO),

@@ -3,8 +3,14 @@
 //! A [`Notice`] is a typed happening: the story prints them, a provider counts or logs them. They are for the provider's
 //! eyes and may name objects of the service cluster; what a consumer sees is in the status of their order.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::Trouble;
 
 /// An order, as its consumer knows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,17 +206,56 @@ impl fmt::Display for Notice {
 /// Somebody who wants to know.
 pub(crate) type Listener = Arc<dyn Fn(&Notice) + Send + Sync>;
 
+/// After how long without a trouble of a server the next one is told again.
+const WELL: Duration = Duration::from_secs(60);
+
 /// Where notices go.
 #[derive(Clone)]
-pub(crate) struct Announcer(Listener);
+pub(crate) struct Announcer {
+    listener: Listener,
+    /// When each server was in trouble last.
+    troubles: Arc<Mutex<BTreeMap<String, Instant>>>,
+}
 
 impl Announcer {
     pub(crate) fn new(listeners: Vec<Listener>) -> Self {
-        Self(Arc::new(move |notice| {
-            for listener in &listeners {
-                listener(notice);
-            }
-        }))
+        Self {
+            listener: Arc::new(move |notice| {
+                for listener in &listeners {
+                    listener(notice);
+                }
+            }),
+            troubles: Arc::default(),
+        }
+    }
+
+    /// Tells of a server that is in trouble, once until it has been well for a while, whoever notices; says whether the
+    /// trouble is one of the whole server, so that there is nothing else to tell.
+    pub(crate) fn heard(&self, trouble: &Trouble) -> bool {
+        if !trouble.own {
+            return false;
+        }
+        let now = Instant::now();
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = troubles.insert(trouble.server.clone(), now);
+        drop(troubles);
+        if last.is_none_or(|last| now - last > WELL) {
+            self.tell(&Notice::Problem {
+                order: None,
+                what: trouble.what.clone(),
+            });
+        }
+        true
+    }
+
+    /// Tells of something that went wrong for nobody in particular.
+    pub(crate) fn trouble(&self, trouble: &Trouble) {
+        if !self.heard(trouble) {
+            self.tell(&Notice::Problem {
+                order: None,
+                what: trouble.what.clone(),
+            });
+        }
     }
 
     /// Logs a notice and tells everybody who asked.
@@ -221,7 +266,7 @@ impl Announcer {
             }
             _ => tracing::info!("{notice}"),
         }
-        (self.0)(notice);
+        (self.listener)(notice);
     }
 }
 

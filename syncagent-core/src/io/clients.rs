@@ -6,21 +6,28 @@
 //!
 //! Every answer is a [`Reply`], whatever its code: 404 and 409 are facts to decide on, not errors. Only a server that
 //! does not answer is an [`Error`].
+//!
+//! A server that asks for time (429), or is away, is left alone by everybody who talks to it. One that no longer knows our token is tried
+//! once more with what the kubeconfig's token file or command says now: tokens rotate.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::Value;
+use tokio::time::Instant;
 
+use super::pace::{Pace, Wait};
 use crate::definition::{Kind, Scope};
 use crate::error::Error;
 
 /// How long a request that is not a watch may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often credentials are read again, at most, that a server does not accept.
+const RENEW: Duration = Duration::from_secs(5);
 
 /// A JSON patch.
 pub const JSON_PATCH: &str = "application/json-patch+json";
@@ -51,16 +58,15 @@ impl Connection {
         read_kubeconfig(path).await.map(Self::from)
     }
 
-    fn client(&self, server: &str) -> Result<kube::Client, Error> {
-        match &self.0 {
-            Inner::Client(client) => Ok(client.clone()),
-            Inner::Config(config) => client_of((**config).clone(), server),
-        }
-    }
-
-    /// The service cluster, as the rim addresses it.
+    /// The server, as the rim addresses it.
     pub(crate) fn server(&self, name: &str, user_agent: &str) -> Result<Server, Error> {
-        Ok(Server::new(self.client(name)?, name, user_agent))
+        let (client, config) = match &self.0 {
+            Inner::Client(client) => (client.clone(), None),
+            Inner::Config(config) => (client_of((**config).clone(), name)?, Some(config.clone())),
+        };
+        let mut server = Server::new(client.clone(), name, user_agent);
+        server.line = Arc::new(Line::new(client, config));
+        Ok(server)
     }
 }
 
@@ -83,7 +89,7 @@ impl fmt::Debug for Connection {
 }
 
 /// Makes a client for the server of an endpoint URL.
-type Reach = dyn Fn(&http::Uri) -> Result<kube::Client, Error> + Send + Sync;
+type Reach = dyn Fn(&http::Uri) -> Result<Connection, Error> + Send + Sync;
 
 /// A way to reach a kcp: the provider's workspace, and from there the endpoints of its export, which live under other
 /// paths and, in a kcp of several shards, on other hosts.
@@ -104,7 +110,7 @@ impl KcpAccess {
     ) -> Self {
         Self {
             provider: provider.into(),
-            reach: Arc::new(reach),
+            reach: Arc::new(move |uri| reach(uri).map(Connection::from)),
         }
     }
 
@@ -128,24 +134,29 @@ impl KcpAccess {
             server: url.to_owned(),
             source: Box::new(source),
         })?;
-        let client = (self.reach)(&uri)?;
-        Ok(Server::new(client, "kcp", user_agent).below(uri.path().trim_end_matches('/')))
+        let (at, _) = url.split_once("/services/").unwrap_or((url, ""));
+        let server = (self.reach)(&uri)?.server(&format!("kcp at {at}"), user_agent)?;
+        Ok(server.below(uri.path().trim_end_matches('/')))
     }
 }
 
 impl From<kube::Config> for KcpAccess {
     fn from(config: kube::Config) -> Self {
         let other = config.clone();
-        Self::new(config, move |uri| {
-            let mut config = other.clone();
-            let mut parts = uri.clone().into_parts();
-            parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
-            config.cluster_url = http::Uri::from_parts(parts).map_err(|source| Error::Connect {
-                server: uri.to_string(),
-                source: Box::new(source),
-            })?;
-            client_of(config, "kcp")
-        })
+        Self {
+            provider: config.into(),
+            reach: Arc::new(move |uri| {
+                let mut config = other.clone();
+                let mut parts = uri.clone().into_parts();
+                parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+                config.cluster_url =
+                    http::Uri::from_parts(parts).map_err(|source| Error::Connect {
+                        server: uri.to_string(),
+                        source: Box::new(source),
+                    })?;
+                Ok(config.into())
+            }),
+        }
     }
 }
 
@@ -181,6 +192,16 @@ async fn read_kubeconfig(path: Option<&str>) -> Result<kube::Config, Error> {
     }
 }
 
+/// Method, path, accepted form, content type and body of a request.
+type Asked<'a> = (Method, &'a str, &'a str, &'a str, Option<&'a Value>);
+type Response = http::Response<Body>;
+
+/// How long a server asks to be left alone.
+fn wish(headers: &http::HeaderMap) -> Option<Duration> {
+    let seconds = headers.get("retry-after")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
 /// What a server answered, whatever the code.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
@@ -199,6 +220,25 @@ impl Reply {
         (200..300).contains(&self.code)
     }
 
+    /// What is answered in place of a server that is given time.
+    fn busy(wait: Wait) -> Self {
+        let (code, reason, message) = if wait.asked {
+            (429, "TooManyRequests", "it asked for time")
+        } else {
+            (
+                503,
+                "ServiceUnavailable",
+                "it did not answer, and is left alone for a while",
+            )
+        };
+        Self {
+            code,
+            body: serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+                "reason": reason, "message": message}),
+            retry_after: Some(wait.time),
+        }
+    }
+
     /// The message of a `Status`, or the text.
     #[must_use]
     pub fn message(&self) -> &str {
@@ -209,10 +249,61 @@ impl Reply {
     }
 }
 
+/// What all handles of one server share.
+struct Line {
+    client: Mutex<kube::Client>,
+    /// Where the client came from, when its credentials may have changed there since.
+    config: Option<Box<kube::Config>>,
+    renewed: Mutex<Option<Instant>>,
+    pace: Pace,
+}
+
+impl Line {
+    fn new(client: kube::Client, config: Option<Box<kube::Config>>) -> Self {
+        let config =
+            config.filter(|it| it.auth_info.token_file.is_some() || it.auth_info.exec.is_some());
+        Self {
+            client: Mutex::new(client),
+            config,
+            renewed: Mutex::default(),
+            pace: Pace::default(),
+        }
+    }
+
+    fn client(&self) -> kube::Client {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        client.clone()
+    }
+
+    /// Reads credentials again that a server did not accept; says whether a request may succeed now that did not then.
+    fn renew(&self, server: &str, asked: Instant) -> bool {
+        let Some(config) = &self.config else {
+            return false;
+        };
+        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        match *renewed {
+            // Somebody else was refused, too, and has read them since.
+            Some(at) if at >= asked => return true,
+            Some(at) if at.elapsed() < RENEW => return false,
+            _ => *renewed = Some(Instant::now()),
+        }
+        match client_of((**config).clone(), server) {
+            Ok(fresh) => {
+                *self.client.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+                true
+            }
+            Err(error) => {
+                tracing::warn!("{}", error.chain());
+                false
+            }
+        }
+    }
+}
+
 /// One API server, addressed below one path.
 #[derive(Clone)]
 pub struct Server {
-    client: kube::Client,
+    line: Arc<Line>,
     name: Arc<str>,
     user_agent: Arc<str>,
     prefix: Arc<str>,
@@ -228,7 +319,7 @@ impl Server {
     /// A server at the root of a client; `name` is how people call it.
     pub fn new(client: kube::Client, name: &str, user_agent: &str) -> Self {
         Self {
-            client,
+            line: Arc::new(Line::new(client, None)),
             name: name.into(),
             user_agent: user_agent.into(),
             prefix: "".into(),
@@ -312,38 +403,73 @@ impl Server {
     ) -> Result<Reply, Error> {
         let told = format!("{method} {}{path}", self.prefix);
         let work = async {
-            let request = self.request(method, path, JSON, content_type, body)?;
-            let response = self
-                .client
-                .send(request)
-                .await
-                .map_err(|e| self.unreachable(&told, e))?;
-            let (parts, body) = response.into_parts();
-            let bytes = body
-                .collect()
-                .await
-                .map_err(|e| self.unreachable(&told, e))?
-                .to_bytes();
-            Ok(Reply {
-                code: parts.status.as_u16(),
-                body: serde_json::from_slice(&bytes).unwrap_or_else(|_| {
-                    Value::String(String::from_utf8_lossy(&bytes).trim().to_owned())
-                }),
-                retry_after: parts
-                    .headers
-                    .get("retry-after")
-                    .and_then(|v| v.to_str().ok()?.parse().ok())
-                    .map(Duration::from_secs),
-            })
+            let asked = (method, path, JSON, content_type, body);
+            let response = match self.send(&told, asked).await? {
+                Ok(response) => response,
+                Err(busy) => return Ok(busy),
+            };
+            self.read(&told, response).await
         };
         let reply = tokio::time::timeout(PATIENCE, work)
             .await
-            .map_err(|_| Error::Timeout {
-                server: self.name.to_string(),
-                request: told.clone(),
-            })??;
+            .map_err(|_| self.late(&told))??;
         tracing::debug!(server = %self.name, code = reply.code, "{told}");
         Ok(reply)
+    }
+
+    /// Sends a request when the server is ready for one, and once more with fresh credentials if it does not accept them.
+    async fn send(&self, told: &str, asked: Asked<'_>) -> Result<Result<Response, Reply>, Error> {
+        let turn = match self.line.pace.turn() {
+            Ok(turn) => turn,
+            Err(wait) => return Ok(Err(Reply::busy(wait))),
+        };
+        let begun = Instant::now();
+        let mut response = self.exchange(told, &asked).await;
+        if let Ok(refused) = &response
+            && refused.status() == http::StatusCode::UNAUTHORIZED
+            && self.line.renew(&self.name, begun)
+        {
+            response = self.exchange(told, &asked).await;
+        }
+        match &response {
+            Ok(response) => turn.heard(response.status().as_u16(), wish(response.headers())),
+            Err(_) => turn.unreached(),
+        }
+        response.map(Ok)
+    }
+
+    async fn exchange(&self, told: &str, asked: &Asked<'_>) -> Result<Response, Error> {
+        let (method, path, accept, content_type, body) = asked;
+        let request = self.request(method.clone(), path, accept, content_type, *body)?;
+        let client = self.line.client();
+        client
+            .send(request)
+            .await
+            .map_err(|e| self.unreachable(told, e))
+    }
+
+    /// The whole of an answer.
+    async fn read(&self, told: &str, response: Response) -> Result<Reply, Error> {
+        let (parts, body) = response.into_parts();
+        let bytes = body
+            .collect()
+            .await
+            .map_err(|e| self.unreachable(told, e))?
+            .to_bytes();
+        Ok(Reply {
+            code: parts.status.as_u16(),
+            body: serde_json::from_slice(&bytes).unwrap_or_else(|_| {
+                Value::String(String::from_utf8_lossy(&bytes).trim().to_owned())
+            }),
+            retry_after: wish(&parts.headers),
+        })
+    }
+
+    fn late(&self, told: &str) -> Error {
+        Error::Timeout {
+            server: self.name.to_string(),
+            request: told.to_owned(),
+        }
     }
 
     /// Opens a stream: the answer's body when it is a success, the whole answer otherwise.
@@ -353,33 +479,21 @@ impl Server {
         accept: &str,
     ) -> Result<Result<Body, Reply>, Error> {
         let told = format!("GET {}{path}", self.prefix);
-        let request = self.request(Method::GET, path, accept, JSON, None)?;
-        let response = tokio::time::timeout(PATIENCE, self.client.send(request))
+        let asked = (Method::GET, path, accept, JSON, None);
+        let response = tokio::time::timeout(PATIENCE, self.send(&told, asked))
             .await
-            .map_err(|_| Error::Timeout {
-                server: self.name.to_string(),
-                request: told.clone(),
-            })?
-            .map_err(|e| self.unreachable(&told, e))?;
-        let code = response.status().as_u16();
-        if response.status().is_success() {
-            return Ok(Ok(response.into_body()));
-        }
-        let bytes = tokio::time::timeout(PATIENCE, response.into_body().collect())
+            .map_err(|_| self.late(&told))??;
+        let response = match response {
+            Ok(response) if response.status().is_success() => {
+                return Ok(Ok(response.into_body()));
+            }
+            Ok(response) => response,
+            Err(busy) => return Ok(Err(busy)),
+        };
+        let reply = tokio::time::timeout(PATIENCE, self.read(&told, response))
             .await
-            .map_err(|_| Error::Timeout {
-                server: self.name.to_string(),
-                request: told.clone(),
-            })?
-            .map_err(|e| self.unreachable(&told, e))?
-            .to_bytes();
-        Ok(Err(Reply {
-            code,
-            body: serde_json::from_slice(&bytes).unwrap_or_else(|_| {
-                Value::String(String::from_utf8_lossy(&bytes).trim().to_owned())
-            }),
-            retry_after: None,
-        }))
+            .map_err(|_| self.late(&told))??;
+        Ok(Err(reply))
     }
 
     /// Reads a list or an object in the form that `accept` names.
@@ -390,10 +504,7 @@ impl Server {
                 let told = format!("GET {}{path}", self.prefix);
                 let bytes = tokio::time::timeout(PATIENCE, body.collect())
                     .await
-                    .map_err(|_| Error::Timeout {
-                        server: self.name.to_string(),
-                        request: told.clone(),
-                    })?
+                    .map_err(|_| self.late(&told))?
                     .map_err(|e| self.unreachable(&told, e))?
                     .to_bytes();
                 let body = serde_json::from_slice(&bytes).map_err(|e| Error::Unexpected {
@@ -418,6 +529,17 @@ impl Server {
             request: request.to_owned(),
             code: reply.code,
             message: reply.message().to_owned(),
+        }
+    }
+
+    /// The same of a code and a body.
+    pub(crate) fn error(&self, request: &str, code: u16, body: &Value) -> Error {
+        let message = body["message"].as_str().or(body.as_str());
+        Error::Refused {
+            server: self.name.to_string(),
+            request: request.to_owned(),
+            code,
+            message: message.unwrap_or_default().to_owned(),
         }
     }
 

@@ -6,8 +6,10 @@
 //! | what the server does | what the loop does |
 //! | --- | --- |
 //! | refuses, is away, cuts the stream | tries again with a growing pause, and goes on from where it was |
-//! | 410, in the answer or in the stream | lists again |
-//! | a list without a resourceVersion | takes it for "not served yet" (a kcp after v0.32 answers so), asks again in a second |
+//! | asks for time (`Retry-After`) | gives it |
+//! | 410, in the answer or in the stream | lists again, with a growing pause if that does not help |
+//! | 410 between two pages of a list | lists again in one piece: what takes too long in pages would never be complete |
+//! | a list without a resourceVersion, or 404 | takes it for "not served yet" (kcp answers so), asks again in a second |
 //! | a stream without a sign of life | lists again: bookmarks come every minute, so silence is not calm |
 //!
 //! Only [`Event::Listed`] says that everything that exists has been told. A list that failed half way says nothing.
@@ -21,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::clients::{Server, escape};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Trouble};
 
 /// How many objects one page of a list holds.
 const PAGE: usize = 500;
@@ -29,8 +31,9 @@ const PAGE: usize = 500;
 const TURN: Duration = Duration::from_secs(290);
 /// How long a stream may be silent: bookmarks come every minute.
 const SILENCE: Duration = Duration::from_secs(150);
-/// How soon a resource that is not served yet is asked for again.
-const NOT_YET: Duration = Duration::from_secs(1);
+/// How soon a resource that is not served yet is asked for again, and for how long so often: after that it is not about
+/// to be.
+const NOT_YET: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// The first and the longest pause after a failure.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(8));
 
@@ -70,7 +73,7 @@ pub enum Event {
     /// An object left the watch: deleted, or no longer selected. This is its last state.
     Left(Value),
     /// The watch does not get through; it goes on trying.
-    Trouble(String),
+    Trouble(Trouble),
 }
 
 impl Target {
@@ -131,25 +134,30 @@ enum End {
     Over,
     /// The version is too old, or the stream is silent: list again.
     Gone,
+    /// The list expired between two pages.
+    Expired,
     /// Nobody listens any more.
     Unheard,
-    /// Not served yet.
-    NotYet,
-    /// It did not work.
-    Failed(Error),
+    /// Not served yet, or not any more; an error where the server says so.
+    NotYet(Option<Error>),
+    /// It did not work; the server asked for so much time.
+    Failed(Error, Duration),
 }
 
 /// Lists and watches until nobody listens.
 pub async fn watch(target: Target, events: mpsc::Sender<Event>) {
     let mut at: Option<String> = None;
     let mut pause = PAUSE.0;
+    let mut page = PAGE;
+    let mut missing: Option<Instant> = None;
     loop {
         let started = Instant::now();
         let end = match at.take() {
-            None => match list(&target, &events).await {
+            None => match list(&target, page, &events).await {
                 Ok(version) => {
                     at = Some(version);
-                    pause = PAUSE.0;
+                    page = PAGE;
+                    missing = None;
                     continue;
                 }
                 Err(end) => end,
@@ -164,20 +172,39 @@ pub async fn watch(target: Target, events: mpsc::Sender<Event>) {
         };
         match end {
             End::Unheard => return,
-            End::Gone => {}
-            // A server that ends every watch at once must not be asked in a hot loop.
-            End::Over if started.elapsed() > Duration::from_secs(1) => pause = PAUSE.0,
-            End::Over => rest(&mut pause).await,
-            End::NotYet => sleep(NOT_YET).await,
-            End::Failed(error) => {
+            // A server that ends every watch at once, or forgets at once what it listed, must not be asked in a hot loop.
+            End::Over | End::Gone if started.elapsed() > Duration::from_secs(1) => {
+                pause = PAUSE.0;
+            }
+            End::Over | End::Gone => rest(&mut pause).await,
+            End::Expired => {
+                page = 0;
+                rest(&mut pause).await;
+            }
+            End::NotYet(why) => {
+                if let Some(error) = why
+                    && events.send(Event::Trouble(error.trouble())).await.is_err()
+                {
+                    return;
+                }
+                let since = *missing.get_or_insert(started);
+                sleep(if since.elapsed() < NOT_YET.1 {
+                    NOT_YET.0
+                } else {
+                    PAUSE.1
+                })
+                .await;
+            }
+            End::Failed(error, wait) => {
                 tracing::debug!(?target, "watch failed: {}", error.chain());
-                if events.send(Event::Trouble(error.chain())).await.is_err() {
+                if events.send(Event::Trouble(error.trouble())).await.is_err() {
                     return;
                 }
                 if error.kind() == ErrorKind::Denied {
                     // Grants and bindings take about a second to arrive.
-                    pause = pause.max(NOT_YET / 2);
+                    pause = pause.max(NOT_YET.0 / 2);
                 }
+                sleep(wait).await;
                 rest(&mut pause).await;
             }
         }
@@ -192,8 +219,8 @@ async fn rest(pause: &mut Duration) {
     *pause = (*pause * 2).min(PAUSE.1);
 }
 
-/// Pages through a list; returns the version to watch from.
-async fn list(target: &Target, events: &mpsc::Sender<Event>) -> Result<String, End> {
+/// Pages through a list, or has it in one piece where pages hold nothing; returns the version to watch from.
+async fn list(target: &Target, page: usize, events: &mpsc::Sender<Event>) -> Result<String, End> {
     let accept = match target.form {
         Form::Whole => "application/json",
         Form::Metadata => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
@@ -202,26 +229,37 @@ async fn list(target: &Target, events: &mpsc::Sender<Event>) -> Result<String, E
     let mut next = String::new();
     loop {
         let path = target.query(&match next.as_str() {
-            "" => format!("limit={PAGE}"),
-            token => format!("limit={PAGE}&continue={}", escape(token)),
+            "" => format!("limit={page}"),
+            token => format!("limit={page}&continue={}", escape(token)),
         });
         let mut reply = target
             .server
             .get_as(&path, accept)
             .await
-            .map_err(End::Failed)?;
+            .map_err(|error| End::Failed(error, Duration::ZERO))?;
         if reply.code == 410 {
-            return Err(End::Gone);
+            return Err(if next.is_empty() {
+                End::Gone
+            } else {
+                End::Expired
+            });
+        }
+        if reply.code == 404 {
+            let error = target
+                .server
+                .refused(&format!("LIST {}", target.path), &reply);
+            return Err(End::NotYet(Some(error)));
         }
         if !reply.is_success() {
             return Err(End::Failed(
                 target
                     .server
                     .refused(&format!("LIST {}", target.path), &reply),
+                reply.retry_after.unwrap_or_default(),
             ));
         }
         let Some(version) = text(&reply.body["metadata"]["resourceVersion"]) else {
-            return Err(End::NotYet);
+            return Err(End::NotYet(None));
         };
         if !begun {
             begun = true;
@@ -270,7 +308,7 @@ async fn follow(target: &Target, version: &mut String, events: &mpsc::Sender<Eve
         escape(version)
     ));
     let body = match target.server.open(&path, accept).await {
-        Err(error) => return End::Failed(error),
+        Err(error) => return End::Failed(error, Duration::ZERO),
         Ok(Err(reply)) if reply.code == 410 => return End::Gone,
         // The resource is not served any more: what is watched later may be another one. List again.
         Ok(Err(reply)) if reply.code == 404 => return End::Gone,
@@ -279,6 +317,7 @@ async fn follow(target: &Target, version: &mut String, events: &mpsc::Sender<Eve
                 target
                     .server
                     .refused(&format!("WATCH {}", target.path), &reply),
+                reply.retry_after.unwrap_or_default(),
             );
         }
         Ok(Ok(body)) => body,
@@ -327,15 +366,18 @@ async fn heed(
     if kind == "ERROR" {
         return Err(match object["code"].as_u64() {
             Some(410 | 504) => End::Gone,
-            code => End::Failed(Error::Unexpected {
-                server: target.server.name().to_owned(),
-                request: format!("WATCH {}", target.path),
-                what: format!(
-                    "an error in the stream ({}): {}",
-                    code.unwrap_or_default(),
-                    object["message"].as_str().unwrap_or_default()
-                ),
-            }),
+            code => {
+                let error = Error::Unexpected {
+                    server: target.server.name().to_owned(),
+                    request: format!("WATCH {}", target.path),
+                    what: format!(
+                        "an error in the stream ({}): {}",
+                        code.unwrap_or_default(),
+                        object["message"].as_str().unwrap_or_default()
+                    ),
+                };
+                End::Failed(error, Duration::ZERO)
+            }
         });
     }
     if let Some(moved) = text(&object["metadata"]["resourceVersion"]) {

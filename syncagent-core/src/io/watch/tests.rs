@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use http::{Request, Response};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
 use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -135,6 +137,111 @@ async fn an_evicted_version_lists_again() {
         ["listing", "there a", "listed", "listing", "listed"]
     );
     assert!(asked[3].ends_with("resourceVersion=8"));
+}
+
+/// Between two pages the list expires: what was told of it counts for nothing, and the next comes in one piece.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_expires_between_pages_comes_in_one_piece() {
+    let gone = json!({"kind": "Status", "code": 410, "message": "too old"});
+    let (events, asked) = run(
+        &[
+            (200, page("5", "more", &["a"])),
+            (410, vec![gone]),
+            (200, page("8", "", &["a", "b"])),
+        ],
+        6,
+    )
+    .await;
+    assert_eq!(
+        events,
+        [
+            "listing", "there a", "listing", "there a", "there b", "listed"
+        ]
+    );
+    assert_eq!(asked[1], "limit=500&continue=more");
+    assert_eq!(asked[2], "limit=0");
+    assert!(asked[3].ends_with("resourceVersion=8"));
+}
+
+/// A server that forgets at once what it listed is asked with pauses.
+#[tokio::test(start_paused = true)]
+async fn a_server_without_a_memory_is_not_asked_in_a_hot_loop() {
+    let gone = json!({"kind": "Status", "code": 410, "message": "too old resource version"});
+    let round = [
+        (200, page("5", "", &["a"])),
+        (200, vec![frame("ERROR", &gone)]),
+    ];
+    let script: Vec<_> = round.iter().cloned().cycle().take(1000).collect();
+    let (target, asked) = scripted(&script);
+    let (tx, mut rx) = mpsc::channel(100);
+    let task = tokio::spawn(watch(target, tx));
+    let drain = async { while rx.recv().await.is_some() {} };
+    let _ = tokio::time::timeout(Duration::from_secs(60), drain).await;
+    task.abort();
+    let asked = asked.lock().unwrap().len();
+    assert!((10..=30).contains(&asked), "{asked} in a minute");
+}
+
+/// A stream that stays open and says nothing, not even a bookmark, is not calm.
+#[tokio::test(start_paused = true)]
+async fn a_silent_watch_lists_again() {
+    let asked: Asked = Arc::default();
+    let seen = asked.clone();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let query = request.uri().query().unwrap().to_owned();
+        let watches = query.contains("watch=1");
+        let number = {
+            let mut seen = seen.lock().unwrap();
+            seen.push(query);
+            seen.len().to_string()
+        };
+        async move {
+            let body: BoxBody<_, std::io::Error> = if watches {
+                let silence = futures::stream::pending();
+                BodyExt::boxed(StreamBody::new(silence))
+            } else {
+                let page = page(&number, "", &["a"]).remove(0);
+                let whole = Full::from(page.to_string().into_bytes());
+                BodyExt::boxed(whole.map_err(|never| match never {}))
+            };
+            Ok::<_, std::io::Error>(Response::new(body))
+        }
+    });
+    let client = kube::Client::new(service, "default");
+    let target = Target::all(Server::new(client, "test", "test"), "/apis/x/v1/things");
+    let (tx, mut rx) = mpsc::channel(100);
+    let task = tokio::spawn(watch(target, tx));
+    let begun = Instant::now();
+    for _ in 0..2 {
+        for expected in ["listing", "there a", "listed"] {
+            assert_eq!(told(&rx.recv().await.unwrap()), expected);
+        }
+    }
+    assert!(begun.elapsed() >= SILENCE);
+    assert!(begun.elapsed() < SILENCE + Duration::from_secs(2));
+    let asked = asked.lock().unwrap().clone();
+    assert!(asked.len() <= 4, "{asked:?}");
+    assert!(asked[1].ends_with("resourceVersion=1"));
+    assert_eq!(asked[2], "limit=500");
+    task.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_for_time_gets_it() {
+    let busy = json!({"kind": "Status", "code": 429, "message": "later"});
+    let (target, asked) = scripted(&[(429, vec![busy]), (200, page("5", "", &[]))]);
+    let (tx, mut rx) = mpsc::channel(100);
+    let begun = Instant::now();
+    let task = tokio::spawn(watch(target, tx));
+    let mut troubles = 0;
+    while told(&rx.recv().await.unwrap()) == "trouble" {
+        troubles += 1;
+    }
+    assert!(troubles > 0);
+    // The script's answers carry no Retry-After: a second is the least.
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert!(asked.lock().unwrap().len() <= 3);
+    task.abort();
 }
 
 #[tokio::test(start_paused = true)]
