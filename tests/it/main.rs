@@ -8,6 +8,7 @@ mod adversary;
 mod budgets;
 mod copies;
 mod drift;
+mod environment;
 mod offering;
 mod orders;
 mod outages;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use syncagent::{Agent, Definition, Exit, Handle, Notice};
 use syncagent_core::definition::Kind;
 use syncagent_core::io::clients::{Reply, Server, collection, object};
+use syncagent_core::runtime::Clock;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +29,16 @@ pub(crate) struct Stage {
     kubeconfigs: Option<(String, String)>,
     /// A look at the running agent.
     pub(crate) handle: Option<Handle>,
+    clock: Option<Arc<dyn Clock>>,
     running: Option<(CancellationToken, JoinHandle<Exit>)>,
+}
+
+struct Shared(Arc<dyn Clock>);
+
+impl Clock for Shared {
+    fn now(&self) -> jiff::Timestamp {
+        self.0.now()
+    }
 }
 
 /// A workspace that bound the export.
@@ -56,13 +66,13 @@ pub(crate) fn play_in_real_time<F: Future<Output = ()>>(test: impl FnOnce() -> F
 impl Stage {
     /// Servers with everything that a provider has before the agent starts.
     pub(crate) async fn set(definitions: Vec<Definition>) -> Self {
-        Self::on(World::new().await, definitions).await
+        Self::set_in(World::new().await, definitions).await
     }
 
     /// A second provider with an export of the same name in a kcp of its own, before the same service cluster; none where
     /// servers are real. Its agent is not started yet.
     pub(crate) async fn beside(&self) -> Option<Self> {
-        let stage = Self::on(self.world.beside()?, self.definitions.clone()).await;
+        let stage = Self::set_in(self.world.beside()?, self.definitions.clone()).await;
         stage.export(&json!({})).await;
         Some(stage)
     }
@@ -72,7 +82,8 @@ impl Stage {
         self.named = Some(name.to_owned());
     }
 
-    async fn on(world: World, definitions: Vec<Definition>) -> Self {
+    /// The same in a world of one's own.
+    pub(crate) async fn set_in(world: World, definitions: Vec<Definition>) -> Self {
         let service = world.service();
         for definition in &definitions {
             let crd = things::service_crd(&definition.service);
@@ -101,6 +112,7 @@ impl Stage {
             agent_tokens: None,
             kubeconfigs: None,
             handle: None,
+            clock: None,
             running: None,
         }
     }
@@ -125,7 +137,12 @@ impl Stage {
 
     /// All of it, with the agent running and the export filled.
     pub(crate) async fn running(definitions: Vec<Definition>) -> Self {
-        let mut stage = Self::set(definitions).await;
+        Self::running_in(World::new().await, definitions).await
+    }
+
+    /// The same in a world of one's own.
+    pub(crate) async fn running_in(world: World, definitions: Vec<Definition>) -> Self {
+        let mut stage = Self::set_in(world, definitions).await;
         stage.export(&json!({})).await;
         stage.start();
         stage.filled().await;
@@ -150,7 +167,10 @@ impl Stage {
         for definition in &self.definitions {
             agent = agent.publish_definition(definition.clone());
         }
-        agent
+        match &self.clock {
+            Some(clock) => agent.clock(Shared(clock.clone())),
+            None => agent,
+        }
     }
 
     /// Starts the agent.
@@ -198,11 +218,35 @@ impl Stage {
         accepts: impl Fn(&str) -> bool,
     ) -> Consumer {
         let workspace = self.world.workspace(name).await;
+        let state = |resource: &str| {
+            Some(if accepts(resource) {
+                "Accepted"
+            } else {
+                "Rejected"
+            })
+        };
+        self.bind(workspace, state).await
+    }
+
+    /// A workspace that binds the export and accepts its claims.
+    pub(crate) async fn bound(&self, workspace: Workspace) -> Consumer {
+        self.bind(workspace, |_| Some("Accepted")).await
+    }
+
+    /// A workspace that binds the export, with the claim on each resource in a state, or left out.
+    pub(crate) async fn bind(
+        &self,
+        workspace: Workspace,
+        state: impl Fn(&str) -> Option<&'static str>,
+    ) -> Consumer {
         let mut claims = self.exported().await["spec"]["permissionClaims"].clone();
         for claim in claims.as_array_mut().into_iter().flatten() {
-            let accepted = accepts(claim["resource"].as_str().unwrap_or_default());
+            let state = state(claim["resource"].as_str().unwrap_or_default());
             claim["selector"] = json!({"matchAll": true});
-            claim["state"] = json!(if accepted { "Accepted" } else { "Rejected" });
+            claim["state"] = json!(state);
+        }
+        if let Some(claims) = claims.as_array_mut() {
+            claims.retain(|claim| !claim["state"].is_null());
         }
         let binding = json!({"apiVersion": "apis.kcp.io/v1alpha2", "kind": "APIBinding",
         "metadata": {"name": "things"},
@@ -248,6 +292,11 @@ impl Stage {
     /// The agent gets the texts of kubeconfigs, and nothing else.
     pub(crate) fn wire(&mut self, service: &str, kcp: &str) {
         self.kubeconfigs = Some((service.to_owned(), kcp.to_owned()));
+    }
+
+    /// The agent takes its time from this clock.
+    pub(crate) fn clock(&mut self, clock: impl Clock + 'static) {
+        self.clock = Some(Arc::new(clock));
     }
 
     /// The Service that an operator makes.
@@ -384,7 +433,8 @@ impl Stage {
         lines
     }
 
-    fn asked(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    /// What the agent asked for, of these verbs.
+    pub(crate) fn asked(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let sides = [
             ("kcp", self.world.embedded_kcp()),
             ("service", self.world.embedded_service()),

@@ -64,6 +64,21 @@ impl World {
         })
     }
 
+    /// Embedded servers, built like this; the environment is not asked.
+    pub(crate) fn built(
+        kcp: syncagent_embedded::kcp::Builder,
+        service: syncagent_embedded::Builder,
+    ) -> Self {
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
+        let (kcp, service) = (kcp.build(), service.build());
+        let (admin, kcp_admin) = (service.admin(), kcp.kcp_admin());
+        Self {
+            kcp: Side::Embedded(kcp, kcp_admin),
+            service: Side::Embedded(service, admin),
+            run: format!("t{}-{count}", std::process::id()),
+        }
+    }
+
     /// Whether time is that of a real server.
     pub(crate) fn is_real() -> bool {
         [KCP, SERVICE]
@@ -88,11 +103,23 @@ impl World {
 
     /// A fresh workspace.
     pub(crate) async fn workspace(&self, name: &str) -> Workspace {
+        self.workspace_with(name, &json!({})).await
+    }
+
+    /// A fresh workspace on this shard.
+    pub(crate) async fn workspace_on(&self, name: &str, shard: &str) -> Workspace {
+        let selector = json!({"matchLabels": {"name": shard}});
+        self.workspace_with(name, &json!({"location": {"selector": selector}}))
+            .await
+    }
+
+    async fn workspace_with(&self, name: &str, spec: &Value) -> Workspace {
         let name = self.unique(name);
         let parent = self.kcp.parent();
         let path = "/apis/tenancy.kcp.io/v1alpha1/workspaces";
         created(parent.post(path, &json!({
             "apiVersion": "tenancy.kcp.io/v1alpha1", "kind": "Workspace", "metadata": {"name": name},
+            "spec": spec,
         })).await);
         let ready = eventually("the workspace is ready", || async {
             let workspace = parent.get(&format!("{path}/{name}")).await.unwrap().body;

@@ -1,0 +1,110 @@
+//! Living through the environment: each trouble is survived without a loss, and without hammering anybody.
+//!
+//! Every test says how many requests a minute of its trouble may cost, all of them: reads, writes, and watches that are
+//! opened. They need servers that misbehave on purpose, so they run against embedded ones only, in time that is paused.
+
+mod answers;
+mod claims;
+mod clocks;
+mod exports;
+mod hooks;
+mod lists;
+mod servers;
+mod shards;
+mod silence;
+
+use std::time::Duration;
+
+use serde_json::json;
+use syncagent::Notice;
+use syncagent_core::definition::Kind;
+use syncagent_embedded::Server;
+
+use crate::stage::{Consumer, Stage, there};
+use crate::things;
+use crate::world::{change, status};
+
+/// Whether the environment can be made to misbehave; says aloud where it cannot.
+fn possible() -> bool {
+    let embedded = !crate::world::World::is_real();
+    if !embedded {
+        crate::world::skipped("only embedded servers misbehave on purpose");
+    }
+    embedded
+}
+
+/// The embedded kcp of a stage.
+fn kcp(stage: &Stage) -> Server {
+    stage.world.embedded_kcp().unwrap().clone()
+}
+
+/// The embedded service cluster of a stage.
+fn service(stage: &Stage) -> Server {
+    stage.world.embedded_service().unwrap().clone()
+}
+
+/// Lets minutes pass and says what each of them cost at most: reads, writes and openings of watches.
+async fn busiest_of(stage: &Stage, minutes: u32) -> Vec<String> {
+    let mut busiest = Vec::new();
+    for _ in 0..minutes {
+        stage.forget();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let asked = stage.asked(|_| true);
+        if asked.len() > busiest.len() {
+            busiest = asked;
+        }
+    }
+    busiest
+}
+
+/// Asserts that no minute of these costs more requests than this.
+async fn no_more_than(bound: usize, stage: &Stage, minutes: u32) {
+    let busiest = busiest_of(stage, minutes).await;
+    assert!(
+        busiest.len() <= bound,
+        "{} requests in a minute, {bound} are allowed: {busiest:#?}",
+        busiest.len()
+    );
+}
+
+/// What people were told of troubles that concern no order, or any.
+fn problems(stage: &Stage) -> Vec<String> {
+    let notices = stage.notices.lock().unwrap();
+    let problems = notices.iter().filter_map(|notice| match notice {
+        Notice::Problem { .. } => Some(notice.to_string()),
+        _ => None,
+    });
+    problems.collect()
+}
+
+/// Whether anything was deleted at the service.
+fn retired(stage: &Stage) -> bool {
+    let notices = stage.notices.lock().unwrap();
+    notices.iter().any(|n| matches!(n, Notice::Retired { .. }))
+}
+
+/// Orders that are at the service, and whose consumers know.
+async fn settled(consumer: &Consumer, kind: &Kind, names: &[&str]) {
+    for name in names {
+        consumer.order(kind, name, &json!({"size": 1})).await;
+    }
+    for name in names {
+        consumer.there(kind, name, things::synced).await;
+    }
+}
+
+/// A change of the consumer comes down, and one of the operator comes up.
+async fn alive(stage: &Stage, consumer: &Consumer, kind: &Kind, name: &str, size: u32) {
+    let order = things::path(kind, "default", name);
+    change(&consumer.api, &order, &json!({"spec": {"size": size}})).await;
+    there(&stage.service, kind, &consumer.cluster, name, |copy| {
+        copy["spec"]["size"] == size
+    })
+    .await;
+    let phase = format!("alive {size}");
+    let copy = things::path(kind, &consumer.cluster, name);
+    status(&stage.service, &copy, &json!({"phase": phase})).await;
+    consumer
+        .there(kind, name, |order| order["status"]["phase"] == *phase)
+        .await;
+}

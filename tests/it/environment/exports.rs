@@ -1,0 +1,95 @@
+//! An export that is deleted under the agent, and a kind that is.
+
+use serde_json::json;
+
+use super::{alive, no_more_than, possible, retired, settled};
+use crate::stage::{EXPORT, Stage, play};
+use crate::things;
+use crate::world::{created, eventually};
+
+/// The provider deletes the export and makes it again: the virtual workspace is gone, bindings and orders stay.
+#[test]
+fn an_export_that_is_deleted_and_made_again_loses_nothing() {
+    play(|| async {
+        if !possible() {
+            return;
+        }
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::taking("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        settled(&consumer, &thing, &["a", "b"]).await;
+        stage.calm().await;
+        let path = format!("/apis/apis.kcp.io/v1alpha2/apiexports/{EXPORT}");
+        let provider = &stage.provider.api;
+        assert!(
+            provider
+                .delete(&path, &json!({}))
+                .await
+                .unwrap()
+                .is_success()
+        );
+        eventually("the export is gone", || async {
+            (provider.get(&path).await.unwrap().code == 404).then_some(())
+        })
+        .await;
+        no_more_than(20, &stage, 10).await;
+        let copy = things::path(&thing, &consumer.cluster, "b");
+        crate::world::status(&stage.service, &copy, &json!({"phase": "meanwhile"})).await;
+        no_more_than(20, &stage, 10).await;
+        for name in ["a", "b"] {
+            stage.copy(&consumer, &thing, name).await;
+        }
+        assert!(!retired(&stage));
+
+        stage.export(&json!({})).await;
+        stage.filled().await;
+        consumer
+            .there(&thing, "b", |o| o["status"]["phase"] == "meanwhile")
+            .await;
+        alive(&stage, &consumer, &thing, "a", 2).await;
+        consumer.order(&thing, "new", &json!({"size": 1})).await;
+        consumer.there(&thing, "new", things::synced).await;
+        assert!(!retired(&stage));
+        stage.stop().await;
+    });
+}
+
+/// Somebody deletes the CRD at the service, and all copies with it. When it is back, everything is made again.
+#[test]
+fn a_kind_that_is_deleted_at_the_service_is_waited_for() {
+    play(|| async {
+        if !possible() {
+            return;
+        }
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        let names: Vec<String> = (0..30).map(|n| format!("t{n}")).collect();
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        settled(&consumer, &thing, &all).await;
+        stage.calm().await;
+        let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        let path = format!("{crds}/things.example.io");
+        assert!(
+            stage
+                .service
+                .delete(&path, &json!({}))
+                .await
+                .unwrap()
+                .is_success()
+        );
+        eventually("the kind is gone", || async {
+            (stage.service.get(&path).await.unwrap().code == 404).then_some(())
+        })
+        .await;
+        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        no_more_than(120, &stage, 10).await;
+        created(stage.service.post(crds, &things::service_crd(&thing)).await);
+        tokio::time::sleep(std::time::Duration::from_secs(45)).await;
+        for name in &names {
+            stage.copy(&consumer, &thing, name).await;
+        }
+        alive(&stage, &consumer, &thing, "t0", 2).await;
+        stage.stop().await;
+    });
+}

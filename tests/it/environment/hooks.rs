@@ -1,0 +1,86 @@
+//! Others who write to what we wrote: webhooks and controllers.
+
+use serde_json::json;
+
+use super::{alive, no_more_than, possible, service, settled};
+use crate::stage::{Stage, play, there};
+use crate::things;
+use crate::world::change;
+
+/// A webhook caps a field, and adds some. What it made of our intent is what we compare with: there is nothing to set
+/// right, not by us and not after a restart.
+#[test]
+fn a_webhook_that_rewrites_what_we_write_settles() {
+    play(|| async {
+        if !possible() {
+            return;
+        }
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        service(&stage).webhook("cap.example.io", |write, object| {
+            if write.target.plural == "things" && write.target.subresource.is_empty() {
+                let size = object["spec"]["size"].as_i64().unwrap_or_default();
+                object["spec"]["size"] = json!(size.min(5));
+                object["spec"]["note"] = json!("capped");
+                object["metadata"]["labels"]["policy"] = json!("cap");
+            }
+            Ok(())
+        });
+        let consumer = stage.consumer("consumer").await;
+        settled(&consumer, &thing, &["small"]).await;
+        consumer
+            .order(&thing, "large", &json!({"size": 50, "note": "mine"}))
+            .await;
+        consumer.there(&thing, "large", things::synced).await;
+        let copy = stage.copy(&consumer, &thing, "large").await;
+        assert_eq!(copy["spec"], json!({"size": 5, "note": "capped"}));
+        stage.calm().await;
+        stage.forget();
+        stage.calm().await;
+        stage.asked_exactly(&[]);
+        no_more_than(6, &stage, 10).await;
+
+        stage.stop().await;
+        stage.start();
+        stage.calm().await;
+        let writes = stage.asked(|verb| !["get", "list", "watch"].contains(&verb));
+        assert!(writes.is_empty(), "{writes:#?}");
+        let order = things::path(&thing, "default", "large");
+        change(&consumer.api, &order, &json!({"spec": {"size": 3}})).await;
+        there(&stage.service, &thing, &consumer.cluster, "large", |c| {
+            c["spec"]["size"] == 3
+        })
+        .await;
+        alive(&stage, &consumer, &thing, "small", 4).await;
+        stage.stop().await;
+    });
+}
+
+/// A webhook that denies everything is the service's refusal: a condition, and a look now and then.
+#[test]
+fn a_webhook_that_denies_is_told_to_the_consumer() {
+    play(|| async {
+        if !possible() {
+            return;
+        }
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        service(&stage).webhook("deny.example.io", |write, object| {
+            if write.target.plural == "things" && object["spec"]["size"] == 13 {
+                return Err("unlucky".to_owned());
+            }
+            Ok(())
+        });
+        let consumer = stage.consumer("consumer").await;
+        consumer.order(&thing, "a", &json!({"size": 13})).await;
+        consumer
+            .there(&thing, "a", |o| things::condition(o)["status"] == "False")
+            .await;
+        stage.calm().await;
+        no_more_than(8, &stage, 10).await;
+        let order = things::path(&thing, "default", "a");
+        change(&consumer.api, &order, &json!({"spec": {"size": 12}})).await;
+        consumer.there(&thing, "a", things::synced).await;
+        stage.stop().await;
+    });
+}
