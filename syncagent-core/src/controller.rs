@@ -40,5 +40,6 @@ mod pause;
 pub mod queue;
 pub(crate) mod roster;
 mod schema;
+pub(crate) mod selections;
 pub(crate) mod state;
 pub(crate) mod sync;

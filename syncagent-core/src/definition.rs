@@ -9,6 +9,7 @@
 
 mod field;
 mod filter;
+mod find;
 mod losses;
 mod namespaces;
 mod naming;
@@ -19,6 +20,10 @@ mod status;
 
 pub use field::{Convert, FieldRule, Pass, Rule, SetRule};
 pub use filter::{Only, Operator, Requirement, Selector};
+pub use find::{
+    Called, Cleanup, Expression, Find, Labelled, Objects, RelatedRule, Rewrite, Scene, Side, Text,
+    TextFn, Unproven,
+};
 pub use losses::{Deletion, Leaving, Loss, Losses, Vanished};
 pub use namespaces::NamespaceRule;
 pub use naming::CopyNaming;
@@ -58,6 +63,11 @@ pub struct Definition {
     pub pass: Pass,
     /// Objects that come up into the workspace with the order.
     pub returns: Vec<ReturnRule>,
+    /// Objects that are found, on either side, and copied to the other one.
+    pub related: Vec<RelatedRule>,
+    /// Names that the operator will need beside a copy, as in `{copy.name}-ca`: nothing of a consumer is placed under
+    /// them. `{copy.name}` stands for the name of any copy.
+    pub reserved: Vec<String>,
     /// What flows back as status.
     pub status: StatusRule,
     /// What is decided once per publication.
@@ -100,6 +110,8 @@ impl Definition {
             set: Vec::new(),
             pass: Pass::default(),
             returns: Vec::new(),
+            related: Vec::new(),
+            reserved: Vec::new(),
             status: StatusRule::Whole,
             policy: Policy::derived(),
         }

@@ -34,8 +34,14 @@ pub const ORIGIN_GENERATION: &str = "syncagent.kcp.io/origin-generation";
 pub const RELATED_UID: &str = "syncagent.kcp.io/related-origin-uid";
 /// Annotation on the copy of a taken object: the resourceVersion of the consumer's object.
 pub const RELATED_VERSION: &str = "syncagent.kcp.io/related-origin-resource-version";
+/// Annotation on the copy of a related object whose original is of another kind: that kind, as `<plural>.<group>`.
+pub const RELATED_KIND: &str = "syncagent.kcp.io/related-origin-kind";
 /// Annotation on a returned object: the order it belongs to.
 pub const ORDER: &str = "syncagent.kcp.io/order";
+/// Annotation on a related object that was found: the order for which it was copied last, as publication and identity.
+pub const FOUND_FOR: &str = "syncagent.kcp.io/found-for";
+/// Annotation on a related object that was found: the id of the rule.
+pub const FOUND_BY: &str = "syncagent.kcp.io/found-by";
 /// Annotation on a returned object: which parts it was made of, and a hash of their versions.
 pub const MADE_OF: &str = "syncagent.kcp.io/made-of";
 /// Annotation on an object of a workspace: how its copy is deleted, `background`, `foreground` or `orphan`.

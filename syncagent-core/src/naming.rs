@@ -131,7 +131,8 @@ impl Scheme {
             Placeholder::Name => origin.name.as_str(),
             Placeholder::NamespaceHash => namespace_hash.as_str(),
             Placeholder::NameHash => name_hash.as_str(),
-            Placeholder::CopyNamespace | Placeholder::CopyName => "",
+            // No others are part of a naming.
+            _ => "",
         };
         let name = self.name.render(fill);
         check(&name, names::NAME_LENGTH, names::is_subdomain)?;
@@ -190,6 +191,19 @@ impl Scheme {
         self.namespace
             .as_ref()
             .is_some_and(|it| it.has(Placeholder::Workspace))
+    }
+
+    /// Whether the copy's namespace tells one of the order's placeholders.
+    #[must_use]
+    pub fn namespace_tells(&self, placeholders: &[Placeholder]) -> bool {
+        let has = |it: &Template| placeholders.iter().any(|placeholder| it.has(*placeholder));
+        self.namespace.as_ref().is_some_and(has)
+    }
+
+    /// Whether the copy's name tells one of the order's placeholders.
+    #[must_use]
+    pub fn tells(&self, placeholders: &[Placeholder]) -> bool {
+        placeholders.iter().any(|it| self.name.has(*it))
     }
 
     /// Whether namespace and name of an object beside the copy tell the order's placeholder (`name` is the template of its

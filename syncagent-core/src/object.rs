@@ -5,6 +5,7 @@
 
 pub mod fingerprint;
 pub mod identity;
+pub mod labels;
 pub mod path;
 
 use serde_json::Value;
@@ -54,6 +55,15 @@ pub fn label<'a>(object: &'a Value, key: &str) -> &'a str {
 pub fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object["metadata"]["annotations"][key].as_str()
 }
+
+/// Whether only a part of an object's metadata is told: what a watch kept of it, without its labels.
+#[must_use]
+pub fn is_abridged(object: &Value) -> bool {
+    object[ABRIDGED] == true
+}
+
+/// The field that says so.
+pub const ABRIDGED: &str = "abridged";
 
 /// The finalizers of an object, in their order.
 #[must_use]

@@ -27,6 +27,7 @@
 //! not in hand" (a DELETED event is a doubt, not an absence); *Absent* is positive evidence (a GET answered 404).
 
 mod key;
+mod query;
 mod seen;
 
 mod record;
@@ -41,13 +42,18 @@ mod drift;
 mod end;
 mod fight;
 mod filter;
+mod find;
+mod forward;
 mod hold;
 mod keep;
 mod locate;
+mod make;
 mod reflect;
 mod returned;
 mod taken;
 mod tend;
+mod untake;
+mod withdraw;
 
 mod absorb;
 mod explain;
@@ -57,8 +63,10 @@ pub use effect::{Deed, Effect, Heard, Later, Reply, Request, Subresource, Verb};
 pub use explain::{Hands, Trouble};
 pub use keep::Leaves;
 pub use key::{Key, ObjectRef, Place};
+pub use query::{Listing, Member, Query};
 pub use record::{
-    CopyKnown, Drifted, Known, ReadKnown, Record, Refusal, ReturnedKnown, Synced, TakenKnown,
+    CopyKnown, Drifted, FoundKnown, Known, ReadKnown, Record, Refusal, ReturnedKnown, StatusKnown,
+    Synced, TakenKnown,
 };
 pub use seen::{Depth, Question, Seen, Sight};
 pub use step::plan;
@@ -82,6 +90,8 @@ pub struct Plan {
     pub record: Record,
     /// Every object beside origin and copy whose change matters to this order; replaces what was registered before.
     pub concerns: Vec<ObjectRef>,
+    /// Every selection whose joiners matter to this order; replaces what was registered before.
+    pub queries: Vec<Query>,
     /// Where the order stands when nothing is left to ask and to do.
     pub ending: Ending,
     /// What the consumer has to know, most important first.

@@ -365,6 +365,8 @@ impl Constant {
                     Placeholder::NameHash => &hashes[1],
                     Placeholder::CopyNamespace => &down.copy.namespace,
                     Placeholder::CopyName => &down.copy.name,
+                    // No others may stand in a constant.
+                    _ => "",
                 }))
             }
         }

@@ -12,7 +12,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::definition::{
-    Definition, Kind, OfferedNames, Only, Policy, Rule, SchemaName, SchemaSource, Selector,
+    Definition, Kind, OfferedNames, Only, Policy, Rule, SchemaName, SchemaSource, Selector, Side,
 };
 use crate::names::{self, AgentName};
 use crate::naming::{CopyName, Moved, NamingError, Scheme};
@@ -22,9 +22,10 @@ use crate::object::{annotation, label};
 use crate::plan::{Key, ObjectRef, Place};
 use crate::projection::{Down, Intent, Objection, Projection};
 use crate::related::Returns;
+use crate::related::find::{Related, View};
 use crate::schema::{self, Offer, Subset};
 use crate::status::Up;
-use crate::template::Template;
+use crate::template::{Part, Template};
 
 /// One publication: everything a decision needs to know about a kind that is offered.
 #[derive(Clone, Debug)]
@@ -44,6 +45,9 @@ pub struct Publication {
     projection: Projection,
     up: Up,
     returns: Vec<Returns>,
+    related: Vec<Related>,
+    reserved: Vec<Template>,
+    warnings: Vec<String>,
     hidden: Vec<Path>,
     policy: Policy,
 }
@@ -163,6 +167,14 @@ impl Publications {
         self.all.iter()
     }
 
+    /// What the definitions allow without proof: nothing that stops them, something that a provider should know.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Problem> {
+        let all = self.all.iter();
+        all.flat_map(|it| it.warnings.iter().map(|what| it.problem(what.as_str())))
+            .collect()
+    }
+
     /// The publication with this id.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Publication> {
@@ -276,40 +288,66 @@ impl Publication {
         })
     }
 
-    /// Every kind of objects in workspaces beside the orders: what is taken, what is returned, and the namespaces where
+    /// Every kind of objects in workspaces beside the orders: what is taken, returned and found, and the namespaces where
     /// their labels select.
     #[must_use]
     pub fn workspace_kinds(&self) -> Vec<Kind> {
         let taken = self.projection.takes.iter().map(|it| it.kind.clone());
         let returned = self.returns.iter().map(|it| it.kind.clone());
+        let found = self.related_kinds(Side::Workspace);
         let namespaces = (!self.only.namespace_selector.is_empty())
             .then(|| ObjectRef::service_namespace("").kind);
-        sorted(taken.chain(returned).chain(namespaces).collect())
+        let all = taken.chain(returned).chain(found).chain(namespaces);
+        sorted(all.collect())
+    }
+
+    /// The kinds of workspaces that another export offers, with the identity hash of that export.
+    #[must_use]
+    pub fn foreign_kinds(&self) -> Vec<(Kind, String)> {
+        let foreign = self.related.iter().filter_map(|it| {
+            let kind = compile::kind_on(it, Side::Workspace).clone();
+            Some((kind, it.identity.clone()?))
+        });
+        foreign.collect()
     }
 
     /// Every kind of related objects on the service cluster that is written: copies of what is taken.
     #[must_use]
     pub fn taken_kinds(&self) -> Vec<Kind> {
-        sorted(
-            self.projection
-                .takes
-                .iter()
-                .map(|it| it.kind.clone())
-                .collect(),
-        )
+        let taken = self.projection.takes.iter().map(|it| it.kind.clone());
+        let down = self.related.iter();
+        let down = down.filter(|it| it.origin == Side::Workspace);
+        sorted(taken.chain(down.map(|it| it.into.clone())).collect())
     }
 
     /// Every kind of objects on the service cluster that is only read.
     #[must_use]
     pub fn read_kinds(&self) -> Vec<Kind> {
         let reads = self.returns.iter().flat_map(|it| &it.reads);
-        sorted(reads.map(|(rule, _)| rule.kind.clone()).collect())
+        let up = self.related.iter().filter(|it| it.origin == Side::Service);
+        let spaces = up.clone().filter(|it| it.namespaces.is_some());
+        let spaces = spaces.map(|_| ObjectRef::service_namespace("").kind);
+        let kinds = reads
+            .map(|(rule, _)| rule.kind.clone())
+            .chain(up.map(|it| it.kind.clone()))
+            .chain(spaces);
+        sorted(kinds.collect())
     }
 
     /// Every kind of objects that is returned.
     #[must_use]
     pub fn returned_kinds(&self) -> Vec<Kind> {
-        sorted(self.returns.iter().map(|it| it.kind.clone()).collect())
+        let up = self.related.iter().filter(|it| it.origin == Side::Service);
+        let returned = self.returns.iter().map(|it| it.kind.clone());
+        sorted(returned.chain(up.map(|it| it.into.clone())).collect())
+    }
+
+    fn related_kinds(&self, side: Side) -> Vec<Kind> {
+        let spaces = self.related.iter().filter(|it| it.namespaces.is_some());
+        let spaces = spaces.map(|_| ObjectRef::service_namespace("").kind);
+        let kinds = self.related.iter();
+        let kinds = kinds.map(|it| compile::kind_on(it, side).clone());
+        kinds.chain(spaces).collect()
     }
 
     /// Whether an object of a workspace takes part, as far as the object itself tells; see
@@ -434,6 +472,21 @@ impl Publication {
             return Vec::new();
         };
         let taken = self.projection.taken(origin, &copy).unwrap_or_default();
+        let identity = key.identity();
+        let intent = self.intent_at(key, origin, &copy, moved).ok();
+        let view = View {
+            identity: &identity,
+            copy: &copy,
+            order: Some(origin),
+            there: intent.as_ref().map(|it| &it.object),
+        };
+        // What is selected by labels is known only after it was asked for.
+        let rules = self.related.iter();
+        let found = rules
+            .filter(|it| it.origin == Side::Workspace)
+            .filter_map(|it| it.pairs(&view, &it.seed(&view).ok()?, &mut |_| None).ok())
+            .flat_map(|it| it.pairs)
+            .flat_map(|it| [it.origin, it.copy]);
         taken
             .into_iter()
             .flat_map(|it| {
@@ -448,6 +501,7 @@ impl Publication {
                     at(Place::Service, &copy.namespace, it.copy.clone()),
                 ]
             })
+            .chain(found)
             .collect()
     }
 
@@ -508,6 +562,38 @@ impl Publication {
     #[must_use]
     pub fn returns(&self) -> &[Returns] {
         &self.returns
+    }
+
+    /// What is found, on either side.
+    #[must_use]
+    pub fn related(&self) -> &[Related] {
+        &self.related
+    }
+
+    /// The rule of related objects with this id.
+    #[must_use]
+    pub fn related_rule(&self, id: &str) -> Option<&Related> {
+        self.related.iter().find(|it| it.id == id)
+    }
+
+    /// Whether the operator needs the name for itself, beside one copy or another.
+    #[must_use]
+    pub fn is_reserved(&self, name: &str) -> bool {
+        self.reserved.iter().any(|template| {
+            let (before, after) = match template.parts() {
+                [Part::Text(text)] => return text == name,
+                [Part::Slot(_)] => ("", ""),
+                [Part::Text(before), Part::Slot(_)] => (before.as_str(), ""),
+                [Part::Slot(_), Part::Text(after)] => ("", after.as_str()),
+                [Part::Text(before), Part::Slot(_), Part::Text(after)] => {
+                    (before.as_str(), after.as_str())
+                }
+                _ => return false,
+            };
+            name.strip_prefix(before)
+                .and_then(|it| it.strip_suffix(after))
+                .is_some_and(|it| !it.is_empty())
+        })
     }
 
     /// What is decided once per publication.

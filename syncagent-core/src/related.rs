@@ -3,6 +3,8 @@
 //! Consumers choose names, so every name that comes from an order is checked before it becomes part of another one, and
 //! a name on the service cluster is made from a template that no operator's naming meets (`{name}.taken`).
 
+pub mod find;
+
 use serde_json::{Map, Value, json};
 
 use crate::definition::{Compose, Kind, Part, ReadRule};
@@ -135,12 +137,17 @@ impl Returns {
     #[must_use]
     pub fn copied(&self, source: &Value, keys: &[String]) -> Map<String, Value> {
         let mut content = content(source);
-        if !keys.is_empty()
-            && let Some(Value::Object(data)) = content.get_mut("data")
-        {
-            data.retain(|key, _| keys.contains(key));
-        }
+        keep_keys(&mut content, keys);
         content
+    }
+}
+
+/// Leaves only these keys of `data`; none given: all of them.
+pub(crate) fn keep_keys(content: &mut Map<String, Value>, keys: &[String]) {
+    if !keys.is_empty()
+        && let Some(Value::Object(data)) = content.get_mut("data")
+    {
+        data.retain(|key, _| keys.contains(key));
     }
 }
 

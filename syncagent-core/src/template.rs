@@ -30,9 +30,20 @@ pub enum Placeholder {
     CopyNamespace,
     /// The name of the primary's copy.
     CopyName,
+    /// The name of a related object that was found.
+    Found,
+    /// The first 20 hex digits of the SHA-1 of that name.
+    FoundHash,
+    /// The namespace of a related object that was found.
+    FoundNamespace,
+    /// The first 20 hex digits of the SHA-1 of that namespace.
+    FoundNamespaceHash,
 }
 
-use Placeholder::{CopyName, CopyNamespace, Name, NameHash, Namespace, NamespaceHash, Workspace};
+use Placeholder::{
+    CopyName, CopyNamespace, Found, FoundHash, FoundNamespace, FoundNamespaceHash, Name, NameHash,
+    Namespace, NamespaceHash, Workspace,
+};
 
 impl Placeholder {
     /// Every placeholder.
@@ -44,11 +55,23 @@ impl Placeholder {
         NameHash,
         CopyNamespace,
         CopyName,
+        Found,
+        FoundHash,
+        FoundNamespace,
+        FoundNamespaceHash,
     ];
     /// What the name and the namespace of a copy are made of.
     pub const NAMING: &'static [Self] = &[Workspace, Namespace, Name, NamespaceHash, NameHash];
     /// What a constant on a copy may hold.
-    pub const SET: &'static [Self] = Self::ALL;
+    pub const SET: &'static [Self] = &[
+        Workspace,
+        Namespace,
+        Name,
+        NamespaceHash,
+        NameHash,
+        CopyNamespace,
+        CopyName,
+    ];
     /// What the name of a taken object's copy is made of.
     pub const TAKEN: &'static [Self] = &[Name, NameHash, CopyName];
     /// What the name of a returned object is made of: things that the consumer knows.
@@ -67,21 +90,34 @@ impl Placeholder {
             NameHash => "name.hash",
             CopyNamespace => "copy.namespace",
             CopyName => "copy.name",
+            Found => "found",
+            FoundHash => "found.hash",
+            FoundNamespace => "found.namespace",
+            FoundNamespaceHash => "found.namespace.hash",
         }
     }
 
     /// Whether a value always has the same length.
     const fn is_fixed(self) -> bool {
-        matches!(self, NamespaceHash | NameHash)
+        matches!(
+            self,
+            NamespaceHash | NameHash | FoundHash | FoundNamespaceHash
+        )
     }
 
     /// Whether a value can contain the character.
     const fn may_contain(self, c: char) -> bool {
         match self {
             Workspace => c.is_ascii_lowercase() || c.is_ascii_digit(),
-            Namespace | CopyNamespace => c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
-            NamespaceHash | NameHash => c.is_ascii_digit() || matches!(c, 'a'..='f'),
-            Name | CopyName => c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.',
+            Namespace | CopyNamespace | FoundNamespace => {
+                c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
+            }
+            NamespaceHash | NameHash | FoundHash | FoundNamespaceHash => {
+                c.is_ascii_digit() || matches!(c, 'a'..='f')
+            }
+            Name | CopyName | Found => {
+                c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.'
+            }
         }
     }
 }

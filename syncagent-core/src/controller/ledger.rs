@@ -2,8 +2,8 @@
 //!
 //! Related kinds are watched as metadata only, so no Secret's data is ever in memory between two steps. There may be many
 //! more of them than orders, so a row is small and packed: what an object is called, its uid, version, finalizers and
-//! deletion; of a workspace's namespaces also their labels, which may select orders. Of objects that carry marks of this agent the marks are kept too, for they say what the object was made of,
-//! and the entry of this agent in `managedFields`, which says whether somebody took a field. Nothing else is kept: whoever
+//! deletion; of a workspace's namespaces also their labels, which may select orders. Of objects that carry marks of this
+//! agent the marks are kept too, for they say what the object was made of, and the entry of this agent in `managedFields`, which says whether somebody took a field. Nothing else is kept: whoever
 //! needs other labels finds them in the event, or asks for the object.
 
 use std::borrow::Borrow;
@@ -17,7 +17,7 @@ use super::pack::{Words, plant, raw, raws, root};
 use crate::definition::Kind;
 use crate::names;
 use crate::object;
-use crate::plan::{ObjectRef, Place, Sight};
+use crate::plan::{Member, ObjectRef, Place, Query, Sight};
 
 /// Where a watch looks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -223,18 +223,47 @@ impl Ledger {
         self.sheets.retain(|(at, _), _| at != source);
     }
 
+    /// What a selection answers; `None` when the watch cannot tell: of the labels it keeps only those of objects with our
+    /// marks, so it tells of selections that demand one.
+    pub(crate) fn select(&self, source: &Source, query: &Query) -> Option<Vec<(Member, Value)>> {
+        if !query.labels.demands(names::AGENT) {
+            return None;
+        }
+        let sheet = self.sheets.get(&(source.clone(), query.kind.clone()))?;
+        if !sheet.synced || sheet.listing {
+            return None;
+        }
+        let found = sheet.rows.iter().filter_map(|row| {
+            let at = row.object(source, &query.kind);
+            if !query.covers(&at) {
+                return None;
+            }
+            let object = self.show(row, &at);
+            let selected = query.labels.select(&object);
+            selected.then(|| (Member::of(&at), object))
+        });
+        Some(found.collect())
+    }
+
+    /// A row as an object, with what it is called. Unless it is a consumer's namespace, most of its labels are not kept.
+    fn show(&self, row: &Row, at: &ObjectRef) -> Value {
+        let mut metadata = row.outline(&self.words);
+        metadata["name"] = at.name.as_str().into();
+        if !at.namespace.is_empty() {
+            metadata["namespace"] = at.namespace.as_str().into();
+        }
+        if at.kind.kind == "Namespace" && at.place != Place::Service {
+            json!({"metadata": metadata})
+        } else {
+            json!({"metadata": metadata, object::ABRIDGED: true})
+        }
+    }
+
     /// What is known of an object; `None` when the watch cannot tell.
     pub(crate) fn answer(&self, source: &Source, at: &ObjectRef) -> Option<Sight> {
         let sheet = self.sheets.get(&(source.clone(), at.kind.clone()))?;
         match sheet.rows.get(&Row::called(at)[..]) {
-            Some(row) => {
-                let mut metadata = row.outline(&self.words);
-                metadata["name"] = at.name.as_str().into();
-                if !at.namespace.is_empty() {
-                    metadata["namespace"] = at.namespace.as_str().into();
-                }
-                Some(Sight::Outline(json!({"metadata": metadata})))
-            }
+            Some(row) => Some(Sight::Outline(self.show(row, at))),
             None if sheet.synced && !sheet.listing => Some(Sight::Absent),
             None => None,
         }
@@ -313,7 +342,7 @@ mod tests {
                 "fieldsV1": {"f:data": {"f:password": {}}}},
         ]);
         ledger.there(&source, &at, &marked);
-        let shown = json!({"metadata": {"name": "a", "uid": "u", "resourceVersion": "1",
+        let shown = json!({object::ABRIDGED: true, "metadata": {"name": "a", "uid": "u", "resourceVersion": "1",
             "labels": {names::AGENT: "things"}, "annotations": {names::RELATED_VERSION: "7"},
             "managedFields": [{"manager": "syncagent:things", "operation": "Apply",
                 "fieldsV1": {"f:data": {"f:password": {}}}}]}});

@@ -19,9 +19,10 @@ use super::ledger::{Ledger, Source};
 use super::orders::{Orders, Turn};
 use super::pause::Pauses;
 use super::queue::{Queue, Urgency};
+use super::selections::Selections;
 use crate::naming::{CopyName, Moved};
 use crate::object;
-use crate::plan::{Key, Known, ObjectRef, Record, Seen, Sight};
+use crate::plan::{Key, Known, ObjectRef, Query, Record, Seen, Sight};
 
 /// How many orders may wait for their turn before listeners stop listening.
 const CROWD: usize = 4000;
@@ -62,6 +63,7 @@ pub(crate) enum Outcome {
 pub(crate) struct State {
     orders: Orders,
     index: Index,
+    selections: Selections<u32>,
     pub(crate) ledger: Ledger,
     moved: Arc<Moved>,
     queue: Queue<Turn, Instant>,
@@ -150,6 +152,7 @@ impl State {
             self.gated.remove(order);
             if successor {
                 self.index.forget(order);
+                self.selections.forget(&order);
                 self.orders.remove(order);
             } else {
                 self.orders.wipe(order);
@@ -169,10 +172,11 @@ impl State {
         (others || self.gates.orders_listed()).then_some(others)
     }
 
-    /// Sets what an order cares about beside its origin and its copy.
-    pub(crate) fn concern(&mut self, key: &Key, objects: &[ObjectRef]) {
+    /// Sets what an order cares about beside its origin and its copy, and what it selects by labels.
+    pub(crate) fn concern(&mut self, key: &Key, objects: &[ObjectRef], queries: Vec<Query>) {
         let order = self.orders.add(key);
         self.index.replace(order, objects);
+        self.selections.replace(&order, queries);
     }
 
     /// Adds to what an order cares about.
@@ -292,8 +296,10 @@ impl State {
 
     /// A related object is as it is: tells every order that cares.
     pub(crate) fn related(&mut self, at: &ObjectRef, sight: &Sight) {
-        let interested: Vec<_> = self.index.interested(at).collect();
-        for order in interested {
+        let joins = sight.outline().map(|it| self.selections.select(at, it));
+        let mut told = joins.unwrap_or_default();
+        told.extend(self.index.interested(at));
+        for order in told {
             if !self.closed.contains(self.orders.publication_of(order)) {
                 self.park(order, at.clone(), sight.clone(), Urgency::Change);
             }
@@ -452,6 +458,7 @@ impl State {
         match outcome {
             Outcome::Forget if !more => {
                 self.index.forget(order);
+                self.selections.forget(&order);
                 self.queue.cancel(&turn);
                 self.orders.remove(order);
                 return moved;

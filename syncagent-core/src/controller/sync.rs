@@ -25,8 +25,8 @@ use crate::io::events::{About, Post, Said};
 use crate::io::{apply, metrics, observe};
 use crate::object;
 use crate::plan::{
-    Context, Deed, Depth, Effect, Ending, Hands, Heard, Key, Later, ObjectRef, Place, Question,
-    Sight, Trouble, absorb, plan,
+    Context, Deed, Depth, Effect, Ending, Hands, Heard, Key, Later, Listing, ObjectRef, Place,
+    Query, Question, Sight, Trouble, absorb, plan,
 };
 use crate::publication::Publication;
 use crate::runtime::Clock;
@@ -147,7 +147,9 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
             return Outcome::Rest;
         }
         job.record = planned.record;
-        shared.state().concern(&job.key, &planned.concerns);
+        shared
+            .state()
+            .concern(&job.key, &planned.concerns, planned.queries);
         let mut calm = true;
         for question in planned.questions {
             calm = false;
@@ -268,6 +270,7 @@ async fn answer(shared: &Shared, job: &mut Job, question: Question) -> Result<bo
             job.seen.note_users(object, others);
             shared.board.metrics.question(&job.key.publication, false);
         }
+        Question::List { query } => list(shared, job, query).await?,
         Question::Look { object, depth } => {
             let sight = look(shared, job, &object, depth).await?;
             job.seen.note(object, sight);
@@ -276,24 +279,67 @@ async fn answer(shared: &Shared, job: &mut Job, question: Question) -> Result<bo
     Ok(true)
 }
 
+/// Makes a selection: from the ledger where a metadata watch knows, by a LIST otherwise.
+async fn list(shared: &Shared, job: &mut Job, query: Query) -> Result<(), Error> {
+    let known = source_of(job, &query.place)
+        .and_then(|source| shared.state().ledger.select(&source, &query));
+    let asked = known.is_none();
+    shared.board.metrics.question(&job.key.publication, asked);
+    let found = match (known, &query.place) {
+        (Some(found), _) => Some(found),
+        (None, Place::Service) => observe::list(&shared.service, &query).await?,
+        (None, Place::Workspace(cluster)) => {
+            let mut found = None;
+            for (url, server) in shared.workspaces(job.endpoint.as_ref(), cluster) {
+                found = observe::list(&server, &query).await?;
+                if found.is_some() {
+                    job.endpoint.get_or_insert(url);
+                    break;
+                }
+            }
+            found
+        }
+    };
+    let listing = match found {
+        None => Listing::Barred,
+        Some(found) => {
+            let mut members = Vec::new();
+            for (member, outline) in found {
+                let at = query.at(&member);
+                if *job.seen.of(&at) == Sight::Unseen {
+                    job.seen.note(at, Sight::Outline(outline));
+                }
+                members.push(member);
+            }
+            members.sort();
+            Listing::Members(members)
+        }
+    };
+    job.seen.note_listing(query, listing);
+    Ok(())
+}
+
+/// The watch that knows of objects in a place.
+fn source_of(job: &Job, place: &Place) -> Option<Source> {
+    match (place, &job.endpoint) {
+        (Place::Service, _) => Some(Source::Service),
+        (Place::Workspace(_), Some(url)) => Some(Source::Endpoint(url.clone())),
+        (Place::Workspace(_), None) => None,
+    }
+}
+
 async fn look(
     shared: &Shared,
     job: &mut Job,
     object: &ObjectRef,
     depth: Depth,
 ) -> Result<Sight, Error> {
-    if depth == Depth::Outline {
-        let source = match (&object.place, &job.endpoint) {
-            (Place::Service, _) => Some(Source::Service),
-            (Place::Workspace(_), Some(url)) => Some(Source::Endpoint(url.clone())),
-            (Place::Workspace(_), None) => None,
-        };
-        if let Some(source) = source
-            && let Some(sight) = shared.state().ledger.answer(&source, object)
-        {
-            shared.board.metrics.question(&job.key.publication, false);
-            return Ok(sight);
-        }
+    if depth == Depth::Outline
+        && let Some(source) = source_of(job, &object.place)
+        && let Some(sight) = shared.state().ledger.answer(&source, object)
+    {
+        shared.board.metrics.question(&job.key.publication, false);
+        return Ok(sight);
     }
     shared.board.metrics.question(&job.key.publication, true);
     let Place::Workspace(cluster) = &object.place else {
@@ -354,6 +400,13 @@ async fn perform(
         && let Some(notice) = told(order(shared, &job.key), effect)
     {
         shared.announcer.tell(&notice);
+    }
+    if matches!(effect.deed, Deed::Forward(_)) && [404, 405].contains(&reply.code) {
+        let kind = &effect.request.object.kind.kind;
+        shared.announcer.tell(&Notice::Problem {
+            order: Some(order(shared, &job.key)),
+            what: format!("a {kind} has no status that could be written, so none crosses"),
+        });
     }
     let heard = absorb(
         publication,
@@ -475,6 +528,7 @@ fn told(order: Order, effect: &Effect) -> Option<Notice> {
         Deed::Place | Deed::Take(_) => Notice::Placed { order, object },
         Deed::Refresh | Deed::Retake(_) => Notice::Refreshed { order, object },
         Deed::Adopt => Notice::Adopted { order, object },
+        Deed::Forward(_) => Notice::Refreshed { order, object },
         Deed::Reflect => Notice::Reflected { order },
         Deed::Return(_) | Deed::Update(_) => Notice::Returned { order, object },
         Deed::Retire | Deed::Untake(_) | Deed::Unreturn(_) => Notice::Retired { order, object },

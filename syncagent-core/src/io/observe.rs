@@ -3,10 +3,16 @@
 //! A name may come from a consumer's spec. One that cannot be the name of any object is answered without a request: no
 //! object has it, and no path is built from it.
 
-use super::clients::{Server, object};
+use serde_json::Value;
+
+use super::clients::{Server, collection, escape, object};
 use crate::error::Error;
 use crate::names;
-use crate::plan::{Depth, ObjectRef, Sight};
+use crate::object::meta;
+use crate::plan::{Depth, Member, ObjectRef, Query, Sight};
+
+/// How many objects one page of a selection holds.
+const PAGE: usize = 500;
 
 /// Looks at one object.
 ///
@@ -35,6 +41,54 @@ pub(crate) async fn look(server: &Server, what: &ObjectRef, depth: Depth) -> Res
         (404, _) => Ok(Sight::Absent),
         (403, _) => Ok(Sight::Barred),
         _ => Err(server.refused(&format!("GET {path}"), &reply)),
+    }
+}
+
+/// Makes a selection: the metadata of everything with these labels; `None`: it may not be listed.
+///
+/// # Errors
+///
+/// When the server does not answer, or does not serve the kind yet.
+pub(crate) async fn list(
+    server: &Server,
+    query: &Query,
+) -> Result<Option<Vec<(Member, Value)>>, Error> {
+    let namespace = Some(query.namespace.as_str()).filter(|it| !it.is_empty());
+    let path = collection(&query.kind, namespace);
+    let labels = escape(&query.labels.to_string());
+    let mut found = Vec::new();
+    let mut next = String::new();
+    loop {
+        let more = match next.as_str() {
+            "" => String::new(),
+            token => format!("&continue={}", escape(token)),
+        };
+        let page = format!("{path}?limit={PAGE}&labelSelector={labels}{more}");
+        let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+        let mut reply = server.get_as(&page, accept).await?;
+        if reply.code == 403 {
+            return Ok(None);
+        }
+        // A kcp that does not serve the kind yet answers with an empty list that has no version.
+        let served = reply.body["metadata"]["resourceVersion"]
+            .as_str()
+            .is_some_and(|it| !it.is_empty());
+        if reply.code != 200 || !served {
+            return Err(server.refused(&format!("LIST {path}"), &reply));
+        }
+        if let Value::Array(items) = reply.body["items"].take() {
+            for item in items {
+                let member = Member {
+                    namespace: meta(&item, "namespace").to_owned(),
+                    name: meta(&item, "name").to_owned(),
+                };
+                found.push((member, item));
+            }
+        }
+        match reply.body["metadata"]["continue"].as_str() {
+            Some(token) if !token.is_empty() => token.clone_into(&mut next),
+            _ => return Ok(Some(found)),
+        }
     }
 }
 

@@ -9,10 +9,10 @@ use super::effect::{Deed, Effect, Heard, Later, Reply, Verb};
 use super::keep::Leaves;
 use super::key::{Key, ObjectRef};
 use super::locate::name_of;
-use super::record::{CopyKnown, Record, Refusal, TakenKnown};
+use super::record::{CopyKnown, Record, Refusal, ReturnedKnown, StatusKnown, TakenKnown};
 use super::seen::{Seen, Sight};
 use super::step::known_of;
-use super::{adopt, drift, fight, returned};
+use super::{adopt, drift, fight, forward, returned};
 use crate::definition::Drift;
 use crate::names;
 use crate::object::fingerprint::Fingerprint;
@@ -43,6 +43,7 @@ pub fn absorb(
         200..=299 => heard.done(),
         409 => heard.conflict(),
         404 => heard.missing(),
+        405 if matches!(effect.deed, Deed::Forward(_)) => heard.missing(),
         403 => heard.denied(),
         400 | 413 | 422 => heard.refused(),
         500 if is_untyped(&reply.body) => heard.refused(),
@@ -87,6 +88,33 @@ impl Hearing<'_> {
             .taken
             .iter_mut()
             .find(|it| it.copy == *object || it.origin == *object)
+    }
+
+    fn returned(&mut self) -> Option<&mut ReturnedKnown> {
+        let object = &self.effect.request.object;
+        let mut entries = self.record.returned.iter_mut();
+        entries.find(|it| it.object == *object)
+    }
+
+    /// What is remembered of the status that crosses.
+    fn status(&mut self) -> Option<&mut StatusKnown> {
+        if self.taken().is_some() {
+            return self.taken().map(|it| &mut it.status);
+        }
+        self.returned().map(|it| &mut it.status)
+    }
+
+    fn forwarded(&mut self) {
+        let body = &self.reply.body;
+        let sent = StatusKnown::Sent(forward::sent(&self.effect.request.body));
+        if let Some(taken) = self.taken() {
+            taken.to = Some(known_of(body));
+            taken.status = sent;
+        } else if let Some(entry) = self.returned() {
+            entry.at = Some(known_of(body));
+            entry.status = sent;
+        }
+        self.note(Sight::There(body.clone()));
     }
 
     fn done(&mut self) -> Heard {
@@ -170,8 +198,8 @@ impl Hearing<'_> {
                 }
                 self.note(Sight::Absent);
             }
-            Deed::Return(id) | Deed::Update(id) => {
-                if let Some(entry) = self.record.returned.iter_mut().find(|it| it.id == *id) {
+            Deed::Return(_) | Deed::Update(_) => {
+                if let Some(entry) = self.returned() {
                     entry.at = Some(known_of(body));
                     entry.content = Some(returned::print(&content(body)));
                     entry.looked = true;
@@ -179,8 +207,9 @@ impl Hearing<'_> {
                 }
                 self.note(Sight::There(body.clone()));
             }
-            Deed::Unreturn(id) => {
-                if let Some(entry) = self.record.returned.iter_mut().find(|it| it.id == *id) {
+            Deed::Forward(_) => self.forwarded(),
+            Deed::Unreturn(_) => {
+                if let Some(entry) = self.returned() {
                     entry.at = None;
                     entry.looked = true;
                 }
@@ -248,8 +277,16 @@ impl Hearing<'_> {
                 self.note(Sight::Absent);
                 Heard::Next
             }
-            Deed::Unreturn(id) => {
-                if let Some(entry) = self.record.returned.iter_mut().find(|it| it.id == *id) {
+            // The object is there, and its kind has no status: all is done that can be.
+            Deed::Forward(_) if !self.reply.body["details"]["name"].is_string() => {
+                if let Some(status) = self.status() {
+                    *status = StatusKnown::Nowhere;
+                }
+                Heard::Next
+            }
+            Deed::Forward(_) => self.doubt(),
+            Deed::Unreturn(_) => {
+                if let Some(entry) = self.returned() {
                     entry.at = None;
                 }
                 self.note(Sight::Absent);
@@ -340,8 +377,10 @@ impl Hearing<'_> {
             // A patch whose test failed has no causes.
             Deed::Hold | Deed::Release | Deed::HoldTaken(_) | Deed::ReleaseTaken(_) => self.doubt(),
             Deed::Inherit => self.doubt(),
-            Deed::Reflect | Deed::Update(_) if causes.is_empty() => self.doubt(),
-            Deed::Reflect | Deed::Update(_) | Deed::Return(_) => Heard::Later(Later::Denied),
+            Deed::Reflect | Deed::Update(_) | Deed::Forward(_) if causes.is_empty() => self.doubt(),
+            Deed::Reflect | Deed::Update(_) | Deed::Return(_) | Deed::Forward(_) => {
+                Heard::Later(Later::Denied)
+            }
             Deed::Namespace | Deed::Retire | Deed::Untake(_) | Deed::Unreturn(_) => {
                 Heard::Later(Later::Unavailable)
             }

@@ -55,6 +55,8 @@ pub enum Deed {
     Update(String),
     /// Deletes an object that came up.
     Unreturn(String),
+    /// The status of a related object onto its copy; the rule's id.
+    Forward(String),
 }
 
 /// What goes over the wire.

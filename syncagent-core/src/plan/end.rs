@@ -9,7 +9,8 @@ use super::hold::remove_finalizer;
 use super::locate::locate;
 use super::seen::Depth;
 use super::step::Step;
-use super::{filter, reflect, returned, taken};
+use super::{filter, reflect, returned, taken, untake, withdraw};
+use crate::definition::Side;
 use crate::object::identity::Standing;
 
 /// How an order leaves.
@@ -36,6 +37,7 @@ pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
         return;
     }
     remember_taken(step);
+    remember_found(step);
     let done = match leaving {
         // The service may need what was taken until the copy is gone.
         Leaving::Deleted | Leaving::Unselected => retire(step) && clean_up(step),
@@ -66,7 +68,23 @@ fn remember_taken(step: &mut Step<'_>) {
         }
         _ => return,
     };
-    taken::resolve(step, &names, &copy_ref.namespace);
+    taken::resolve_named(step, &names, &copy_ref.namespace);
+}
+
+/// Finds out what the rules found: by looking again where the order is in hand, and by what carries its marks.
+fn remember_found(step: &mut Step<'_>) {
+    let publication = step.publication;
+    let origin = step.origin_body();
+    let intent = origin.and_then(|it| step.intent(it).ok());
+    if origin.is_some() {
+        taken::resolve_found(step, origin, intent.as_ref());
+    }
+    for at in 0..publication.related().len() {
+        match publication.related()[at].origin {
+            Side::Workspace => taken::leave(step, at),
+            Side::Service => returned::leave(step, at),
+        }
+    }
 }
 
 /// Says whether the copy is gone.
@@ -110,7 +128,7 @@ fn clean_up(step: &mut Step<'_>) -> bool {
     let mut done = true;
     let mut kept = Vec::new();
     for mut entry in std::mem::take(&mut step.record.taken) {
-        if !taken::let_go(step, &mut entry) {
+        if !untake::let_go(step, &mut entry) {
             done = false;
         }
         kept.push(entry);
@@ -118,7 +136,7 @@ fn clean_up(step: &mut Step<'_>) -> bool {
     step.record.taken = kept;
     let mut entries = std::mem::take(&mut step.record.returned);
     for entry in &mut entries {
-        done &= returned::withdraw(step, entry);
+        done &= withdraw::withdraw_all_but_kept(step, entry);
     }
     step.record.returned = entries;
     done
@@ -155,6 +173,7 @@ fn release(step: &mut Step<'_>, leaving: Leaving) {
         (Leaving::Unselected, _) => {
             step.record.taken.clear();
             step.record.returned.clear();
+            step.record.found.clear();
         }
     }
 }

@@ -99,6 +99,7 @@ impl Deed {
             Self::Return(_) => "return",
             Self::Update(_) => "update",
             Self::Unreturn(_) => "unreturn",
+            Self::Forward(_) => "forward",
         }
     }
 }
@@ -114,6 +115,7 @@ impl fmt::Display for Question {
                 object,
                 depth: Depth::Body,
             } => write!(f, "{object}"),
+            Self::List { query } => write!(f, "the metadata of {query}"),
             Self::Users { object } => write!(f, "whether others use {object}"),
         }
     }

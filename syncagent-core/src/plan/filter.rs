@@ -91,7 +91,10 @@ pub(super) fn leave(step: &mut Step<'_>, origin: Option<&Value>) {
     };
     if let Some(body) = body.filter(|_| step.record.taken.is_empty()) {
         let names = step.publication.projection().taken_of_copy(body);
-        taken::resolve(step, &names, &copy_ref.namespace);
+        taken::resolve_named(step, &names, &copy_ref.namespace);
+    }
+    if origin.is_some() {
+        taken::resolve_found(step, origin, None);
     }
     for entry in step.record.taken.clone() {
         // Nobody else may clean up what the copy still uses.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::effect::{Deed, Verb};
+use super::effect::{Deed, Effect, Verb};
 use super::key::ObjectRef;
 use super::seen::{Depth, Sight};
 use super::step::Step;
@@ -10,13 +10,15 @@ use crate::object;
 
 /// Makes a namespace of the service cluster that does not exist; says whether what lives in it can be written.
 pub(super) fn ensure_namespace(step: &mut Step<'_>, name: &str) -> bool {
-    if name.is_empty() || step.effects.iter().any(|it| it.deed == Deed::Namespace) {
+    let object = ObjectRef::service_namespace(name);
+    let planned = |it: &Effect| it.deed == Deed::Namespace && it.request.object == object;
+    if name.is_empty() || step.effects.iter().any(planned) {
         return true;
     }
-    let object = ObjectRef::service_namespace(name);
+    let beside = step.copy_ref().is_ok_and(|it| it.namespace == name);
     match step.seen.of(&object) {
         Sight::There(_) | Sight::Outline(_) => return true,
-        Sight::Unseen if step.record.copy.is_some() => return true,
+        Sight::Unseen if beside && step.record.copy.is_some() => return true,
         Sight::Unseen | Sight::Doubt => {
             step.look(&object, Depth::Outline);
             return false;

@@ -79,6 +79,7 @@ pub(super) fn leave(step: &mut Step<'_>) {
         step.record.copy = None;
         step.record.copy_absent = true;
         step.record.returned.clear();
+        step.record.found.clear();
     }
 }
 
@@ -138,6 +139,7 @@ fn settle(step: &mut Step<'_>, at: &ObjectRef) {
     step.record.copy_absent = false;
     step.record.refusal = None;
     step.record.returned.clear();
+    step.record.found.clear();
 }
 
 fn is_ours(step: &Step<'_>, object: &Value) -> bool {

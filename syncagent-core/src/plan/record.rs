@@ -10,7 +10,9 @@ use crate::object::fingerprint::Fingerprint;
 
 use super::keep::Leaves;
 use super::key::ObjectRef;
+use super::query::{Member, Query};
 use crate::naming::CopyName;
+use crate::related::find::Seed;
 
 /// What is remembered of an order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -59,6 +61,8 @@ pub struct Record {
     pub taken: Vec<TakenKnown>,
     /// The objects that come up.
     pub returned: Vec<ReturnedKnown>,
+    /// Where the rules of related objects look, in their order; empty when there are none.
+    pub found: Vec<FoundKnown>,
 }
 
 /// One version of one object.
@@ -169,6 +173,8 @@ pub struct TakenKnown {
     pub refused: Option<(Known, String)>,
     /// Whether the order does not name the object any more.
     pub dropped: bool,
+    /// The status that the copy has, where the rule says that it crosses.
+    pub status: StatusKnown,
 }
 
 /// What is remembered of an object that comes up.
@@ -194,6 +200,41 @@ pub struct ReturnedKnown {
     pub content: Option<Fingerprint>,
     /// Whether it must be made anew, whatever the versions say.
     pub dirty: bool,
+    /// Whether it is not found any more.
+    pub dropped: bool,
+    /// The status that it has, where the rule says that it crosses.
+    pub status: StatusKnown,
+}
+
+/// Where a rule of related objects looks, and what it found there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FoundKnown {
+    /// The fingerprint of what the order says about it.
+    pub order: Option<Fingerprint>,
+    /// The fingerprint of what the copy says about it.
+    pub copy: Option<Fingerprint>,
+    /// What they say; `None`: not looked at yet.
+    pub seed: Option<Seed>,
+    /// What was selected.
+    pub members: Vec<(Query, Vec<Member>)>,
+    /// Whether what was found is among the objects that are taken or returned.
+    pub resolved: bool,
+    /// Whether it was looked for what was left from before a restart.
+    pub swept: bool,
+    /// What is wrong: a reason and a message, in the consumer's terms.
+    pub troubles: Vec<(String, String)>,
+}
+
+/// What is remembered of a status that crosses with a related object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StatusKnown {
+    /// Nobody looked yet.
+    #[default]
+    Unknown,
+    /// The copy has it; its fingerprint, where it is known.
+    Sent(Option<Fingerprint>),
+    /// The kind of the copy has no status.
+    Nowhere,
 }
 
 /// What is remembered of an object that a rule reads.
@@ -233,6 +274,9 @@ impl Record {
         for taken in &mut self.taken {
             taken.refused = None;
             taken.looked_copy &= !taken.foreign;
+        }
+        for found in &mut self.found {
+            found.resolved &= found.troubles.is_empty();
         }
         for returned in &mut self.returned {
             returned.looked &= !returned.foreign;

@@ -4,95 +4,201 @@
 //! fingerprint of their versions stand on the object, so a restart compares metadata only.
 //! What a function looks at is fetched as it is found out: a run that meets a part that is not in hand is a question.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::effect::{Deed, Verb};
-use super::hold::remove_finalizer;
+use super::find::{self, Finding};
+use super::forward;
 use super::key::{ObjectRef, Place};
 use super::locate::name_of;
-use super::record::{ReadKnown, ReturnedKnown};
-use super::seen::{Depth, Question, Sight};
+use super::make::make;
+use super::record::{ReadKnown, ReturnedKnown, StatusKnown};
+use super::seen::{Depth, Sight};
 use super::step::{Step, known_of};
-use crate::definition::{Compose, Part, Scope, Sources};
+use super::withdraw::{goes_with_origin, let_go, withdraw_all_but_kept};
+use crate::definition::{Scope, Side};
 use crate::names;
 use crate::object::fingerprint::Fingerprint;
-use crate::object::{annotation, drop_nulls, finalizers, is_deleting, is_older, label, version};
-use crate::related::{How, Returns, assemble, content, made_of, read_made_of};
+use crate::object::{annotation, is_deleting, is_older, label, version};
+use crate::publication::Publication;
+use crate::related::find::Related;
+use crate::related::{Returns, content, read_made_of};
+
+/// How an entry is made.
+#[derive(Clone, Copy)]
+pub(super) enum Maker<'a> {
+    /// By a rule that says what comes up.
+    Rule(&'a Returns),
+    /// Found, and copied.
+    Found(&'a Related),
+}
+
+pub(super) fn maker<'a>(publication: &'a Publication, entry: &ReturnedKnown) -> Option<Maker<'a>> {
+    let rule = publication.returns().iter().find(|it| it.id == entry.id);
+    let found = || publication.related_rule(&entry.id).map(Maker::Found);
+    rule.map(Maker::Rule).or_else(found)
+}
 
 pub(super) fn returned(step: &mut Step<'_>, origin: Option<&Value>, copy: Option<&Value>) {
     resolve(step);
     // Without a copy there is nothing that could come from it.
     let ready = step.record.copy.as_ref().is_some_and(|it| !it.deleting);
-    let mut entries = std::mem::take(&mut step.record.returned);
-    for (entry, rule) in entries.iter_mut().zip(step.publication.returns()) {
+    if ready {
+        resolve_found(step, origin, copy);
+    }
+    let mut kept = Vec::new();
+    for mut entry in std::mem::take(&mut step.record.returned) {
+        if entry.dropped && withdraw_all_but_kept(step, &mut entry) {
+            continue;
+        }
         step.concern(&entry.object);
         for read in &entry.reads {
             step.concern(&read.object);
         }
-        if ready && learn(step, entry) {
-            make(step, entry, rule, origin, copy);
+        if ready
+            && !entry.dropped
+            && let Some(maker) = maker(step.publication, &entry)
+            && learn(step, &mut entry)
+            && !goes_with_origin(step, &mut entry)
+        {
+            make(step, &mut entry, maker, origin, copy);
         }
+        kept.push(entry);
     }
-    step.record.returned = entries;
+    step.record.returned = kept;
 }
 
 /// Fills in what the rules name, once.
 pub(super) fn resolve(step: &mut Step<'_>) {
-    let rules = step.publication.returns();
-    if step.record.returned.len() == rules.len() {
+    let (publication, key) = (step.publication, step.key);
+    let rules = publication.returns();
+    let known = step.record.returned.iter();
+    if known
+        .filter(|it| publication.related_rule(&it.id).is_none())
+        .count()
+        == rules.len()
+    {
         return;
     }
     let Ok(copy) = step.copy_ref() else {
         return;
     };
     let copy = name_of(&copy);
-    step.record.returned = rules
-        .iter()
-        .map(|rule| {
-            let namespace = |scope, namespace: &str| match scope {
-                Scope::Namespaced => namespace.to_owned(),
-                Scope::Cluster => String::new(),
-            };
-            let reads = rule.reads.iter().zip(rule.read_names(&copy));
-            ReturnedKnown {
-                id: rule.id.clone(),
-                object: ObjectRef {
-                    place: step.key.workspace(),
-                    kind: rule.kind.clone(),
-                    namespace: namespace(rule.kind.scope, &step.key.namespace),
-                    name: rule.name_of(&step.key.name),
-                },
-                reads: reads
-                    .map(|((read, _), name)| ReadKnown {
-                        object: ObjectRef {
-                            place: Place::Service,
-                            kind: read.kind.clone(),
-                            namespace: namespace(read.kind.scope, &copy.namespace),
-                            name,
-                        },
-                        known: None,
-                    })
-                    .collect(),
-                at: None,
-                looked: false,
-                foreign: false,
-                parts: Vec::new(),
-                made_of: None,
-                content: None,
-                dirty: false,
+    let namespace = |scope, namespace: &str| match scope {
+        Scope::Namespaced => namespace.to_owned(),
+        Scope::Cluster => String::new(),
+    };
+    for rule in rules {
+        let object = ObjectRef {
+            place: key.workspace(),
+            kind: rule.kind.clone(),
+            namespace: namespace(rule.kind.scope, &key.namespace),
+            name: rule.name_of(&key.name),
+        };
+        let reads = rule.reads.iter().zip(rule.read_names(&copy));
+        let reads = reads.map(|((read, _), name)| ObjectRef {
+            place: Place::Service,
+            kind: read.kind.clone(),
+            namespace: namespace(read.kind.scope, &copy.namespace),
+            name,
+        });
+        let entry = ReturnedKnown::new(rule.id.clone(), object, reads);
+        step.record.returned.push(entry);
+    }
+}
+
+/// Matches what the rules find on the service cluster with what is remembered.
+fn resolve_found(step: &mut Step<'_>, origin: Option<&Value>, copy: Option<&Value>) {
+    let publication = step.publication;
+    for (at, rule) in publication.related().iter().enumerate() {
+        if rule.origin != Side::Service {
+            continue;
+        }
+        if let Finding::Pairs(pairs) = find::find(step, at, origin, copy) {
+            let entries = &mut step.record.returned;
+            let mine = entries.iter_mut().filter(|it| it.id == rule.id);
+            mine.for_each(|it| it.dropped = true);
+            for pair in pairs {
+                let known = entries.iter_mut().find(|it| {
+                    it.id == rule.id
+                        && it.object == pair.copy
+                        && it.reads.iter().any(|read| read.object == pair.origin)
+                });
+                match known {
+                    Some(known) => known.dropped = false,
+                    None => {
+                        let entry = ReturnedKnown::new(rule.id.clone(), pair.copy, [pair.origin]);
+                        entries.push(entry);
+                    }
+                }
             }
-        })
-        .collect();
+            // What became of an object that another original takes the place of now is not its business.
+            let kept: Vec<ObjectRef> = entries
+                .iter()
+                .filter(|it| !it.dropped)
+                .map(|it| it.object.clone())
+                .collect();
+            entries.retain(|it| !it.dropped || !kept.contains(&it.object));
+        }
+        // As long as it is not known what there is, nothing is left over.
+        if !rule.is_fixed() && step.record.found[at].resolved {
+            leave(step, at);
+        }
+    }
+}
+
+/// Takes note of what is left from before a restart and was not found again.
+pub(super) fn leave(step: &mut Step<'_>, at: usize) {
+    let rule = &step.publication.related()[at];
+    for (_, object) in find::sweep(step, at) {
+        if !step.record.returned.iter().any(|it| it.object == object) {
+            let mut entry = ReturnedKnown::new(rule.id.clone(), object, []);
+            entry.dropped = true;
+            step.record.returned.push(entry);
+        }
+    }
+}
+
+impl ReturnedKnown {
+    /// An object nobody looked at yet.
+    fn new(id: String, object: ObjectRef, reads: impl IntoIterator<Item = ObjectRef>) -> Self {
+        let reads = reads.into_iter();
+        Self {
+            id,
+            object,
+            reads: reads
+                .map(|object| ReadKnown {
+                    object,
+                    known: None,
+                })
+                .collect(),
+            at: None,
+            looked: false,
+            foreign: false,
+            parts: Vec::new(),
+            made_of: None,
+            content: None,
+            dirty: false,
+            dropped: false,
+            status: StatusKnown::Unknown,
+        }
+    }
 }
 
 /// Whether an object of the workspace is what this order returned.
-fn is_ours(step: &Step<'_>, object: &Value) -> bool {
+pub(super) fn is_ours(step: &Step<'_>, entry: &ReturnedKnown, object: &Value) -> bool {
     label(object, names::AGENT) == step.publication.agent().as_str()
-        && annotation(object, names::ORDER) == Some(&order(step))
+        && annotation(object, names::ORDER) == Some(&order(step, &entry.object))
+        && annotation(object, names::RELATED_UID).is_none()
 }
 
-fn order(step: &Step<'_>) -> String {
-    format!("{}/{}", step.publication.id(), step.key.name)
+/// The order that an object belongs to, as its mark says it.
+pub(super) fn order(step: &Step<'_>, object: &ObjectRef) -> String {
+    let (id, name) = (step.publication.id(), &step.key.name);
+    if object.namespace == step.key.namespace {
+        format!("{id}/{name}")
+    } else {
+        format!("{id}/{}/{name}", step.key.namespace)
+    }
 }
 
 /// Takes note of the object and of what it is made of; says whether all of it is known.
@@ -114,7 +220,7 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
                 .is_some_and(|it| is_older(version(object), &it.version)) => {}
         Sight::There(object) | Sight::Outline(object) => {
             entry.looked = true;
-            entry.foreign = !is_ours(step, object);
+            entry.foreign = !is_ours(step, entry, object);
             if entry.foreign {
                 entry.at = None;
                 taken_name(step, entry);
@@ -129,6 +235,7 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
             let now = known_of(object);
             let body = step.seen.of(&entry.object).body();
             if entry.at.is_none() {
+                entry.status = forward::told(object, &step.manager());
                 let said = annotation(object, names::MADE_OF).and_then(read_made_of);
                 (entry.parts, entry.made_of) = match said {
                     Some((parts, print)) => (parts, Some(print)),
@@ -199,7 +306,10 @@ fn learn_reads(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
                 if !known.is_some_and(|it| {
                     it.uid == crate::object::uid(object) && is_older(version(object), &it.version)
                 }) {
-                    read.known = Some(Some(known_of(object)));
+                    // Whoever it belongs to: what another workspace brought down is not shown to this one.
+                    let whose = label(object, names::CLUSTER);
+                    let others = !whose.is_empty() && whose != step.key.cluster;
+                    read.known = Some((!others).then(|| known_of(object)));
                 }
             }
             Sight::Absent => read.known = Some(None),
@@ -224,340 +334,7 @@ fn learn_reads(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
     all
 }
 
-/// The fingerprint of the versions of some parts, as text.
-fn versions(step: &Step<'_>, entry: &ReturnedKnown, parts: &[Part]) -> String {
-    let version = |part: &Part| match part {
-        Part::Origin => step.record.wish.map(|it| it.to_string()),
-        Part::Status => step.record.shown.map(|it| it.to_string()),
-        Part::Copy => step
-            .record
-            .copy
-            .as_ref()
-            .map(|it| format!("{}/{}", it.known.uid, it.content)),
-        Part::Read(at) => {
-            let known = entry
-                .reads
-                .get(*at)
-                .and_then(|it| it.known.clone())
-                .flatten();
-            known.map(|it| format!("{}/{}", it.uid, it.version))
-        }
-        Part::Taken(at) => {
-            let taken = step.record.taken.iter().filter(|it| !it.dropped).nth(*at);
-            taken
-                .and_then(|it| it.seen.as_ref())
-                .map(|it| format!("{}/{}", it.uid, it.version))
-        }
-    };
-    let versions: Vec<Option<String>> = parts.iter().map(version).collect();
-    Fingerprint::of(&json!(versions)).to_string()
-}
-
-fn make(
-    step: &mut Step<'_>,
-    entry: &mut ReturnedKnown,
-    rule: &Returns,
-    origin: Option<&Value>,
-    copy: Option<&Value>,
-) {
-    // The versions that it was made of must be known, and not change under our hands.
-    if !step.effects.is_empty() || !step.questions.is_empty() {
-        return;
-    }
-    let current = versions(step, entry, &entry.parts);
-    if entry.made_of.as_ref() == Some(&current) && !entry.dirty {
-        if entry.at.is_none() {
-            step.waiting.push(format!(
-                "the {} to return cannot be made yet",
-                entry.object.kind.kind
-            ));
-        }
-        return;
-    }
-    let (made, parts) = match &rule.how {
-        How::Copied(keys) => {
-            let Some(made) = copied(step, entry, rule, keys) else {
-                return;
-            };
-            (made, vec![Part::Read(0)])
-        }
-        How::Composed(compose) => {
-            let Some(made) = composed(step, entry, rule, *compose, origin, copy) else {
-                return;
-            };
-            made
-        }
-    };
-    entry.made_of = Some(versions(step, entry, &parts));
-    entry.parts = parts;
-    match made {
-        Some(object) if has_returned_part(step, &entry.parts) && says_so(step, entry, &object) => {}
-        Some(object) => write(step, entry, object),
-        None => {
-            entry.dirty = false;
-            step.waiting.push(format!(
-                "the {} to return cannot be made yet",
-                entry.object.kind.kind
-            ));
-        }
-    }
-}
-
-/// Whether a part is itself an object that came up: an order may take what it, or another one, is returned. Such orders could
-/// write in a circle, each because the other wrote.
-fn has_returned_part(step: &Step<'_>, parts: &[Part]) -> bool {
-    let taken = |at| step.record.taken.iter().filter(|it| !it.dropped).nth(at);
-    parts.iter().any(|part| match part {
-        Part::Taken(at) => taken(*at)
-            .and_then(|it| step.seen.of(&it.origin).outline())
-            .is_some_and(|it| annotation(it, names::ORDER).is_some()),
-        _ => false,
-    })
-}
-
-/// Whether the object in the workspace has just this content already, or must be looked at first to know. What differs
-/// then are the versions of its parts only, and no write follows from that.
-fn says_so(step: &mut Step<'_>, entry: &mut ReturnedKnown, made: &Value) -> bool {
-    if entry.at.is_none() {
-        return false;
-    }
-    let Some(have) = step.seen.of(&entry.object).body() else {
-        entry.dirty = true;
-        step.look(&entry.object, Depth::Body);
-        return true;
-    };
-    let mut made = made.clone();
-    drop_nulls(&mut made);
-    let (mut have, made) = (content(have), content(&made));
-    // What a server adds by itself stays.
-    have.retain(|field, _| made.contains_key(field) || field != "type");
-    if have != made {
-        return false;
-    }
-    entry.dirty = false;
-    true
-}
-
-/// An object of the service cluster, as it is; `None`: ask first.
-fn copied(
-    step: &mut Step<'_>,
-    entry: &ReturnedKnown,
-    rule: &Returns,
-    keys: &[String],
-) -> Option<Option<Value>> {
-    let source = &entry.reads[0];
-    match step.seen.of(&source.object) {
-        Sight::There(object) => Some(Some(Value::Object(rule.copied(object, keys)))),
-        _ if source.known == Some(None) => Some(None),
-        _ => {
-            step.look(&source.object, Depth::Body);
-            None
-        }
-    }
-}
-
-/// What a function makes, and what it looked at; `None`: ask first.
-fn composed(
-    step: &mut Step<'_>,
-    entry: &ReturnedKnown,
-    rule: &Returns,
-    compose: Compose,
-    origin: Option<&Value>,
-    copy: Option<&Value>,
-) -> Option<(Option<Value>, Vec<Part>)> {
-    let Some(origin) = origin else {
-        step.look(&step.publication.origin(step.key), Depth::Body);
-        return None;
-    };
-    let mut sources = Sources::new(origin.clone(), copy.cloned());
-    for ((read, _), known) in rule.reads.iter().zip(&entry.reads) {
-        sources = sources.with_read(read.clone(), step.seen.of(&known.object).body().cloned());
-    }
-    let taken: Vec<_> = step
-        .record
-        .taken
-        .iter()
-        .filter(|it| !it.dropped)
-        .cloned()
-        .collect();
-    for entry in &taken {
-        sources = sources.with_taken(&entry.path, step.seen.of(&entry.origin).body().cloned());
-    }
-    let made = compose(&sources);
-    let parts = sources.used();
-    let mut missing = Vec::new();
-    for part in &parts {
-        match part {
-            Part::Origin | Part::Status => {}
-            Part::Copy if copy.is_none() => missing.extend(step.copy_ref().ok()),
-            Part::Copy => {}
-            Part::Read(at) => {
-                let read = &entry.reads[*at];
-                if read.known != Some(None) && step.seen.of(&read.object).body().is_none() {
-                    missing.push(read.object.clone());
-                }
-            }
-            Part::Taken(at) => {
-                let taken = &taken[*at];
-                if taken.seen.is_some() && step.seen.of(&taken.origin).body().is_none() {
-                    missing.push(taken.origin.clone());
-                }
-            }
-        }
-    }
-    if missing.is_empty() {
-        return Some((made, parts));
-    }
-    for object in missing {
-        step.look(&object, Depth::Body);
-    }
-    None
-}
-
-fn write(step: &mut Step<'_>, entry: &mut ReturnedKnown, made: Value) {
-    let mut made = made;
-    drop_nulls(&mut made);
-    let content = content(&made);
-    let mark = made_of(&entry.parts, entry.made_of.as_deref().unwrap_or_default());
-    let id = entry.id.clone();
-    entry.dirty = true;
-    match &entry.at {
-        None => {
-            let mut labels = texts(&made["metadata"]["labels"]);
-            labels.insert(
-                names::AGENT.into(),
-                json!(step.publication.agent().as_str()),
-            );
-            let mut annotations = texts(&made["metadata"]["annotations"]);
-            annotations.insert(names::ORDER.into(), json!(order(step)));
-            annotations.insert(names::MADE_OF.into(), json!(mark));
-            let mut metadata = json!({
-                "name": entry.object.name,
-                "labels": labels,
-                "annotations": annotations,
-            });
-            if !entry.object.namespace.is_empty() {
-                metadata["namespace"] = json!(entry.object.namespace);
-            }
-            let body = assemble(&entry.object.kind, metadata, content);
-            step.push(
-                Deed::Return(id),
-                entry.object.clone(),
-                Verb::Create,
-                body,
-                "what it is made of is there",
-            );
-        }
-        Some(at) => {
-            let mut patch = vec![json!({"op": "test", "path": "/metadata/uid", "value": at.uid})];
-            let have = step.seen.of(&entry.object).body();
-            for (field, value) in &content {
-                if have.is_none_or(|have| have.get(field) != Some(value)) {
-                    patch.push(
-                        json!({"op": "add", "path": format!("/{}", escape(field)), "value": value}),
-                    );
-                }
-            }
-            for field in have.map(crate::related::content).unwrap_or_default().keys() {
-                // What a server adds by itself, as the type of a Secret, stays.
-                if !content.contains_key(field) && field != "type" {
-                    patch.push(json!({"op": "remove", "path": format!("/{}", escape(field))}));
-                }
-            }
-            let annotation = format!("/metadata/annotations/{}", escape(names::MADE_OF));
-            patch.push(json!({"op": "add", "path": annotation, "value": mark}));
-            let verb = Verb::JsonPatch { subresource: None };
-            step.push(
-                Deed::Update(id),
-                entry.object.clone(),
-                verb,
-                Value::Array(patch),
-                "what it was made of changed",
-            );
-        }
-    }
-}
-
-fn texts(value: &Value) -> Map<String, Value> {
-    let mut map = value.as_object().cloned().unwrap_or_default();
-    map.retain(|key, value| value.is_string() && !key.starts_with(names::PREFIX));
-    map
-}
-
-fn escape(field: &str) -> String {
-    field.replace('~', "~0").replace('/', "~1")
-}
-
 /// The fingerprint of content.
 pub(super) fn print(content: &Map<String, Value>) -> Fingerprint {
     Fingerprint::of(&Value::Object(content.clone()))
-}
-
-/// Takes our finalizer off a returned object that is being deleted: an order that took it down may have left it there, for
-/// this order cared about the object. Says whether nothing is left to do.
-fn let_go(step: &mut Step<'_>, entry: &ReturnedKnown, object: &Value) -> bool {
-    let finalizer = step.publication.agent().finalizer();
-    let have = finalizers(object);
-    let doing = |it: &super::effect::Effect| it.request.object == entry.object;
-    if !have.contains(&finalizer) || step.effects.iter().any(doing) {
-        return true;
-    }
-    match step.seen.used_by_others(&entry.object) {
-        None => {
-            step.ask(Question::Users {
-                object: entry.object.clone(),
-            });
-            false
-        }
-        // Who takes it down lets it go, too.
-        Some(true) => true,
-        Some(false) => {
-            let body = remove_finalizer(crate::object::uid(object), &have, &finalizer);
-            step.push(
-                Deed::ReleaseTaken(entry.id.clone()),
-                entry.object.clone(),
-                Verb::JsonPatch { subresource: None },
-                body,
-                "a returned object is being deleted, and nobody takes it down",
-            );
-            false
-        }
-    }
-}
-
-/// Takes an object out of the workspace again; says whether nothing is left to do.
-pub(super) fn withdraw(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
-    match step.seen.of(&entry.object) {
-        Sight::There(object) | Sight::Outline(object) => {
-            entry.looked = true;
-            let ours = is_ours(step, object);
-            entry.at = (ours && !is_deleting(object)).then(|| known_of(object));
-            if ours && is_deleting(object) && !let_go(step, entry, object) {
-                return false;
-            }
-        }
-        Sight::Absent | Sight::Barred => {
-            entry.looked = true;
-            entry.at = None;
-        }
-        Sight::Doubt => {
-            step.look(&entry.object, Depth::Body);
-            return false;
-        }
-        Sight::Unseen if !entry.looked => {
-            step.look(&entry.object, Depth::Outline);
-            return false;
-        }
-        Sight::Unseen => {}
-    }
-    let Some(at) = &entry.at else { return true };
-    let body = json!({"preconditions": {"uid": at.uid}});
-    step.push(
-        Deed::Unreturn(entry.id.clone()),
-        entry.object.clone(),
-        Verb::Delete,
-        body,
-        "the order does not bring it up any more",
-    );
-    false
 }

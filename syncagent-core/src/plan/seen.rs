@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::key::ObjectRef;
+use super::query::{Listing, Query};
 use crate::naming::Moved;
 
 /// What is known of one object in this step.
@@ -53,6 +54,7 @@ pub struct Seen {
     sights: BTreeMap<ObjectRef, Sight>,
     users: BTreeMap<ObjectRef, bool>,
     moved: Arc<Moved>,
+    lists: BTreeMap<Query, Listing>,
 }
 
 impl Seen {
@@ -100,6 +102,17 @@ impl Seen {
         self.sights.into_iter()
     }
 
+    /// What a selection answered; `None`: not asked yet.
+    #[must_use]
+    pub fn listing(&self, query: &Query) -> Option<&Listing> {
+        self.lists.get(query)
+    }
+
+    /// Takes note of what a selection answered.
+    pub fn note_listing(&mut self, query: Query, listing: Listing) {
+        self.lists.insert(query, listing);
+    }
+
     /// Everything seen, in a fixed order.
     pub fn iter(&self) -> impl Iterator<Item = (&ObjectRef, &Sight)> {
         self.sights.iter()
@@ -124,6 +137,12 @@ pub enum Question {
         object: ObjectRef,
         /// How much of it.
         depth: Depth,
+    },
+    /// Which objects have these labels? The answer goes to [`Seen::note_listing`], and the metadata of the objects that
+    /// were not seen otherwise to [`Seen::note`].
+    List {
+        /// The selection.
+        query: Query,
     },
     /// Have other orders this object among their concerns? The answer goes to [`Seen::note_users`] and comes from the
     /// reverse index, without a request.

@@ -6,6 +6,7 @@ use super::effect::{Deed, Effect, Request, Verb};
 use super::explain::{self, Trouble};
 use super::filter::Selection;
 use super::key::{Key, ObjectRef};
+use super::query::Query;
 use super::record::{Known, Record};
 use super::seen::{Depth, Question, Seen, Sight};
 use super::{Context, Ending, Plan, end, filter, locate, reflect, returned, taken, tend};
@@ -27,6 +28,8 @@ pub(super) struct Step<'a> {
     pub(super) questions: Vec<Question>,
     pub(super) effects: Vec<Effect>,
     pub(super) concerns: Vec<ObjectRef>,
+    /// The selections that the order's related objects come from.
+    pub(super) queries: Vec<Query>,
     /// What the consumer has to know, most important first: a reason and a message.
     pub(super) troubles: Vec<(String, String)>,
     /// What the provider has to know.
@@ -57,6 +60,7 @@ pub fn plan(
         questions: Vec::new(),
         effects: Vec::new(),
         concerns: Vec::new(),
+        queries: Vec::new(),
         troubles: Vec::new(),
         refused: Vec::new(),
         waiting: Vec::new(),
@@ -67,6 +71,8 @@ pub fn plan(
     step.run();
     step.concerns.sort();
     step.concerns.dedup();
+    step.queries.sort();
+    step.queries.dedup();
     let ending = if step.gone {
         Ending::Gone
     } else if !step.refused.is_empty() {
@@ -88,6 +94,7 @@ pub fn plan(
         effects: step.effects,
         record: step.record,
         concerns: step.concerns,
+        queries: step.queries,
         ending,
         troubles,
         hands,
@@ -159,6 +166,7 @@ impl<'a> Step<'a> {
                 copy_absent: self.record.copy_absent,
                 taken: std::mem::take(&mut self.record.taken),
                 returned: std::mem::take(&mut self.record.returned),
+                found: std::mem::take(&mut self.record.found),
                 ..Record::default()
             };
         }
@@ -268,7 +276,7 @@ fn tend_all(step: &mut Step<'_>, origin: Option<&Value>) {
         Selection::Out => return filter::leave(step, origin),
     }
     let tended = tend::tend(step, origin);
-    taken::taken(step, tended.intent.as_ref(), tended.copy);
+    taken::taken(step, origin, tended.intent.as_ref(), tended.copy);
     returned::returned(step, origin, tended.copy);
     if step.effects.is_empty() && step.questions.is_empty() {
         reflect::reflect(step, origin, tended.copy, tended.intent.as_ref());

@@ -6,34 +6,46 @@
 
 use serde_json::{Value, json};
 
-use super::drift;
 use super::effect::{Deed, Verb};
+use super::find::{self, Finding};
 use super::hold::{add_finalizer, ensure_namespace, remove_finalizer};
 use super::key::{ObjectRef, Place};
-use super::record::{Known, TakenKnown};
-use super::seen::{Depth, Question, Sight};
+use super::record::{Known, StatusKnown, TakenKnown};
+use super::seen::{Depth, Sight};
 use super::step::{Step, known_of};
-use crate::definition::Deletion;
+use super::untake::{goes_with_origin, let_go, release_deleted};
+use super::{drift, forward};
+use crate::definition::{Kind, Side};
 use crate::names;
 use crate::object::identity::{Identity, Standing};
 use crate::object::{self, annotation, finalizers, is_deleting, is_older, version};
 use crate::projection::Intent;
-use crate::related::{TakenName, assemble, content};
+use crate::publication::Publication;
+use crate::related::find::{Pair, Related};
+use crate::related::{TakenName, assemble, content, keep_keys};
 
-pub(super) fn taken(step: &mut Step<'_>, intent: Option<&Intent>, copy: Option<&Value>) {
+pub(super) fn taken(
+    step: &mut Step<'_>,
+    origin: Option<&Value>,
+    intent: Option<&Intent>,
+    copy: Option<&Value>,
+) {
     if let Some(intent) = intent {
         if let Some(copy) = copy.filter(|_| step.record.taken.is_empty()) {
             // After a restart: what the order named before, it may not name any more.
             let before = step.publication.projection().taken_of_copy(copy);
-            resolve(step, &before, object::meta(copy, "namespace"));
+            resolve_named(step, &before, object::meta(copy, "namespace"));
         }
         let namespace = object::meta(&intent.object, "namespace");
-        resolve(step, &intent.taken, namespace);
+        resolve_named(step, &intent.taken, namespace);
     }
+    resolve_found(step, origin, intent);
     let mut kept = Vec::new();
     for mut entry in std::mem::take(&mut step.record.taken) {
         if entry.dropped {
             if !let_go(step, &mut entry) {
+                step.concern(&entry.origin);
+                step.concern(&entry.copy);
                 kept.push(entry);
             }
         } else {
@@ -46,47 +58,102 @@ pub(super) fn taken(step: &mut Step<'_>, intent: Option<&Intent>, copy: Option<&
     step.record.taken = kept;
 }
 
-/// Matches what the order names with what is remembered.
-pub(super) fn resolve(step: &mut Step<'_>, names: &[TakenName], namespace: &str) {
-    for entry in &mut step.record.taken {
-        entry.dropped = true;
-    }
-    for name in names {
-        let at = |place, namespace: &str, called: &str| ObjectRef {
-            place,
-            kind: name.kind.clone(),
-            namespace: namespace.to_owned(),
-            name: called.to_owned(),
+/// Matches what the order names in its fields with what is remembered.
+pub(super) fn resolve_named(step: &mut Step<'_>, names: &[TakenName], namespace: &str) {
+    let (publication, key) = (step.publication, step.key);
+    let at = |place, kind: &Kind, namespace: &str, name: &str| ObjectRef {
+        place,
+        kind: kind.clone(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    };
+    let found = names.iter().map(|it| {
+        let pair = Pair {
+            origin: at(key.workspace(), &it.kind, &key.namespace, &it.name),
+            copy: at(Place::Service, &it.kind, namespace, &it.copy),
         };
-        let origin = at(step.key.workspace(), &step.key.namespace, &name.name);
-        let copy = at(Place::Service, namespace, &name.copy);
-        let known = step
-            .record
-            .taken
-            .iter_mut()
-            .find(|it| it.origin == origin && it.copy == copy);
-        match known {
-            Some(known) => known.dropped = false,
-            None => step.record.taken.push(TakenKnown {
-                path: name.path.clone(),
-                origin,
-                copy,
-                seen: None,
-                from: None,
-                finalizers: Vec::new(),
-                to: None,
-                entry: None,
-                looked_origin: false,
-                looked_copy: false,
-                foreign: false,
-                refused: None,
-                dropped: false,
-            }),
+        (it.path.clone(), pair)
+    });
+    resolve(
+        step,
+        |path| publication.related_rule(path).is_none(),
+        found.collect(),
+    );
+}
+
+/// Matches what the rules find in the workspace with what is remembered.
+pub(super) fn resolve_found(step: &mut Step<'_>, origin: Option<&Value>, intent: Option<&Intent>) {
+    let publication = step.publication;
+    for (at, rule) in publication.related().iter().enumerate() {
+        if rule.origin != Side::Workspace {
+            continue;
+        }
+        let there = intent.map(|it| &it.object);
+        if let Finding::Pairs(pairs) = find::find(step, at, origin, there) {
+            let found = pairs.into_iter().map(|it| (rule.id.clone(), it)).collect();
+            resolve(step, |path| path == rule.id, found);
+        }
+        // As long as it is not known what there is, nothing is left over.
+        if !rule.is_fixed() && step.record.found[at].resolved {
+            leave(step, at);
         }
     }
 }
 
-fn identity(entry: &TakenKnown) -> Identity {
+/// Takes note of what is left from before a restart and was not found again.
+pub(super) fn leave(step: &mut Step<'_>, at: usize) {
+    let rule = &step.publication.related()[at];
+    for (origin, copy) in find::sweep(step, at) {
+        let Some(origin) = origin else { continue };
+        if !step.record.taken.iter().any(|it| it.copy == copy) {
+            let mut entry = TakenKnown::new(rule.id.clone(), Pair { origin, copy });
+            entry.dropped = true;
+            step.record.taken.push(entry);
+        }
+    }
+}
+
+/// Matches what some rules found with what is remembered of them.
+fn resolve(step: &mut Step<'_>, mine: impl Fn(&str) -> bool, found: Vec<(String, Pair)>) {
+    for entry in &mut step.record.taken {
+        entry.dropped |= mine(&entry.path);
+    }
+    for (path, pair) in found {
+        let known = step
+            .record
+            .taken
+            .iter_mut()
+            .find(|it| it.path == path && it.origin == pair.origin && it.copy == pair.copy);
+        match known {
+            Some(known) => known.dropped = false,
+            None => step.record.taken.push(TakenKnown::new(path, pair)),
+        }
+    }
+}
+
+impl TakenKnown {
+    /// An object nobody looked at yet.
+    fn new(path: String, pair: Pair) -> Self {
+        Self {
+            path,
+            origin: pair.origin,
+            copy: pair.copy,
+            seen: None,
+            from: None,
+            finalizers: Vec::new(),
+            to: None,
+            entry: None,
+            looked_origin: false,
+            looked_copy: false,
+            foreign: false,
+            refused: None,
+            dropped: false,
+            status: StatusKnown::Unknown,
+        }
+    }
+}
+
+pub(super) fn identity(entry: &TakenKnown) -> Identity {
     Identity {
         cluster: match &entry.origin.place {
             Place::Workspace(cluster) => cluster.clone(),
@@ -117,7 +184,11 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
                 let standing = identity(entry).standing(step.publication.agent().as_str(), copy);
                 let from = annotation(copy, names::RELATED_UID)
                     .zip(annotation(copy, names::RELATED_VERSION));
-                let (Standing::Ours, Some((uid, version))) = (standing, from) else {
+                let kind = annotation(copy, names::RELATED_KIND);
+                let same_kind = kind.unwrap_or(&names::resource(&entry.copy.kind))
+                    == names::resource(&entry.origin.kind);
+                let (Standing::Ours, Some((uid, version)), true) = (standing, from, same_kind)
+                else {
                     entry.to = None;
                     entry.foreign = true;
                     return Copy::Foreign;
@@ -126,6 +197,9 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
                 let print = drift::print(copy, &step.manager());
                 drifted = entry.entry.is_some() && print.is_some() && print != entry.entry;
                 entry.entry = entry.entry.or(print);
+                if entry.to.is_none() {
+                    entry.status = forward::told(copy, &step.manager());
+                }
                 entry.to = Some(known_of(copy));
                 entry.from = Some(Known {
                     uid: uid.to_owned(),
@@ -164,6 +238,20 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
 }
 
 fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
+    if step.publication.is_reserved(&entry.copy.name) {
+        step.trouble(
+            "NameReserved",
+            format!(
+                "the service needs the name that the {} {:?} would get",
+                entry.origin.kind.kind, entry.origin.name
+            ),
+        );
+        step.refused.push(format!(
+            "the copy of a {} would get a reserved name",
+            entry.origin.kind.kind
+        ));
+        return;
+    }
     let kind = entry.origin.kind.kind.clone();
     let name = entry.origin.name.clone();
     let drifted = match learn_copy(step, entry) {
@@ -181,8 +269,15 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
             return;
         }
     };
+    let due = |entry: &TakenKnown| {
+        let crosses = rule_of(step.publication, entry).is_some_and(|it| it.status);
+        crosses && entry.status == StatusKnown::Unknown
+    };
     let current = |entry: &TakenKnown, object: &Value| {
-        entry.to.is_some() && !drifted && entry.from.as_ref() == Some(&known_of(object))
+        entry.to.is_some()
+            && !drifted
+            && entry.from.as_ref() == Some(&known_of(object))
+            && !due(entry)
     };
     match step.seen.of(&entry.origin) {
         Sight::Unseen if !entry.looked_origin => {
@@ -195,7 +290,11 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
         }
         Sight::Unseen => match entry.seen.clone() {
             None => vanished(step, entry),
-            Some(seen) if entry.to.is_some() && !drifted && entry.from.as_ref() == Some(&seen) => {}
+            Some(seen)
+                if entry.to.is_some()
+                    && !drifted
+                    && entry.from.as_ref() == Some(&seen)
+                    && !due(entry) => {}
             Some(seen) if entry.refused.as_ref().is_some_and(|(at, _)| *at == seen) => {
                 say_refused(step, entry);
             }
@@ -252,6 +351,9 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
     let held = entry.finalizers.contains(&finalizer);
     let patch = Verb::JsonPatch { subresource: None };
     if is_deleting(object) {
+        if held && !goes_with_origin(step, entry) {
+            return;
+        }
         if held {
             let body = remove_finalizer(&known.uid, &entry.finalizers, &finalizer);
             step.push(
@@ -259,7 +361,7 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
                 entry.origin.clone(),
                 patch,
                 body,
-                "it is being deleted, and its copy stays",
+                "it is being deleted, and its copy is not needed for that",
             );
         }
         // It counts as gone: what comes under its name is another one.
@@ -285,6 +387,12 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
     if entry.refused.is_some() {
         say_refused(step, entry);
         return;
+    }
+    if let (Some(rule), Some(to)) = (rule_of(step.publication, entry), &entry.to)
+        && rule.status
+    {
+        let (id, copy) = (rule.id.clone(), entry.copy.clone());
+        forward::forward(step, &id, &copy, to, &mut entry.status, object);
     }
     if entry.to.is_some() && !drifted && entry.from.as_ref() == Some(&known) {
         return;
@@ -321,52 +429,55 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
     }
 }
 
-/// A consumer's object that is not copied, for another one is in its copy's place, may still go.
-fn release_deleted(step: &mut Step<'_>, entry: &mut TakenKnown) {
-    let Some(object) = step.seen.of(&entry.origin).outline() else {
-        return;
-    };
-    let finalizer = step.publication.agent().finalizer();
-    let have = finalizers(object);
-    if is_deleting(object) && have.contains(&finalizer) {
-        let body = remove_finalizer(object::uid(object), &have, &finalizer);
-        let verb = Verb::JsonPatch { subresource: None };
-        let deed = Deed::ReleaseTaken(entry.path.clone());
-        step.push(
-            deed,
-            entry.origin.clone(),
-            verb,
-            body,
-            "it is being deleted, and was not copied",
-        );
-        entry.seen = None;
-    }
-}
-
 fn body(step: &Step<'_>, entry: &TakenKnown, object: &Value) -> Value {
     let identity = identity(entry);
     let known = known_of(object);
     let mut labels = identity.labels(step.publication.agent().as_str());
+    let found = rule_of(step.publication, entry);
     let rules = step.publication.projection().takes.iter();
-    for (key, value) in rules
-        .filter(|it| it.path == entry.path)
+    let named = rules.filter(|it| it.path == entry.path);
+    for (key, value) in named
         .flat_map(|it| &it.labels)
+        .chain(found.into_iter().flat_map(|it| &it.labels))
     {
         labels.entry(key.clone()).or_insert_with(|| json!(value));
     }
     let mut annotations = identity.annotations();
     annotations.insert(names::RELATED_UID.into(), json!(known.uid));
     annotations.insert(names::RELATED_VERSION.into(), json!(known.version));
-    let metadata = json!({
+    if entry.copy.kind != entry.origin.kind {
+        let kind = names::resource(&entry.origin.kind);
+        annotations.insert(names::RELATED_KIND.into(), json!(kind));
+    }
+    let mut content = content(object);
+    if let Some(found) = found {
+        annotations.insert(names::FOUND_FOR.into(), json!(find::found_for(step)));
+        annotations.insert(names::FOUND_BY.into(), json!(found.id));
+        keep_keys(&mut content, &found.keys);
+    }
+    let mut metadata = json!({
         "name": entry.copy.name,
-        "namespace": entry.copy.namespace,
         "labels": labels,
         "annotations": annotations,
     });
-    assemble(&entry.copy.kind, metadata, content(object))
+    if !entry.copy.namespace.is_empty() {
+        metadata["namespace"] = json!(entry.copy.namespace);
+    }
+    assemble(&entry.copy.kind, metadata, content)
 }
 
-fn vanished(step: &mut Step<'_>, entry: &TakenKnown) {
+/// The rule that found an object; `None`: a field of the order names it.
+pub(super) fn rule_of<'a>(publication: &'a Publication, entry: &TakenKnown) -> Option<&'a Related> {
+    publication.related_rule(&entry.path)
+}
+
+fn vanished(step: &mut Step<'_>, entry: &mut TakenKnown) {
+    if !goes_with_origin(step, entry) {
+        return;
+    }
+    if rule_of(step.publication, entry).is_some_and(Related::selects) {
+        return;
+    }
     let (kind, name) = (&entry.origin.kind.kind, &entry.origin.name);
     step.waiting
         .push(format!("waiting for a {kind} of the consumer"));
@@ -379,119 +490,5 @@ fn vanished(step: &mut Step<'_>, entry: &TakenKnown) {
 fn say_refused(step: &mut Step<'_>, entry: &TakenKnown) {
     if let Some((_, message)) = &entry.refused {
         step.trouble("Invalid", message.clone());
-    }
-}
-
-/// Lets go of an object that is not taken any more; says whether nothing is left to do.
-pub(super) fn let_go(step: &mut Step<'_>, entry: &mut TakenKnown) -> bool {
-    let copy_done = drop_copy(step, entry);
-    // The consumer's object is held until its copy is gone.
-    copy_done && drop_hold(step, entry)
-}
-
-fn drop_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> bool {
-    match step.seen.of(&entry.copy) {
-        Sight::There(copy) | Sight::Outline(copy) => {
-            let ours = identity(entry).standing(step.publication.agent().as_str(), copy)
-                == Standing::Ours
-                && annotation(copy, names::RELATED_UID).is_some();
-            entry.looked_copy = true;
-            entry.to = (ours && !is_deleting(copy)).then(|| known_of(copy));
-        }
-        Sight::Absent => {
-            entry.looked_copy = true;
-            entry.to = None;
-        }
-        Sight::Doubt => {
-            step.look(&entry.copy, Depth::Body);
-            return false;
-        }
-        Sight::Unseen if !entry.looked_copy && entry.to.is_none() => {
-            step.look(&entry.copy, Depth::Outline);
-            return false;
-        }
-        Sight::Unseen | Sight::Barred => {}
-    }
-    let Some(to) = &entry.to else { return true };
-    match step.seen.used_by_others(&entry.copy) {
-        None => {
-            step.ask(Question::Users {
-                object: entry.copy.clone(),
-            });
-            false
-        }
-        Some(true) => true,
-        // It says itself how its copy is deleted; a metadata watch answers without a request.
-        Some(false) if *step.seen.of(&entry.origin) == Sight::Unseen => {
-            step.look(&entry.origin, Depth::Outline);
-            false
-        }
-        Some(false) => {
-            let origin = step.seen.of(&entry.origin).outline();
-            let asked = origin.and_then(Deletion::asked);
-            let body = step.delete_options(&to.uid, asked, Deletion::Background);
-            step.push(
-                Deed::Untake(entry.path.clone()),
-                entry.copy.clone(),
-                Verb::Delete,
-                body,
-                "no order needs it any more",
-            );
-            false
-        }
-    }
-}
-
-fn drop_hold(step: &mut Step<'_>, entry: &mut TakenKnown) -> bool {
-    match step.seen.of(&entry.origin) {
-        Sight::There(object) | Sight::Outline(object) => {
-            entry.looked_origin = true;
-            entry.seen = Some(known_of(object));
-            entry.finalizers = finalizers(object);
-        }
-        Sight::Absent => {
-            entry.seen = None;
-            entry.finalizers.clear();
-        }
-        // Without permission there is nothing that can be done, and nothing that must be.
-        Sight::Barred => entry.finalizers.clear(),
-        Sight::Doubt => {
-            step.look(&entry.origin, Depth::Body);
-            return false;
-        }
-        Sight::Unseen if !entry.looked_origin => {
-            step.look(&entry.origin, Depth::Outline);
-            return false;
-        }
-        Sight::Unseen => {}
-    }
-    let finalizer = step.publication.agent().finalizer();
-    let Some(seen) = entry
-        .seen
-        .clone()
-        .filter(|_| entry.finalizers.contains(&finalizer))
-    else {
-        return true;
-    };
-    match step.seen.used_by_others(&entry.origin) {
-        None => {
-            step.ask(Question::Users {
-                object: entry.origin.clone(),
-            });
-            false
-        }
-        Some(true) => true,
-        Some(false) => {
-            let body = remove_finalizer(&seen.uid, &entry.finalizers, &finalizer);
-            let verb = Verb::JsonPatch { subresource: None };
-            step.push(
-                Deed::ReleaseTaken(entry.path.clone()),
-                entry.origin.clone(),
-                verb,
-                body,
-                "its copy is gone, or others hold it",
-            );
-            false
-        }
     }
 }

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+mod find;
 mod ownership;
 mod projection;
 mod related;
 pub(super) mod source;
 mod status;
+
+pub(super) use find::kind_on;
 
 use super::{Problem, Problems, Publication, Publications};
 use crate::definition::{Adoption, Definition, Drift, Kind};
@@ -183,6 +186,7 @@ struct Compiler<'a> {
     definition: &'a Definition,
     known: &'a dyn Fn(&Kind) -> Known,
     problems: Vec<String>,
+    warnings: Vec<String>,
     scheme: Option<Scheme>,
     /// The schema that consumers see, where it is known without a server.
     schema: Option<&'a Value>,
@@ -198,6 +202,7 @@ impl<'a> Compiler<'a> {
             definition,
             known,
             problems: Vec::new(),
+            warnings: Vec::new(),
             scheme: None,
             schema: None,
             subset: None,
@@ -217,6 +222,8 @@ impl<'a> Compiler<'a> {
         let projection = self.projection();
         let up = self.up();
         let returns = self.returns();
+        let related = self.related();
+        let reserved = self.reserved();
         let hidden = self.hidden();
         self.ownership();
         let namespaces = self.namespace_marks();
@@ -237,6 +244,9 @@ impl<'a> Compiler<'a> {
                 projection,
                 up,
                 returns,
+                related,
+                reserved,
+                warnings: self.warnings,
                 hidden,
                 policy: definition.policy.clone(),
             }),

@@ -2,6 +2,7 @@
 
 mod filter;
 mod fixture;
+mod found;
 mod histories;
 mod identity;
 mod world;

@@ -91,7 +91,7 @@ fn all_problems_come_at_once() {
     expect![[r#"
         14 problems:
           things.example.io: copy: the namespace `{worspace}`: unknown placeholder `{worspace}`; did you mean `{workspace}`?
-          things.example.io: takes `spec.secret`: a consumer could choose the name of an object that the operator makes; add a suffix, as in `{name}.taken`
+          things.example.io: takes `spec.secret`: a consumer could choose the name of an object that the operator makes; add a suffix, as in `{name}.taken`, or declare the operator's names as `reserved`
           things.example.io: hidden: `spec.sise` is not in the schema of Thing
           things.example.io: refers_to: `spec.admin.nmae` is not in the schema of Thing
           things.example.io: refers_to: clusters.pg.io is not published by this agent

@@ -171,6 +171,7 @@ fn describe(plan: &Plan) -> String {
     let mut parts = Vec::new();
     for question in &plan.questions {
         parts.push(match question {
+            Question::List { .. } => "list".to_owned(),
             Question::Look { object, .. } => format!("? {}", object.kind.kind),
             Question::Users { object } => format!("? users of {}", object.kind.kind),
         });

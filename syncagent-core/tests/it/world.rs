@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use syncagent_core::object::{finalizers, generation, is_deleting, uid, version};
 use syncagent_core::plan::{
-    Context, Deed, Depth, Effect, Ending, Heard, Key, ObjectRef, Place, Question, Record, Reply,
-    Request, Seen, Sight, Subresource, Verb, absorb, plan,
+    Context, Deed, Depth, Effect, Ending, Heard, Key, Listing, Member, ObjectRef, Place, Question,
+    Record, Reply, Request, Seen, Sight, Subresource, Verb, absorb, plan,
 };
 use syncagent_core::publication::Publication;
 
@@ -25,6 +25,8 @@ pub(crate) struct World {
     pub(crate) index: BTreeMap<Key, Vec<ObjectRef>>,
     /// Whether reads of the workspace's Secrets are forbidden.
     pub(crate) barred: bool,
+    /// Kinds whose objects have no status to write.
+    pub(crate) statusless: Vec<String>,
 }
 
 fn status(code: u16, reason: &str, details: &Value) -> Reply {
@@ -141,7 +143,7 @@ impl World {
                 self.put(at, request.body.clone());
                 self.answer(at)
             }
-            Verb::JsonPatch { subresource } => self.patch(at, &request.body, subresource),
+            Verb::JsonPatch { subresource } => self.patch(at, &request.body, subresource, manager),
             Verb::Apply { .. } => self.apply(at, &request.body, manager),
             Verb::MergePatch => self.merge(at, &request.body, manager),
         }
@@ -160,7 +162,13 @@ impl World {
         }
     }
 
-    fn patch(&mut self, at: &ObjectRef, patch: &Value, subresource: Option<Subresource>) -> Reply {
+    fn patch(
+        &mut self,
+        at: &ObjectRef,
+        patch: &Value,
+        subresource: Option<Subresource>,
+        manager: &str,
+    ) -> Reply {
         let Some(before) = self.objects.get(at).cloned() else {
             return status(404, "NotFound", &json!({}));
         };
@@ -200,9 +208,22 @@ impl World {
             }
         }
         if subresource.is_some() {
+            if self.statusless.contains(&at.kind.kind) {
+                return status(404, "NotFound", &json!({}));
+            }
             let status = object["status"].take();
             object = before.clone();
             object["status"] = status;
+            // Who wrote the status stands in its own entry.
+            let mine = json!({"manager": manager, "operation": "Update", "subresource": "status",
+                "fieldsV1": {"f:status": {}}});
+            let managed = &mut object["metadata"]["managedFields"];
+            if managed.as_array().is_none_or(|it| !it.contains(&mine)) {
+                match managed.as_array_mut() {
+                    Some(entries) => entries.push(mine),
+                    None => *managed = json!([mine]),
+                }
+            }
         }
         if object != before {
             self.put(at, object.clone());
@@ -484,6 +505,8 @@ pub(crate) struct Agent<'a> {
     /// Every object that was asked for, and every object that was written to.
     pub(crate) looked: Vec<ObjectRef>,
     pub(crate) written: Vec<ObjectRef>,
+    /// How many selections were made on a server.
+    pub(crate) lists: usize,
     /// Answers questions for outlines like a synced metadata watch: without a request.
     pub(crate) ledger: bool,
     pub(crate) now: String,
@@ -502,6 +525,7 @@ impl<'a> Agent<'a> {
             gets: 0,
             looked: Vec::new(),
             written: Vec::new(),
+            lists: 0,
             ledger: true,
             now: "2026-01-01T00:00:00Z".into(),
             twice: false,
@@ -620,6 +644,25 @@ impl<'a> Agent<'a> {
                 let used = others.any(|(_, objects)| objects.contains(&object));
                 self.seen.note_users(object, used);
             }
+            Question::List { query } => {
+                let ours = query.labels.demands("syncagent.kcp.io/agent-name");
+                self.lists += usize::from(!(ours && self.ledger));
+                if world.barred && query.place != Place::Service {
+                    self.seen.note_listing(query, Listing::Barred);
+                    return;
+                }
+                let mut members = Vec::new();
+                for (at, object) in &world.objects {
+                    if query.covers(at) && query.labels.select(object) {
+                        members.push(Member::of(at));
+                        if *self.seen.of(at) == Sight::Unseen {
+                            let outline = json!({"metadata": object["metadata"]});
+                            self.seen.note(at.clone(), Sight::Outline(outline));
+                        }
+                    }
+                }
+                self.seen.note_listing(query, Listing::Members(members));
+            }
             Question::Look { object, depth } => {
                 let found = world.objects.get(&object);
                 let free = depth == Depth::Outline && self.ledger;
@@ -630,7 +673,7 @@ impl<'a> Agent<'a> {
                 let sight = match found {
                     _ if barred => Sight::Barred,
                     None => Sight::Absent,
-                    Some(found) if free => Sight::Outline(json!({"metadata": found["metadata"]})),
+                    Some(found) if free => Sight::Outline(kept(found)),
                     Some(found) => Sight::There(found.clone()),
                 };
                 self.seen.note(object, sight);
@@ -641,6 +684,7 @@ impl<'a> Agent<'a> {
     /// What was sent since the last time.
     pub(crate) fn take_sent(&mut self) -> Vec<String> {
         self.gets = 0;
+        self.lists = 0;
         std::mem::take(&mut self.sent)
     }
 
@@ -659,6 +703,32 @@ impl<'a> Agent<'a> {
         let _ = self.run(world, None);
         assert_eq!((self.sent.len(), self.gets), (before.0, before.1));
     }
+}
+
+/// What a metadata watch keeps of an object: all of it where it carries our marks.
+fn kept(object: &Value) -> Value {
+    let mut metadata = object["metadata"].clone();
+    let marked = |map: &Value| {
+        let keys = map.as_object().into_iter().flatten().map(|(key, _)| key);
+        keys.clone().any(|key| key.starts_with("syncagent.kcp.io/"))
+    };
+    if marked(&metadata["labels"]) || marked(&metadata["annotations"]) {
+        return json!({"metadata": metadata});
+    }
+    if let Some(metadata) = metadata.as_object_mut() {
+        metadata.retain(|key, _| {
+            [
+                "name",
+                "namespace",
+                "uid",
+                "resourceVersion",
+                "deletionTimestamp",
+                "finalizers",
+            ]
+            .contains(&key.as_str())
+        });
+    }
+    json!({"metadata": metadata, "abridged": true})
 }
 
 /// What an effect writes to, for assertions.

@@ -50,9 +50,9 @@ impl Compiler<'_> {
     /// The copy of one consumer's object may never meet the copy of another's.
     fn taken_names_are_safe(&mut self, what: &str, take: &TakeRule, name: &Template) {
         use Placeholder::{Name, NameHash, Namespace, NamespaceHash, Workspace};
-        if take.name == "{name}" {
+        if take.name == "{name}" && self.definition.reserved.is_empty() {
             self.problems.push(format!(
-                "{what}: a consumer could choose the name of an object that the operator makes; add a suffix, as in `{{name}}.taken`"
+                "{what}: a consumer could choose the name of an object that the operator makes; add a suffix, as in `{{name}}.taken`, or declare the operator's names as `reserved`"
             ));
         }
         let Some(scheme) = &self.scheme else { return };
