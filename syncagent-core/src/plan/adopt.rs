@@ -64,13 +64,9 @@ pub(super) fn is_worn(step: &Step<'_>, object: &Value) -> bool {
 
 /// The marks of an order that an object does not have, as paths.
 pub(super) fn missing_marks(intent: &Intent, object: &Value) -> Vec<(String, Value)> {
-    let ours = |path: &str| {
-        let key = path.rsplit('/').next().map(keep::unescape);
-        path.starts_with("/metadata/") && key.is_some_and(|key| key.starts_with(names::PREFIX))
-    };
     keep::leaves(&intent.object)
         .into_iter()
-        .filter(|(path, value)| ours(path) && object.pointer(path) != Some(value))
+        .filter(|(path, value)| keep::is_mark(path) && object.pointer(path) != Some(value))
         .map(|(path, value)| (path, value.clone()))
         .collect()
 }

@@ -37,17 +37,15 @@ pub(super) fn observe(step: &mut Step<'_>, known: &mut CopyKnown, copy: &Value) 
         .map_or(0, |it| value_print("", "", &Value::from(it)));
     let told_so = step.record.again != again;
     step.record.again = again;
-    if step.publication.policy().drift == Drift::Report {
-        compare(step, known, copy);
-        return;
-    }
     let salt = salt(step.key);
     let before = step.record.drifted.iter().filter(|it| it.left).count();
     step.record.drifted.retain(|it| {
         let value = copy.pointer(&it.path).unwrap_or(&Value::Null);
         let as_wanted = value_print(&salt, &it.path, value) == it.wanted;
         !told_so
-            && (if it.left {
+            && (if it.resets == 0 {
+                true
+            } else if it.left {
                 !as_wanted
             } else {
                 now - it.at <= ROW
@@ -55,6 +53,9 @@ pub(super) fn observe(step: &mut Step<'_>, known: &mut CopyKnown, copy: &Value) 
     });
     if before > step.record.drifted.iter().filter(|it| it.left).count() {
         known.suspect = true;
+    }
+    if step.publication.policy().drift == Drift::Report {
+        compare(step, known, copy);
     }
 }
 
@@ -69,9 +70,9 @@ fn compare(step: &mut Step<'_>, known: &CopyKnown, copy: &Value) {
             .get(*path)
             .is_some_and(|value| value_print(&salt, path, value) == *wanted);
         // What a webhook made of what we wrote is still ours.
-        !same && !drift::is_ours(copy, path, &manager)
+        !same && !keep::is_mark(path) && !drift::is_ours(copy, path, &manager)
     });
-    step.record.drifted = differing
+    let drifted: Vec<_> = differing
         .map(|(path, wanted)| Drifted {
             path: path.to_owned(),
             manager: drift::owner(copy, path, &manager).unwrap_or_default(),
@@ -82,6 +83,13 @@ fn compare(step: &mut Step<'_>, known: &CopyKnown, copy: &Value) {
             at: 0,
         })
         .collect();
+    // Marks are fought for under every policy.
+    step.record.drifted.retain(|it| it.resets > 0);
+    for entry in drifted {
+        if step.record.drifted.iter().all(|it| it.path != entry.path) {
+            step.record.drifted.push(entry);
+        }
+    }
 }
 
 /// The consumer changed a field: whatever was said about it is over.
@@ -96,6 +104,11 @@ pub(super) fn forget_changed(step: &mut Step<'_>, intent: &Intent) {
             .get(&it.path)
             .is_some_and(|value| value_print(&salt, &it.path, value) == it.wanted)
     });
+}
+
+/// Whether a field is left to others.
+pub(super) fn is_left(record: &Record, path: &str) -> bool {
+    record.drifted.iter().any(|it| it.left && it.path == path)
 }
 
 /// Counts resets; says whether anything is to be corrected.
@@ -174,7 +187,6 @@ fn take_out(object: &mut Value, path: &str) {
 
 /// Says what is left as others set it.
 pub(super) fn say(step: &mut Step<'_>) {
-    let reported = step.publication.policy().drift == Drift::Report;
     let left = step.record.drifted.iter().filter(|it| it.left);
     let left: Vec<_> = left.cloned().collect();
     let mut sentences = Vec::new();
@@ -195,7 +207,7 @@ pub(super) fn say(step: &mut Step<'_>) {
         if !sentences.contains(&sentence) {
             sentences.push(sentence);
         }
-        step.drifted.push(if reported {
+        step.drifted.push(if entry.resets == 0 {
             format!("{why}; it is left so until the order changes it")
         } else {
             format!(
@@ -206,7 +218,11 @@ pub(super) fn say(step: &mut Step<'_>) {
         });
     }
     if !sentences.is_empty() {
-        let reason = if reported { "Drifted" } else { "Contested" };
+        let reason = if left.iter().any(|it| it.resets > 0) {
+            "Contested"
+        } else {
+            "Drifted"
+        };
         step.trouble(reason, sentences.join("; "));
     }
 }

@@ -229,6 +229,12 @@ const VOLATILE: &[&str] = &[
     names::CORRECT_AGAIN,
 ];
 
+/// Whether a leaf is a mark that says whose copy it is.
+pub(super) fn is_mark(path: &str) -> bool {
+    let key = path.rsplit('/').next().map(unescape).unwrap_or_default();
+    path.starts_with("/metadata/") && key.starts_with(names::PREFIX)
+}
+
 fn collect<'a>(all: &mut BTreeMap<String, &'a Value>, path: String, value: &'a Value) {
     match value {
         Value::Null => {}

@@ -223,7 +223,16 @@ fn keep(
         }
     };
     let missing = copy.map(|copy| adopt::missing_marks(intent, copy));
-    let missing = missing.unwrap_or_default();
+    let mut missing = missing.unwrap_or_default();
+    let lost = missing.iter().map(|(path, _)| drift::Lost {
+        path: path.clone(),
+        manager: None,
+    });
+    // Without its marks it is nobody's copy; but whoever takes them off again and again is not answered for ever.
+    if same {
+        fight::weigh(step, lost.collect(), intent);
+        missing.retain(|(path, _)| !fight::is_left(&step.record, path));
+    }
     let first = known.leaves.is_none();
     known.leaves = Some(before.clone());
     if same && missing.is_empty() {

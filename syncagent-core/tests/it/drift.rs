@@ -7,7 +7,7 @@ use syncagent_core::plan::{Ending, Hands, Verb};
 use syncagent_core::publication::Publication;
 
 use crate::fixture::{compile, key, order, thing};
-use crate::world::{Agent, World, take_over, take_over_as};
+use crate::world::{Agent, World, take_over, take_over_as, without};
 
 fn with(change: impl FnOnce(&mut Policy)) -> Publication {
     let mut definition = thing();
@@ -348,7 +348,7 @@ fn marks_that_somebody_took_off_are_put_back_whatever_the_policy() {
                     .as_array_mut()
                     .expect("a list")
                 {
-                    crate::world::without(&mut entry["fieldsV1"], &fields);
+                    without(&mut entry["fieldsV1"], &fields);
                 }
                 let labels = copy["metadata"]["labels"].as_object_mut().expect("labels");
                 labels.retain(|key, _| !marks.contains(&key.as_str()));
@@ -771,4 +771,31 @@ fn policies_that_contradict_each_other_are_refused() {
     let mut definition = thing();
     definition.policy = Policy::compatible();
     let _ = compile(definition);
+}
+
+#[test]
+fn whoever_takes_marks_off_again_and_again_is_not_answered_for_ever() {
+    for drift in [Drift::Correct, Drift::Keep, Drift::Report] {
+        let publication = with(|policy| policy.drift = drift);
+        let (mut world, mut agent) = settled(&publication, &json!({"size": 1}));
+        let mark = "syncagent.kcp.io/remote-object-name-hash";
+        let fields = json!({"f:metadata": {"f:labels": {format!("f:{mark}"): {}}}});
+        let mut last = None;
+        for _ in 0..10 {
+            last = edited(&mut world, &mut agent, |copy| {
+                let entries = copy["metadata"]["managedFields"].as_array_mut();
+                for entry in entries.expect("a list") {
+                    without(&mut entry["fieldsV1"], &fields);
+                }
+                let labels = copy["metadata"]["labels"].as_object_mut();
+                labels.expect("labels").remove(mark);
+            });
+        }
+        let written = agent.sent.iter().filter(|it| it.starts_with("Refresh"));
+        assert_eq!(written.count(), 2, "{drift:?}: {:?}", agent.sent);
+        assert!(matches!(last, Some(Ending::Drifted(_))), "{last:?}");
+        let (reason, message) = synced(&world, &agent);
+        assert!(!message.contains("remote-object"), "{reason} {message}");
+        agent.assert_settled(&mut world);
+    }
 }

@@ -12,6 +12,7 @@ mod agents;
 mod convergence;
 mod deletion;
 mod drift;
+mod drift_table;
 mod explain;
 mod mutants;
 mod names;
