@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use syncagent::{Agent, Definition, Exit, Handle, Notice};
 use syncagent_core::definition::Kind;
 use syncagent_core::io::clients::{Reply, Server, collection, object};
-use syncagent_core::runtime::Clock;
+use syncagent_core::runtime::{Clock, Definitions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -86,20 +86,7 @@ impl Stage {
     pub(crate) async fn set_in(world: World, definitions: Vec<Definition>) -> Self {
         let service = world.service();
         for definition in &definitions {
-            let crd = things::service_crd(&definition.service);
-            created(
-                service
-                    .post(
-                        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-                        &crd,
-                    )
-                    .await,
-            );
-            let path = things::collection(&definition.service);
-            eventually("the service cluster serves the kind", || async {
-                service.get(&path).await.unwrap().is_success().then_some(())
-            })
-            .await;
+            install(&service, &things::service_crd(&definition.service)).await;
         }
         let provider = world.workspace("provider").await;
         Self {
@@ -175,8 +162,21 @@ impl Stage {
 
     /// Starts the agent.
     pub(crate) fn start(&mut self) {
+        let agent = self.agent();
+        self.launch(agent);
+    }
+
+    /// Starts the agent and takes its definitions, to change them while it runs.
+    pub(crate) fn drive(&mut self) -> Definitions {
+        let agent = self.agent();
+        let definitions = agent.definitions();
+        self.launch(agent);
+        definitions
+    }
+
+    fn launch(&mut self, agent: Agent) {
         let token = CancellationToken::new();
-        let mut agent = self.agent().shutdown(token.clone());
+        let mut agent = agent.shutdown(token.clone());
         let kubeconfigs = self.kubeconfigs.clone();
         self.handle = Some(agent.handle());
         let task = async move {
@@ -367,6 +367,25 @@ impl Consumer {
                 .await,
         )
     }
+}
+
+/// Where CRDs are.
+pub(crate) const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+/// Makes a CRD, and waits until it is in force.
+pub(crate) async fn install(service: &Server, crd: &Value) {
+    created(service.post(CRDS, crd).await);
+    let text = |at: &str| crd.pointer(at).and_then(Value::as_str).unwrap_or_default();
+    let path = format!(
+        "/apis/{}/{}/{}",
+        text("/spec/group"),
+        text("/spec/versions/0/name"),
+        text("/spec/names/plural")
+    );
+    eventually("the service cluster serves the kind", || async {
+        service.get(&path).await.unwrap().is_success().then_some(())
+    })
+    .await;
 }
 
 /// A kubeconfig, read as a client reads it.

@@ -37,7 +37,10 @@ pub(crate) fn crd(kind: &Kind) -> Value {
         "metadata": {"name": format!("{}.{}", kind.plural, kind.group)},
         "spec": {
             "group": kind.group,
-            "scope": "Namespaced",
+            "scope": match kind.scope {
+                Scope::Namespaced => "Namespaced",
+                Scope::Cluster => "Cluster",
+            },
             "names": {"plural": kind.plural, "singular": kind.kind.to_lowercase(), "kind": kind.kind,
                 "listKind": format!("{}List", kind.kind)},
             "versions": [{

@@ -45,6 +45,10 @@ const FIRST_LOOK: Duration = Duration::from_secs(10);
 /// The first and the longest pause after a failure.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
+/// When a publication is begun anew after its schema changed. A watch that was opened before shows objects through the
+/// schema of that time, and servers take a while to notice: kcp about a second, a large one longer.
+const RENEW: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(30)];
+
 /// What keeps what runs in line with what is defined.
 pub(crate) struct Generations {
     pub(crate) provider: Server,
@@ -99,6 +103,8 @@ struct Memory {
     /// Specs of schemas that the export names, where a verdict needed them.
     specs: BTreeMap<String, Option<Value>>,
     running: BTreeMap<String, Arc<Publication>>,
+    /// When which publication is begun anew.
+    renewals: BTreeSet<(Instant, String)>,
     /// What was claimed for us, as `plural.group`.
     claimed: BTreeSet<String>,
     /// What was told about whom, so that nothing is told twice.
@@ -149,7 +155,8 @@ impl Generations {
                     pause = (pause * 2).min(PAUSE.1);
                 }
             }
-            let due = first_look.or(retry);
+            let renewal = memory.renewals.first().map(|(at, _)| *at);
+            let due = first_look.or(retry).into_iter().chain(renewal).min();
             let alarm = async {
                 match due {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -159,7 +166,7 @@ impl Generations {
             tokio::select! {
                 Ok(()) = changes.changed() => stirred = true,
                 Some((kind, found)) = news.recv() => {
-                    memory.found.insert(kind, found);
+                    memory.find(kind, found);
                     stirred = true;
                 }
                 Some(event) = exports.recv() => match event {
@@ -193,7 +200,10 @@ impl Generations {
                     }
                     Event::Listing | Event::Listed => troubled = false,
                 },
-                () = alarm => stirred = true,
+                () = alarm => {
+                    memory.renew(Instant::now());
+                    stirred = true;
+                }
             }
         }
     }
@@ -423,7 +433,12 @@ impl Generations {
         for candidate in accepted {
             let publication = &candidate.publication;
             let offered = publication.offered();
-            let offers = filled.is_ok() || entry(export, &offered.group, &offered.plural).is_some();
+            let before = entry(export, &offered.group, &offered.plural);
+            let offers = filled.is_ok() || before.is_some();
+            if filled.is_ok() && before.is_some_and(|it| it["schema"] != name_of(&candidate.schema))
+            {
+                memory.renew_later(publication.id());
+            }
             let same = wanted
                 .get(publication.id())
                 .is_some_and(|running| running.is_same(publication));
@@ -573,6 +588,38 @@ impl Generations {
             }
         }
         memory.told = told;
+    }
+}
+
+impl Memory {
+    /// Takes note of what stands behind publications.
+    fn find(&mut self, kind: Kind, found: Found) {
+        if let (Some(Found::Crd(_)), Found::Crd(_)) = (self.found.get(&kind), &found) {
+            let concerned = self.running.values().filter(|it| *it.service() == kind);
+            let concerned: Vec<_> = concerned.map(|it| it.id().to_owned()).collect();
+            concerned.iter().for_each(|id| self.renew_later(id));
+        }
+        self.found.insert(kind, found);
+    }
+
+    fn renew_later(&mut self, id: &str) {
+        if self.running.contains_key(id) {
+            let now = Instant::now();
+            self.renewals.retain(|(_, known)| known != id);
+            let times = RENEW.iter().map(|pause| (now + *pause, id.to_owned()));
+            self.renewals.extend(times);
+        }
+    }
+
+    /// Begins anew what is due: an equal publication that is another one ends the generation before it.
+    fn renew(&mut self, now: Instant) {
+        while self.renewals.first().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, id)) = self.renewals.pop_first()
+                && let Some(running) = self.running.get_mut(&id)
+            {
+                *running = Arc::new((**running).clone());
+            }
+        }
     }
 }
 
