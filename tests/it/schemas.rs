@@ -76,7 +76,10 @@ fn a_changed_crd_is_offered_while_the_agent_runs() {
         if !crate::world::World::is_real() {
             let look = format!("kcp get apiresourceschemas {before}");
             let patch = format!("kcp patch apiexports {EXPORT}");
-            assert_eq!(asked, [look.as_str(), "kcp create apiresourceschemas", &patch]);
+            assert_eq!(
+                asked,
+                [look.as_str(), "kcp create apiresourceschemas", &patch]
+            );
         }
         let path = things::path(&thing, "default", "a");
         eventually("the consumer has the new field", || async {

@@ -315,6 +315,7 @@ impl Agent {
             endpoints::follow(provider, self.export.clone(), urls).await;
         };
         tokio::select! {
+            biased;
             problems = generations.run() => Exit::invalid(problems.0),
             () = endpoints => Exit::stopped(),
             () = fleet::run(shared, course, wanted, known) => Exit::stopped(),
