@@ -4,6 +4,7 @@
 //! opened. They need servers that misbehave on purpose, so they run against embedded ones only, in time that is paused.
 
 mod answers;
+mod bindings;
 mod claims;
 mod clocks;
 mod exports;
@@ -12,6 +13,7 @@ mod lists;
 mod servers;
 mod shards;
 mod silence;
+mod tokens;
 
 use std::time::Duration;
 

@@ -113,6 +113,16 @@ impl World {
             .await
     }
 
+    /// Deletes a workspace.
+    pub(crate) async fn delete_workspace(&self, name: &str) {
+        let path = format!(
+            "/apis/tenancy.kcp.io/v1alpha1/workspaces/{}",
+            self.unique(name)
+        );
+        let deleted = self.kcp.parent().delete(&path, &json!({})).await.unwrap();
+        assert!(deleted.is_success(), "{deleted:?}");
+    }
+
     async fn workspace_with(&self, name: &str, spec: &Value) -> Workspace {
         let name = self.unique(name);
         let parent = self.kcp.parent();

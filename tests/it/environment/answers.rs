@@ -245,7 +245,7 @@ fn a_server_that_is_broken_is_left_in_peace() {
         );
         resize(&consumer, &names, 2).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
-        no_more_than(120, &stage, 5).await;
+        no_more_than(160, &stage, 5).await;
         server.faults().clear();
         tokio::time::sleep(Duration::from_secs(45)).await;
         resized(&stage, &consumer, &names, 2).await;

@@ -93,3 +93,36 @@ fn a_kind_that_is_deleted_at_the_service_is_waited_for() {
         stage.stop().await;
     });
 }
+
+/// Somebody changes the CRD behind what is offered, again and again, in ways that do not matter: the orders do not notice,
+/// and the servers hardly.
+#[test]
+fn a_kind_that_changes_all_the_time_is_followed_quietly() {
+    play(|| async {
+        if !possible() {
+            return;
+        }
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        let names: Vec<String> = (0..20).map(|n| format!("t{n}")).collect();
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        settled(&consumer, &thing, &all).await;
+        stage.calm().await;
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.example.io";
+        let changing = async {
+            for n in 0..60 {
+                let labels = json!({"metadata": {"labels": {"round": n.to_string()}}});
+                crate::world::change(&stage.service, path, &labels).await;
+                let mut crd = things::service_crd(&thing)["spec"].clone();
+                crd["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+                    ["extra"] = json!({"type": "string", "description": n.to_string()});
+                crate::world::change(&stage.service, path, &json!({"spec": crd})).await;
+                tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            }
+        };
+        tokio::join!(changing, no_more_than(20, &stage, 5));
+        alive(&stage, &consumer, &thing, "t0", 2).await;
+        stage.stop().await;
+    });
+}

@@ -84,3 +84,52 @@ fn a_webhook_that_denies_is_told_to_the_consumer() {
         stage.stop().await;
     });
 }
+
+/// A controller that sets a field of every copy, every second, to something new each time, for ever. It is answered a few
+/// times; then it has the field, and what it does to it costs nothing.
+#[test]
+fn a_controller_that_fights_for_a_field_is_not_fought_for_ever() {
+    play(|| async {
+        if !possible() {
+            return;
+        }
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        let names = ["a", "b", "c", "d", "e"];
+        settled(&consumer, &thing, &names).await;
+        settled(&consumer, &thing, &["peaceful"]).await;
+        stage.calm().await;
+        stage.forget();
+        let fighting = async {
+            for round in 0..600 {
+                for name in names {
+                    let copy = things::path(&thing, &consumer.cluster, name);
+                    let size = json!({"spec": {"size": 20 + round % 50}});
+                    change(&stage.service, &copy, &size).await;
+                }
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            }
+        };
+        let counting = async {
+            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+            let first = stage.asked(|_| true);
+            assert!(
+                first.len() <= 12 * names.len(),
+                "{}: {first:#?}",
+                first.len()
+            );
+            no_more_than(12, &stage, 8).await;
+            alive(&stage, &consumer, &thing, "peaceful", 7).await;
+        };
+        tokio::join!(fighting, counting);
+        // What is not fought for still follows the order.
+        let order = things::path(&thing, "default", "a");
+        change(&consumer.api, &order, &json!({"spec": {"note": "ours"}})).await;
+        there(&stage.service, &thing, &consumer.cluster, "a", |c| {
+            c["spec"]["note"] == "ours"
+        })
+        .await;
+        stage.stop().await;
+    });
+}

@@ -1,0 +1,70 @@
+//! Tokens in files that rotate, over real sockets.
+
+use serde_json::json;
+
+use super::{kcp, possible, service};
+use crate::stage::{Stage, play_in_real_time};
+use crate::things;
+
+/// A kubeconfig that names a file for its token.
+fn with_file(kubeconfig: &str, file: &std::path::Path) -> String {
+    let mut config: serde_json::Value = serde_yaml::from_str(kubeconfig).unwrap();
+    config["users"][0]["user"] = json!({"tokenFile": file.to_str().unwrap()});
+    serde_yaml::to_string(&config).unwrap()
+}
+
+/// The token of an agent is changed in its file, and the old one is worth nothing from that moment: the first request that
+/// is refused has the file read again, and goes through.
+#[test]
+fn a_token_that_rotates_in_its_file_is_read_again() {
+    play_in_real_time(|| async {
+        if !possible() {
+            return;
+        }
+        let thing = things::kind("Thing");
+        let mut stage = Stage::set(vec![things::plain("Thing")]).await;
+        let (kcp, service) = (kcp(&stage), service(&stage));
+        let at = "127.0.0.1:0".parse().unwrap();
+        let (kcp_at, service_at) = (
+            kcp.listen(at).await.unwrap(),
+            service.listen(at).await.unwrap(),
+        );
+        let folder = std::env::temp_dir().join(stage.world.unique("tokens"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let files = [folder.join("kcp"), folder.join("service")];
+        let rotate = |n: usize| {
+            let (before, now) = (format!("token-{}", n - 1), format!("token-{n}"));
+            kcp.token(&now, "agent", &["system:kcp:admin"]);
+            service.token(&now, "agent", &["system:masters"]);
+            for file in &files {
+                std::fs::write(file, &now).unwrap();
+            }
+            for server in [&kcp, &service] {
+                server.drop_token(&before);
+                server.faults().cut_watches();
+            }
+        };
+        rotate(1);
+        stage.wire(
+            &with_file(&service_at.kubeconfig(""), &files[1]),
+            &with_file(&kcp_at.kubeconfig_at("", &stage.provider.path), &files[0]),
+        );
+        stage.export(&json!({})).await;
+        stage.start();
+        stage.filled().await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.order(&thing, "a", &json!({"size": 1})).await;
+        consumer.there(&thing, "a", things::synced).await;
+        stage.forget();
+        rotate(2);
+        consumer.order(&thing, "b", &json!({"size": 1})).await;
+        consumer.there(&thing, "b", things::synced).await;
+        super::alive(&stage, &consumer, &thing, "a", 3).await;
+        let asked = stage.asked(|_| true);
+        let refused = asked.iter().filter(|line| line.contains("401"));
+        // Refusals have no user and no resource: they are counted by whoever comes with the old token.
+        assert!(refused.count() <= 20, "{asked:#?}");
+        stage.stop().await;
+        std::fs::remove_dir_all(&folder).unwrap();
+    });
+}
