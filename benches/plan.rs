@@ -111,6 +111,7 @@ fn main() {
     });
     let context = Context {
         now: "2026-11-22T18:00:00Z".into(),
+        paused: false,
     };
     let mut seen = Seen::new();
     seen.note(publication.origin(&key), Sight::There(parsed));

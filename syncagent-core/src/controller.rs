@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! board        what can be seen from outside: who does not get on, what is counted
+//! brake        too many deletions in a minute, and all of them wait for a person's word
 //! definitions  what should be published, to be changed while the agent runs
 //! crds         what stands behind it on the service cluster
 //! schema       the schemas of what is published, in the provider's workspace
@@ -23,6 +24,7 @@
 //! ```
 
 pub mod board;
+pub mod brake;
 pub(crate) mod crds;
 pub(crate) mod definitions;
 pub mod export;

@@ -51,6 +51,10 @@ pub const KEPT: &str = "syncagent.kcp.io/kept";
 /// Annotation of an export, set by a person: schemas that may be offered although they break objects that exist, by name and
 /// with commas between them.
 pub const ACCEPT: &str = "syncagent.kcp.io/accept-schema";
+/// Annotation on the export: since when deletions on the service cluster are paused.
+pub const PAUSED: &str = "syncagent.kcp.io/retirements-paused";
+/// Annotation on the export, a person's word: until when deletions on the service cluster are not limited, as RFC 3339.
+pub const RETIRE_UNTIL: &str = "syncagent.kcp.io/retire-until";
 /// What all of the above start with.
 pub const PREFIX: &str = "syncagent.kcp.io/";
 

@@ -76,6 +76,8 @@ pub use step::plan;
 pub struct Context {
     /// The time, as RFC 3339 to the second and in UTC: `2026-11-22T18:00:00Z`.
     pub now: String,
+    /// Whether nothing may be deleted on the service cluster before a person says so.
+    pub paused: bool,
 }
 
 /// What a step comes to.

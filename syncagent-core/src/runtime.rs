@@ -8,6 +8,7 @@ mod exit;
 mod handle;
 mod shutdown;
 
+pub use crate::controller::brake::Brake;
 pub use crate::controller::definitions::{Definitions, Standing};
 pub use agent::Agent;
 pub use clock::{Clock, System};

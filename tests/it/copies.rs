@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use syncagent::Notice;
 use syncagent_core::definition::{CopyNaming, FieldRule, Leaving, Rule};
 
-use crate::stage::{Stage, gone, play, there};
+use crate::stage::{EXPORT, Stage, gone, play, there};
 use crate::things;
-use crate::world::{change, created, eventually, status};
+use crate::world::{World, change, created, eventually, status};
 
 #[test]
 fn a_changed_naming_applies_to_new_orders_only() {
@@ -212,6 +212,123 @@ fn in_the_foreground_dependents_go_first_and_orphans_stay() {
             (left.code, left.body["metadata"].get("ownerReferences")),
             (200, None)
         );
+        stage.stop().await;
+    });
+}
+
+/// How many copies are left.
+async fn left(stage: &Stage) -> usize {
+    let path = things::collection(&things::kind("Thing"));
+    let list = stage.service.get(&path).await.unwrap().body;
+    list["items"].as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn too_many_deletions_wait_for_a_persons_word() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        stage.limit = Some(3);
+        stage.stop().await;
+        stage.start();
+        let consumer = stage.consumer("consumer").await;
+        for n in 0..8 {
+            let name = format!("t{n}");
+            consumer.order(&thing, &name, &json!({"size": 1})).await;
+            consumer.there(&thing, &name, things::synced).await;
+        }
+        for n in 0..8 {
+            consumer.delete(&thing, &format!("t{n}")).await;
+        }
+        stage.calm().await;
+        assert_eq!(left(&stage).await, 5);
+        let remedy = {
+            let notices = stage.notices.lock().unwrap();
+            let told: Vec<_> = notices
+                .iter()
+                .filter_map(|it| match it {
+                    Notice::Paused { limit, remedy } => Some((*limit, remedy.clone())),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(told.len(), 1);
+            told.into_iter().next().unwrap()
+        };
+        assert_eq!(remedy.0, 3);
+        let typed = format!("kubectl annotate apiexport {EXPORT} syncagent.kcp.io/retire-until=");
+        assert!(remedy.1.starts_with(&typed), "{}", remedy.1);
+
+        // Everything else goes on.
+        consumer.order(&thing, "new", &json!({"size": 1})).await;
+        consumer.there(&thing, "new", things::synced).await;
+
+        // Neither time nor a restart is a person's word.
+        tokio::time::sleep(std::time::Duration::from_secs(if World::is_real() {
+            3
+        } else {
+            300
+        }))
+        .await;
+        stage.stop().await;
+        stage.start();
+        stage.calm().await;
+        assert_eq!(left(&stage).await, 6);
+        let export = stage.exported().await;
+        let paused = &export["metadata"]["annotations"]["syncagent.kcp.io/retirements-paused"];
+        assert!(paused.is_string(), "{export:#}");
+
+        // What the notice says to type.
+        let until = remedy
+            .1
+            .strip_prefix(&typed)
+            .unwrap()
+            .split(' ')
+            .next()
+            .unwrap();
+        let word = json!({"metadata": {"annotations": {"syncagent.kcp.io/retire-until": until}}});
+        let path = format!("/apis/apis.kcp.io/v1alpha2/apiexports/{EXPORT}");
+        change(&stage.provider.api, &path, &word).await;
+        for n in 0..8 {
+            gone(&consumer.api, &thing, "default", &format!("t{n}")).await;
+        }
+        assert_eq!(left(&stage).await, 1);
+        eventually("the export does not say so any more", || async {
+            let export = stage.exported().await;
+            let annotations = &export["metadata"]["annotations"];
+            annotations["syncagent.kcp.io/retirements-paused"]
+                .is_null()
+                .then_some(())
+        })
+        .await;
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn a_program_may_speak_for_a_person() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        stage.limit = Some(1);
+        stage.stop().await;
+        stage.start();
+        let brake = stage.brake.clone().unwrap();
+        let consumer = stage.consumer("consumer").await;
+        for name in ["a", "b", "c"] {
+            consumer.order(&thing, name, &json!({"size": 1})).await;
+            consumer.there(&thing, name, things::synced).await;
+        }
+        for name in ["a", "b", "c"] {
+            consumer.delete(&thing, name).await;
+        }
+        eventually("the brake is on", || async { brake.on_since().map(drop) }).await;
+        stage.calm().await;
+        assert_eq!(left(&stage).await, 2);
+        brake.release(std::time::Duration::from_secs(60));
+        for name in ["a", "b", "c"] {
+            gone(&consumer.api, &thing, "default", name).await;
+        }
+        assert!(brake.on_since().is_none());
         stage.stop().await;
     });
 }

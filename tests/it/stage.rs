@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use syncagent::{Agent, Definition, Exit, Handle, Notice};
+use syncagent::{Agent, Brake, Definition, Exit, Handle, Notice};
 use syncagent_core::definition::Kind;
 use syncagent_core::io::clients::{Reply, Server, collection, object};
 use syncagent_core::runtime::{Clock, Definitions};
@@ -27,6 +27,10 @@ pub(crate) struct Stage {
     named: Option<String>,
     agent_tokens: Option<(String, String)>,
     kubeconfigs: Option<(String, String)>,
+    /// How many deletions a minute the agent lets through, when a test says so.
+    pub(crate) limit: Option<usize>,
+    /// The brake of the running agent.
+    pub(crate) brake: Option<Brake>,
     /// A look at the running agent.
     pub(crate) handle: Option<Handle>,
     clock: Option<Arc<dyn Clock>>,
@@ -100,6 +104,8 @@ impl Stage {
             kubeconfigs: None,
             handle: None,
             clock: None,
+            limit: None,
+            brake: None,
             running: None,
         }
     }
@@ -154,6 +160,9 @@ impl Stage {
         for definition in &self.definitions {
             agent = agent.publish_definition(definition.clone());
         }
+        if let Some(limit) = self.limit {
+            agent = agent.retirements_per_minute(limit);
+        }
         match &self.clock {
             Some(clock) => agent.clock(Shared(clock.clone())),
             None => agent,
@@ -179,6 +188,7 @@ impl Stage {
         let mut agent = agent.shutdown(token.clone());
         let kubeconfigs = self.kubeconfigs.clone();
         self.handle = Some(agent.handle());
+        self.brake = Some(agent.brake());
         let task = async move {
             if let Some((service, kcp)) = kubeconfigs {
                 agent = agent.connect(parsed(&service).await, parsed(&kcp).await);

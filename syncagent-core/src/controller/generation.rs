@@ -63,6 +63,8 @@ pub(crate) struct Generations {
     pub(crate) strict: bool,
     /// Whether nothing is written, only said.
     pub(crate) dry: bool,
+    /// Where others hear what the export says.
+    pub(crate) seen: watch::Sender<Option<Value>>,
     /// Becomes true when the fleet was told for the first time what to serve.
     pub(crate) looked: watch::Sender<bool>,
 }
@@ -173,6 +175,7 @@ impl Generations {
                     Event::There(object) => {
                         listed = true;
                         troubled = false;
+                        self.seen.send_replace(Some(object.clone()));
                         memory.export = Some(object);
                         stirred = true;
                     }

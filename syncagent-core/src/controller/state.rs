@@ -55,6 +55,8 @@ pub(crate) enum Outcome {
     Recheck(Duration),
     /// It did not get through: back off, at least this long.
     Retry(Duration),
+    /// What it would do has to wait for a person's word.
+    Pause,
     /// There is no such order any more.
     Forget,
 }
@@ -68,6 +70,8 @@ pub(crate) struct State {
     moved: Arc<Moved>,
     queue: Queue<Turn, Instant>,
     gated: Gated,
+    /// Orders that wait for a person's word.
+    paused: BTreeSet<Turn>,
     gates: Gates,
     pauses: Pauses,
     /// How many steps of a publication may be under way at once, and how many are.
@@ -149,6 +153,7 @@ impl State {
             .collect();
         for order in all {
             self.queue.cancel(&self.orders.turn(order));
+            self.paused.remove(&self.orders.turn(order));
             self.gated.remove(order);
             if successor {
                 self.index.forget(order);
@@ -460,10 +465,22 @@ impl State {
                 self.index.forget(order);
                 self.selections.forget(&order);
                 self.queue.cancel(&turn);
+                self.paused.remove(&turn);
                 self.orders.remove(order);
                 return moved;
             }
             Outcome::Rest | Outcome::Forget => entry.hand().failures = 0,
+            Outcome::Pause => {
+                let busy = entry.hand();
+                busy.failures = 0;
+                // Bodies are not kept that long, and what was absent then has to be asked for again.
+                for (at, sight) in job.seen.into_sights() {
+                    if sight == Sight::Absent {
+                        busy.parked.put_back(at, Sight::Doubt);
+                    }
+                }
+                self.paused.insert(turn);
+            }
             Outcome::Recheck(pause) => {
                 entry.hand().failures = 0;
                 entry.hand().second_look = true;
@@ -485,6 +502,13 @@ impl State {
         }
         self.orders.entry_mut(order).settle();
         moved
+    }
+
+    /// A person has spoken: lets everybody who waited for that try again.
+    pub(crate) fn resume(&mut self) {
+        for turn in std::mem::take(&mut self.paused) {
+            self.queue.push(turn, Urgency::Resync);
+        }
     }
 
     /// When something is due that no event announces: an appointment, or the end of a grace.

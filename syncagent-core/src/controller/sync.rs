@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::board::{Board, Stuck};
+use super::brake::{Answer, Brake};
 use super::ledger::Source;
 use super::roster::Roster;
 use super::state::{Job, Outcome, State};
@@ -26,7 +27,7 @@ use crate::io::{apply, metrics, observe};
 use crate::object;
 use crate::plan::{
     Context, Deed, Depth, Effect, Ending, Hands, Heard, Key, Later, Listing, ObjectRef, Place,
-    Query, Question, Sight, Trouble, absorb, plan,
+    Query, Question, Sight, Trouble, Verb, absorb, plan,
 };
 use crate::publication::Publication;
 use crate::runtime::Clock;
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     pub(crate) work: tokio::sync::Notify,
     pub(crate) board: Arc<Board>,
+    pub(crate) brake: Brake,
     /// Whether effects are told and not sent.
     pub(crate) dry: bool,
     /// Where events for consumers are handed in.
@@ -120,6 +122,7 @@ impl Shared {
     fn context(&self) -> Context {
         Context {
             now: format!("{:.0}", self.clock.now()),
+            paused: false,
         }
     }
 }
@@ -130,9 +133,13 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
         return Outcome::Forget;
     };
     let mut stale = 0;
+    let mut paused = false;
     for _ in 0..ROUNDS {
         let planned = plan(
-            &shared.context(),
+            &Context {
+                paused,
+                ..shared.context()
+            },
             &publication,
             &job.key,
             &job.record,
@@ -162,6 +169,11 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
         }
         for effect in planned.effects.iter().filter(|_| !shared.dry) {
             calm = false;
+            if deletes_there(effect) && shared.brake.ask() == Answer::Wait {
+                // What else there is to do is done.
+                paused = true;
+                break;
+            }
             match perform(shared, &publication, job, effect).await {
                 Heard::Next => {}
                 Heard::Again if stale < AGAIN => {
@@ -172,6 +184,9 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
                 Heard::Later(later) => return put_off(shared, job, effect, later),
             }
         }
+        if calm && paused {
+            return pause(shared, job);
+        }
         if calm {
             return end(shared, job, planned.ending, planned.troubles, planned.hands);
         }
@@ -180,6 +195,29 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
     stuck(shared, job, why.clone(), why, Hands::Provider, None, false);
     shared.board.metrics.step(&job.key.publication, "restless");
     Outcome::Retry(DENIED)
+}
+
+/// Whether an effect deletes something on the service cluster.
+fn deletes_there(effect: &Effect) -> bool {
+    effect.request.verb == Verb::Delete && effect.request.object.place == Place::Service
+}
+
+/// Nothing is deleted before a person says so.
+fn pause(shared: &Shared, job: &Job) -> Outcome {
+    if shared.brake.on_since().is_some() {
+        let why = "deletions on the service cluster are paused and wait for a person's word";
+        stuck(
+            shared,
+            job,
+            why.into(),
+            why.into(),
+            Hands::Provider,
+            None,
+            false,
+        );
+    }
+    shared.board.metrics.step(&job.key.publication, "paused");
+    Outcome::Pause
 }
 
 /// Logs what was decided, and why.

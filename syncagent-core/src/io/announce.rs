@@ -151,6 +151,16 @@ pub enum Notice {
         /// What for.
         why: String,
     },
+    /// More was about to be deleted on the service cluster than the limit allows: nothing is deleted there until a person
+    /// says so, while everything else goes on.
+    Paused {
+        /// How many deletions a minute are let through.
+        limit: usize,
+        /// What a person types in the provider's workspace.
+        remedy: String,
+    },
+    /// A person has said so: what waited is deleted.
+    Resumed,
     /// Something does not work and is tried again.
     Problem {
         /// The order, when it concerns one.
@@ -194,6 +204,11 @@ impl fmt::Display for Notice {
             Self::Drifted { order, why } => write!(f, "{order} has drifted: {why}"),
             Self::Refused { order, why } => write!(f, "refused {order}: {why}"),
             Self::Waiting { order, why } => write!(f, "{order} waits: {why}"),
+            Self::Paused { limit, remedy } => write!(
+                f,
+                "paused all deletions on the service cluster, for there were more than {limit} in a minute; if that is right, say so in the provider's workspace: {remedy}"
+            ),
+            Self::Resumed => f.write_str("deletions on the service cluster go on"),
             Self::Problem {
                 order: Some(order),
                 what,
@@ -261,7 +276,10 @@ impl Announcer {
     /// Logs a notice and tells everybody who asked.
     pub(crate) fn tell(&self, notice: &Notice) {
         match notice {
-            Notice::Problem { .. } | Notice::Refused { .. } | Notice::Drifted { .. } => {
+            Notice::Problem { .. }
+            | Notice::Refused { .. }
+            | Notice::Drifted { .. }
+            | Notice::Paused { .. } => {
                 tracing::warn!("{notice}");
             }
             _ => tracing::info!("{notice}"),

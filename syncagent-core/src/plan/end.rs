@@ -13,6 +13,9 @@ use super::{filter, reflect, returned, taken, untake, withdraw};
 use crate::definition::Side;
 use crate::object::identity::Standing;
 
+/// Why nothing is deleted.
+pub(super) const PAUSED: &str = "waiting for a person's word to delete";
+
 /// How an order leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leaving {
@@ -104,6 +107,8 @@ fn retire(step: &mut Step<'_>) -> bool {
             };
             if known.deleting {
                 step.waiting.push("waiting for the copy to go".into());
+            } else if step.context.paused {
+                step.waiting.push(PAUSED.into());
             } else {
                 let body = {
                     let otherwise = step.publication.policy().deletion;

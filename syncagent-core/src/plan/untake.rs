@@ -74,6 +74,10 @@ fn drop_copy(step: &mut Step<'_>, entry: &mut TakenKnown, whose: Whose) -> bool 
             false
         }
         Some(true) => true,
+        Some(false) if step.context.paused => {
+            step.waiting.push(super::end::PAUSED.into());
+            false
+        }
         // It says itself how its copy is deleted; a metadata watch answers without a request.
         Some(false) if *step.seen.of(&entry.origin) == Sight::Unseen => {
             step.look(&entry.origin, Depth::Outline);

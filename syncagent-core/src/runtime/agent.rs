@@ -29,6 +29,7 @@ use super::exit::Exit;
 use super::handle::Handle;
 use super::shutdown;
 use crate::controller::board::Board;
+use crate::controller::brake::{self, Brake};
 use crate::controller::definitions::Definitions;
 use crate::controller::fleet::{self, Course};
 use crate::controller::generation::Generations;
@@ -58,6 +59,7 @@ pub struct Agent {
     clock: Arc<dyn Clock>,
     workers: usize,
     board: Arc<Board>,
+    brake: Brake,
     dry: bool,
 }
 
@@ -91,6 +93,7 @@ impl Agent {
             clock: Arc::new(System),
             workers: 16,
             board: Arc::default(),
+            brake: Brake::default(),
             dry: false,
         }
     }
@@ -163,6 +166,19 @@ impl Agent {
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle(self.board.clone())
+    }
+
+    /// How many objects of the service cluster may be deleted in a minute: 60 unless it is set. One more, and all
+    /// deletions there wait for a person's word, while everything else goes on; see [`Brake`].
+    pub fn retirements_per_minute(self, limit: usize) -> Self {
+        self.brake.limit_to(limit);
+        self
+    }
+
+    /// The brake on deletions, to look at and to lift while the agent runs.
+    #[must_use]
+    pub fn brake(&self) -> Brake {
+        self.brake.clone()
     }
 
     /// Changes nothing on either side: says what would be done, as [`Notice::Planned`], and ends when everything has been
@@ -264,6 +280,7 @@ impl Agent {
         let (urls, known) = watch::channel(None);
         let (look, mut looked) = watch::channel(false);
         let (publish, wanted) = watch::channel(Vec::new());
+        let (seen, export_seen) = watch::channel(None);
         let generations = Generations {
             provider: provider.clone(),
             service: service.clone(),
@@ -274,6 +291,7 @@ impl Agent {
             wanted: publish,
             strict,
             dry: self.dry,
+            seen,
             looked: look,
         };
         let course = Course {
@@ -297,16 +315,19 @@ impl Agent {
             state: Mutex::new(State::seeded(seed)),
             work: Notify::new(),
             board: self.board.clone(),
+            brake: self.brake.clone(),
             dry: self.dry,
             quiet: Notify::new(),
             post,
         });
+        self.brake.use_clock(self.clock.clone());
         let quiet = shared.clone();
         let reach = shared.clone();
         let server = move |about: &About| {
             let found = reach.workspaces(about.endpoint.as_ref(), &about.cluster);
             found.into_iter().next().map(|(_, server)| server)
         };
+        let (braking, to_mark) = (shared.clone(), provider.clone());
         let endpoints = async {
             if self.dry {
                 // Nothing to do is the end of it, so what is to be done has to be known first.
@@ -314,10 +335,18 @@ impl Agent {
             }
             endpoints::follow(provider, self.export.clone(), urls).await;
         };
+        let braking = async {
+            if self.dry {
+                // Nothing is deleted.
+                std::future::pending::<()>().await;
+            }
+            brake::keep(&braking, &to_mark, &self.export, export_seen).await;
+        };
         tokio::select! {
             biased;
             problems = generations.run() => Exit::invalid(problems.0),
             () = endpoints => Exit::stopped(),
+            () = braking => Exit::stopped(),
             () = fleet::run(shared, course, wanted, known) => Exit::stopped(),
             () = events::send(line, agent.to_string(), server) => Exit::stopped(),
             () = quiet.quiet.notified() => Exit::stopped(),

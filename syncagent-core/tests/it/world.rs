@@ -535,6 +535,7 @@ impl<'a> Agent<'a> {
     pub(crate) fn context(&self) -> Context {
         Context {
             now: self.now.clone(),
+            paused: false,
         }
     }
 
