@@ -30,7 +30,7 @@ pub use naming::CopyNaming;
 pub use policy::{Adoption, BreakingChanges, Drift, Events, Policy};
 pub use related::{Compose, Part, ReadRule, ReturnRule, ReturnSource, Sources, TakeRule};
 pub use source::{Kind, OfferedNames, SchemaName, SchemaSource, Scope};
-pub use status::{StatusField, StatusRule, StatusSource};
+pub use status::{MadeStatus, StatusField, StatusRule, StatusSource};
 
 /// Everything a provider says about one offered kind.
 #[derive(Clone, Debug)]
@@ -70,6 +70,8 @@ pub struct Definition {
     pub reserved: Vec<String>,
     /// What flows back as status.
     pub status: StatusRule,
+    /// What a function says in the status, beside what flows back.
+    pub made_status: Option<MadeStatus>,
     /// What is decided once per publication.
     pub policy: Policy,
 }
@@ -113,6 +115,7 @@ impl Definition {
             related: Vec::new(),
             reserved: Vec::new(),
             status: StatusRule::Whole,
+            made_status: None,
             policy: Policy::derived(),
         }
     }

@@ -34,9 +34,11 @@ mod record;
 
 mod effect;
 
+mod speak;
 mod step;
 
 mod adopt;
+mod compose;
 mod copy;
 mod drift;
 mod end;
@@ -65,8 +67,8 @@ pub use keep::Leaves;
 pub use key::{Key, ObjectRef, Place};
 pub use query::{Listing, Member, Query};
 pub use record::{
-    CopyKnown, Drifted, FoundKnown, Known, ReadKnown, Record, Refusal, ReturnedKnown, StatusKnown,
-    Synced, TakenKnown,
+    CopyKnown, Drifted, FoundKnown, Known, MadeKnown, ReadKnown, Record, Refusal, ReturnedKnown,
+    StatusKnown, Synced, TakenKnown,
 };
 pub use seen::{Depth, Question, Seen, Sight};
 pub use step::plan;

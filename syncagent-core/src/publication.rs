@@ -24,7 +24,7 @@ use crate::projection::{Down, Intent, Objection, Projection};
 use crate::related::Returns;
 use crate::related::find::{Related, View};
 use crate::schema::{self, Offer, Subset};
-use crate::status::Up;
+use crate::status::{Made, Up};
 use crate::template::{Part, Template};
 
 /// One publication: everything a decision needs to know about a kind that is offered.
@@ -46,6 +46,7 @@ pub struct Publication {
     up: Up,
     returns: Vec<Returns>,
     related: Vec<Related>,
+    made_status: Option<Made>,
     reserved: Vec<Template>,
     warnings: Vec<String>,
     hidden: Vec<Path>,
@@ -323,7 +324,8 @@ impl Publication {
     /// Every kind of objects on the service cluster that is only read.
     #[must_use]
     pub fn read_kinds(&self) -> Vec<Kind> {
-        let reads = self.returns.iter().flat_map(|it| &it.reads);
+        let made = self.made_status.iter().flat_map(|it| &it.reads);
+        let reads = self.returns.iter().flat_map(|it| &it.reads).chain(made);
         let up = self.related.iter().filter(|it| it.origin == Side::Service);
         let spaces = up.clone().filter(|it| it.namespaces.is_some());
         let spaces = spaces.map(|_| ObjectRef::service_namespace("").kind);
@@ -562,6 +564,12 @@ impl Publication {
     #[must_use]
     pub fn returns(&self) -> &[Returns] {
         &self.returns
+    }
+
+    /// What a function says in the status.
+    #[must_use]
+    pub fn made_status(&self) -> Option<&Made> {
+        self.made_status.as_ref()
     }
 
     /// What is found, on either side.

@@ -6,10 +6,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::definition::{Convert, Kind};
+use crate::definition::{Compose, Convert, Kind, ReadRule};
 use crate::naming::Scheme;
 use crate::object::path::{self, Path};
 use crate::plan::{CopyKnown, Synced};
+use crate::template::Template;
 
 /// The type of our own condition.
 pub const SYNCED: &str = "Synced";
@@ -45,6 +46,27 @@ pub enum Turn {
     With(Convert),
     /// A name is turned into the consumer's.
     Named(Kind, Scheme),
+}
+
+/// The compiled function that makes a status, and what it reads.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// What it reads on the service cluster, with the compiled templates of the names.
+    pub reads: Vec<(ReadRule, Template)>,
+    /// The function.
+    pub make: Compose,
+}
+
+/// Lays one status over another: what both have is the second one's, except where both are objects.
+pub fn lay_over(status: &mut Value, over: Value) {
+    match (status, over) {
+        (Value::Object(status), Value::Object(over)) => {
+            for (field, value) in over {
+                lay_over(status.entry(field).or_insert(Value::Null), value);
+            }
+        }
+        (status, over) => *status = over,
+    }
 }
 
 impl Up {

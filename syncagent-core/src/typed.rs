@@ -283,8 +283,13 @@ impl<T: Publish> View<T> {
     /// The view of an order; `None` when it does not have the form of its type.
     #[must_use]
     pub fn of(sources: &Sources) -> Option<Self> {
+        let Ok(order) = T::deserialize(sources.peek_origin()) else {
+            // It may only not be in hand yet.
+            sources.origin();
+            return None;
+        };
         Some(Self {
-            order: T::deserialize(sources.peek_origin()).ok()?,
+            order,
             sources: sources.clone(),
             of: PhantomData,
         })

@@ -1,6 +1,6 @@
 //! What flows back as status.
 
-use super::{Convert, Kind};
+use super::{Compose, Convert, Kind, ReadRule};
 
 /// What flows back as status.
 #[derive(Clone, Debug)]
@@ -11,6 +11,22 @@ pub enum StatusRule {
     Fields(Vec<StatusField>),
     /// Nothing: the kind has no status.
     None,
+}
+
+/// A status, or a part of one, that a function makes: of the copy, of the order, of what it takes, and of objects of the
+/// service cluster. What it gives is laid over what [`StatusRule`] brings.
+///
+/// Nothing is read as long as nothing changes that the function looked at. Each change of such an object costs one GET of
+/// it and one of every other part that the function looks at, and one write; so does the first look after a restart, but
+/// for the write. A function that looks at the copy is run for each of its changes.
+///
+/// The status that the consumer sees is not among its sources: it would be made of itself.
+#[derive(Clone, Debug)]
+pub struct MadeStatus {
+    /// Objects of the service cluster, in the copy's namespace, that the function may see.
+    pub reads: Vec<ReadRule>,
+    /// Makes the content of `status`; `None` is "nothing yet".
+    pub make: Compose,
 }
 
 /// One declared field of the status.

@@ -80,6 +80,7 @@ pub(super) fn leave(step: &mut Step<'_>) {
         step.record.copy_absent = true;
         step.record.returned.clear();
         step.record.found.clear();
+        step.record.made = None;
     }
 }
 
@@ -140,6 +141,7 @@ fn settle(step: &mut Step<'_>, at: &ObjectRef) {
     step.record.refusal = None;
     step.record.returned.clear();
     step.record.found.clear();
+    step.record.made = None;
 }
 
 fn is_ours(step: &Step<'_>, object: &Value) -> bool {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::compose::{composed, versions};
 use super::effect::{Deed, Verb};
 use super::find;
 use super::forward;
@@ -9,40 +10,10 @@ use super::record::{ReturnedKnown, StatusKnown};
 use super::returned::{Maker, order};
 use super::seen::{Depth, Sight};
 use super::step::Step;
-use crate::definition::{Part, Sources};
+use crate::definition::Part;
 use crate::names;
-use crate::object::fingerprint::Fingerprint;
 use crate::object::{annotation, drop_nulls};
-use crate::related::{How, Returns, assemble, content, keep_keys, made_of};
-
-/// The fingerprint of the versions of some parts, as text.
-fn versions(step: &Step<'_>, entry: &ReturnedKnown, parts: &[Part]) -> String {
-    let version = |part: &Part| match part {
-        Part::Origin => step.record.wish.map(|it| it.to_string()),
-        Part::Status => step.record.shown.map(|it| it.to_string()),
-        Part::Copy => step
-            .record
-            .copy
-            .as_ref()
-            .map(|it| format!("{}/{}", it.known.uid, it.content)),
-        Part::Read(at) => {
-            let known = entry
-                .reads
-                .get(*at)
-                .and_then(|it| it.known.clone())
-                .flatten();
-            known.map(|it| format!("{}/{}", it.uid, it.version))
-        }
-        Part::Taken(at) => {
-            let taken = step.record.taken.iter().filter(|it| !it.dropped).nth(*at);
-            taken
-                .and_then(|it| it.seen.as_ref())
-                .map(|it| format!("{}/{}", it.uid, it.version))
-        }
-    };
-    let versions: Vec<Option<String>> = parts.iter().map(version).collect();
-    Fingerprint::of(&json!(versions)).to_string()
-}
+use crate::related::{How, assemble, content, keep_keys, made_of};
 
 pub(super) fn make(
     step: &mut Step<'_>,
@@ -63,7 +34,7 @@ pub(super) fn make(
     {
         return;
     }
-    let current = versions(step, entry, &entry.parts);
+    let current = versions(step, &entry.reads, &entry.parts);
     if entry.made_of.as_ref() == Some(&current) && !entry.dirty {
         if entry.at.is_none() {
             step.waiting.push(format!(
@@ -88,14 +59,18 @@ pub(super) fn make(
             (made, vec![Part::Read(0)])
         }
         (None, Maker::Rule(rule)) => {
-            let Some(made) = composed(step, entry, rule, origin, copy) else {
+            let How::Composed(compose) = &rule.how else {
+                return;
+            };
+            let reads = (&rule.reads[..], &entry.reads[..]);
+            let Some(made) = composed(step, reads, *compose, origin, copy) else {
                 return;
             };
             made
         }
         (None, Maker::Found(_)) => return,
     };
-    entry.made_of = Some(versions(step, entry, &parts));
+    entry.made_of = Some(versions(step, &entry.reads, &parts));
     entry.parts = parts;
     match made {
         Some(object) if has_returned_part(step, &entry.parts) && says_so(step, entry, &object) => {}
@@ -168,68 +143,6 @@ fn copied(step: &mut Step<'_>, entry: &ReturnedKnown, keys: &[String]) -> Option
             None
         }
     }
-}
-
-/// What a function makes, and what it looked at; `None`: ask first.
-fn composed(
-    step: &mut Step<'_>,
-    entry: &ReturnedKnown,
-    rule: &Returns,
-    origin: Option<&Value>,
-    copy: Option<&Value>,
-) -> Option<(Option<Value>, Vec<Part>)> {
-    let How::Composed(compose) = &rule.how else {
-        return None;
-    };
-    // A function that does not look at the order does not need it.
-    let key = step.key;
-    let stand_in = json!({"metadata": {"name": key.name, "namespace": key.namespace}});
-    let mut sources = Sources::new(origin.cloned().unwrap_or(stand_in), copy.cloned());
-    for ((read, _), known) in rule.reads.iter().zip(&entry.reads) {
-        sources = sources.with_read(read.clone(), step.seen.of(&known.object).body().cloned());
-    }
-    let taken: Vec<_> = step
-        .record
-        .taken
-        .iter()
-        .filter(|it| !it.dropped)
-        .cloned()
-        .collect();
-    for entry in &taken {
-        sources = sources.with_taken(&entry.path, step.seen.of(&entry.origin).body().cloned());
-    }
-    let made = compose(&sources);
-    let parts = sources.used();
-    let mut missing = Vec::new();
-    for part in &parts {
-        match part {
-            Part::Origin | Part::Status if origin.is_none() => {
-                missing.push(step.publication.origin(step.key));
-            }
-            Part::Origin | Part::Status => {}
-            Part::Copy if copy.is_none() => missing.extend(step.copy_ref().ok()),
-            Part::Copy => {}
-            Part::Read(at) => {
-                let read = &entry.reads[*at];
-                if read.known != Some(None) && step.seen.of(&read.object).body().is_none() {
-                    missing.push(read.object.clone());
-                }
-            }
-            Part::Taken(at) => {
-                let taken = &taken[*at];
-                if taken.seen.is_some() && step.seen.of(&taken.origin).body().is_none() {
-                    missing.push(taken.origin.clone());
-                }
-            }
-        }
-    }
-    if missing.is_empty() {
-        return Some((made, parts));
-    }
-    for object in missing {
-        step.look(&object, Depth::Body);
-    }
-    None
 }
 
 fn write(step: &mut Step<'_>, entry: &mut ReturnedKnown, maker: Maker<'_>, made: Value) {

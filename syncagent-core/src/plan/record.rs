@@ -61,6 +61,8 @@ pub struct Record {
     pub taken: Vec<TakenKnown>,
     /// The objects that come up.
     pub returned: Vec<ReturnedKnown>,
+    /// What a function says in the status, where one does.
+    pub made: Option<Box<MadeKnown>>,
     /// Where the rules of related objects look, in their order; empty when there are none.
     pub found: Vec<FoundKnown>,
 }
@@ -223,6 +225,21 @@ pub struct FoundKnown {
     pub swept: bool,
     /// What is wrong: a reason and a message, in the consumer's terms.
     pub troubles: Vec<(String, String)>,
+}
+
+/// What is remembered of a status that a function makes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MadeKnown {
+    /// What it may read.
+    pub reads: Vec<ReadKnown>,
+    /// The parts it was made of.
+    pub parts: Vec<Part>,
+    /// The fingerprint of the versions of these parts.
+    pub made_of: Option<String>,
+    /// What the function said, as JSON.
+    pub said: Option<String>,
+    /// Whether the consumer may not have been shown that yet.
+    pub unsaid: bool,
 }
 
 /// What is remembered of a status that crosses with a related object.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::effect::{Deed, Subresource, Verb};
 use super::record::Synced;
 use super::seen::Depth;
+use super::speak::{Word, said, speak};
 use super::step::Step;
 use crate::object::fingerprint::Fingerprint;
 use crate::projection::Intent;
@@ -20,9 +21,16 @@ pub(super) fn reflect(
         return;
     };
     let synced = synced_now(step);
-    let Some(base) = base(step, origin, copy, intent, synced.as_ref()) else {
+    let Word::Said(word, new) = speak(step, origin, copy) else {
         return;
     };
+    let Some(mut base) = base(step, origin, copy, intent, synced.as_ref(), new) else {
+        return;
+    };
+    if let Some(mut word) = word {
+        crate::object::drop_nulls(&mut word);
+        status::lay_over(&mut base, word);
+    }
     let desired = match &synced {
         Some(synced) => with_synced(base, synced),
         None => base,
@@ -36,6 +44,7 @@ pub(super) fn reflect(
         step.record.reflected = Some(print);
         step.record.replied = shown;
         step.record.synced = synced;
+        said(step);
         return;
     }
     let body = json!([
@@ -62,6 +71,7 @@ fn base(
     copy: Option<&Value>,
     intent: Option<&Intent>,
     synced: Option<&Synced>,
+    new: bool,
 ) -> Option<Value> {
     let up = step.publication.up();
     let origin_ref = step.publication.origin(step.key);
@@ -83,7 +93,7 @@ fn base(
                 && origin.is_some_and(|it| speaks_of_others(&it["status"], known.reflects));
             let tampered =
                 step.record.shown != step.record.replied || step.record.replied.is_none();
-            if said && !lagging && !tampered {
+            if said && !lagging && !tampered && !new {
                 return None;
             }
             let copy_ref = step.copy_ref().ok()?;

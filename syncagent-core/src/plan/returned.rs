@@ -6,9 +6,10 @@
 
 use serde_json::{Map, Value};
 
+use super::compose::{self, learn_reads};
 use super::find::{self, Finding};
 use super::forward;
-use super::key::{ObjectRef, Place};
+use super::key::ObjectRef;
 use super::locate::name_of;
 use super::make::make;
 use super::record::{ReadKnown, ReturnedKnown, StatusKnown};
@@ -94,14 +95,8 @@ pub(super) fn resolve(step: &mut Step<'_>) {
             namespace: namespace(rule.kind.scope, &key.namespace),
             name: rule.name_of(&key.name),
         };
-        let reads = rule.reads.iter().zip(rule.read_names(&copy));
-        let reads = reads.map(|((read, _), name)| ObjectRef {
-            place: Place::Service,
-            kind: read.kind.clone(),
-            namespace: namespace(read.kind.scope, &copy.namespace),
-            name,
-        });
-        let entry = ReturnedKnown::new(rule.id.clone(), object, reads);
+        let mut entry = ReturnedKnown::new(rule.id.clone(), object, []);
+        entry.reads = compose::reads(&rule.reads, &copy);
         step.record.returned.push(entry);
     }
 }
@@ -283,7 +278,7 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
         }
         Sight::Unseen => {}
     }
-    learn_reads(step, entry)
+    learn_reads(step, &mut entry.reads)
 }
 
 /// Somebody else's object has the name of a returned one.
@@ -295,43 +290,6 @@ fn taken_name(step: &mut Step<'_>, entry: &ReturnedKnown) {
     step.refused.push(format!(
         "a {kind} of the consumer has the name of a returned one"
     ));
-}
-
-fn learn_reads(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
-    let mut all = true;
-    for read in &mut entry.reads {
-        match step.seen.of(&read.object) {
-            Sight::There(object) | Sight::Outline(object) => {
-                let known = read.known.as_ref().and_then(Option::as_ref);
-                if !known.is_some_and(|it| {
-                    it.uid == crate::object::uid(object) && is_older(version(object), &it.version)
-                }) {
-                    // Whoever it belongs to: what another workspace brought down is not shown to this one.
-                    let whose = label(object, names::CLUSTER);
-                    let others = !whose.is_empty() && whose != step.key.cluster;
-                    read.known = Some((!others).then(|| known_of(object)));
-                }
-            }
-            Sight::Absent => read.known = Some(None),
-            Sight::Barred => {
-                read.known = Some(None);
-                step.refused.push(format!(
-                    "a {} may not be read on the service cluster",
-                    read.object.kind.kind
-                ));
-            }
-            Sight::Doubt => {
-                step.look(&read.object, Depth::Body);
-                all = false;
-            }
-            Sight::Unseen if read.known.is_none() => {
-                step.look(&read.object, Depth::Outline);
-                all = false;
-            }
-            Sight::Unseen => {}
-        }
-    }
-    all
 }
 
 /// The fingerprint of content.

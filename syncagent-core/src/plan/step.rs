@@ -9,7 +9,7 @@ use super::key::{Key, ObjectRef};
 use super::query::Query;
 use super::record::{Known, Record};
 use super::seen::{Depth, Question, Seen, Sight};
-use super::{Context, Ending, Plan, end, filter, locate, reflect, returned, taken, tend};
+use super::{Context, Ending, Plan, end, filter, locate, reflect, returned, speak, taken, tend};
 use crate::definition::Deletion;
 use crate::naming::NamingError;
 use crate::object::fingerprint::Fingerprint;
@@ -278,6 +278,7 @@ fn tend_all(step: &mut Step<'_>, origin: Option<&Value>) {
     let tended = tend::tend(step, origin);
     taken::taken(step, origin, tended.intent.as_ref(), tended.copy);
     returned::returned(step, origin, tended.copy);
+    speak::concern(step);
     if step.effects.is_empty() && step.questions.is_empty() {
         reflect::reflect(step, origin, tended.copy, tended.intent.as_ref());
     }

@@ -223,6 +223,7 @@ impl<'a> Compiler<'a> {
         let up = self.up();
         let returns = self.returns();
         let related = self.related();
+        let made_status = self.made_status();
         let reserved = self.reserved();
         let hidden = self.hidden();
         self.ownership();
@@ -245,6 +246,7 @@ impl<'a> Compiler<'a> {
                 up,
                 returns,
                 related,
+                made_status,
                 reserved,
                 warnings: self.warnings,
                 hidden,

@@ -23,6 +23,7 @@ mod related;
 mod related_table;
 mod rooms;
 mod schema;
+mod spoken;
 mod table;
 mod tenants;
 mod tree;

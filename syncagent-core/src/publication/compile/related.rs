@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Compiler;
-use crate::definition::{FieldRule, ReturnRule, ReturnSource, Scope, TakeRule};
+use crate::definition::{self, FieldRule, ReturnRule, ReturnSource, Scope, TakeRule};
 use crate::naming::orders;
 use crate::object::path::Path;
 use crate::related::{How, Returns, Takes};
@@ -125,7 +125,7 @@ impl Compiler<'_> {
         }
         let (rules, how) = match &rule.source {
             ReturnSource::From { name, keys } => {
-                let read = crate::definition::ReadRule {
+                let read = definition::ReadRule {
                     kind: rule.kind.clone(),
                     name: name.clone(),
                 };
@@ -133,6 +133,22 @@ impl Compiler<'_> {
             }
             ReturnSource::With { reads, compose } => (reads.clone(), How::Composed(*compose)),
         };
+        let reads = self.reads(what, rules);
+        Some(Returns {
+            id: rule.id.clone(),
+            kind: rule.kind.clone(),
+            name: name?,
+            reads,
+            how,
+        })
+    }
+
+    /// What a function may read: nothing that could belong to another workspace.
+    pub(super) fn reads(
+        &mut self,
+        what: &str,
+        rules: Vec<definition::ReadRule>,
+    ) -> Vec<(definition::ReadRule, Template)> {
         let mut reads = Vec::new();
         for read in rules {
             let template = self.template(what, &read.name, Placeholder::BESIDE_COPY);
@@ -162,12 +178,6 @@ impl Compiler<'_> {
             }
             reads.push((read, template));
         }
-        Some(Returns {
-            id: rule.id.clone(),
-            kind: rule.kind.clone(),
-            name: name?,
-            reads,
-            how,
-        })
+        reads
     }
 }

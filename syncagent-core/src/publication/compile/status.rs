@@ -3,9 +3,17 @@
 use super::Compiler;
 use crate::definition::{StatusRule, StatusSource};
 use crate::object::path::Path;
-use crate::status::{Field, Turn, Up};
+use crate::status::{Field, Made, Turn, Up};
 
 impl Compiler<'_> {
+    pub(super) fn made_status(&mut self) -> Option<Made> {
+        let made = self.definition.made_status.as_ref()?;
+        Some(Made {
+            reads: self.reads("made_status", made.reads.clone()),
+            make: made.make,
+        })
+    }
+
     pub(super) fn up(&mut self) -> Up {
         let StatusRule::Fields(fields) = &self.definition.status else {
             return match self.definition.status {
