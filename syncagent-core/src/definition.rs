@@ -11,6 +11,7 @@ mod field;
 mod filter;
 mod find;
 mod losses;
+mod mutation;
 mod namespaces;
 mod naming;
 mod policy;
@@ -25,9 +26,10 @@ pub use find::{
     TextFn, Unproven,
 };
 pub use losses::{Deletion, Leaving, Loss, Losses, Vanished};
+pub use mutation::{At, Change, Mutation, Mutations};
 pub use namespaces::NamespaceRule;
 pub use naming::CopyNaming;
-pub use policy::{Adoption, BreakingChanges, Drift, Events, Policy};
+pub use policy::{Adoption, BreakingChanges, CollidingNames, Drift, Events, Policy};
 pub use related::{Compose, Part, ReadRule, ReturnRule, ReturnSource, Sources, TakeRule};
 pub use source::{Kind, OfferedNames, SchemaName, SchemaSource, Scope};
 pub use status::{MadeStatus, StatusField, StatusRule, StatusSource};
@@ -59,6 +61,8 @@ pub struct Definition {
     pub fields: Vec<FieldRule>,
     /// Constants that every copy carries.
     pub set: Vec<SetRule>,
+    /// What is changed on the way, in both directions.
+    pub mutations: Mutations,
     /// Labels and annotations of the consumer that reach the copy.
     pub pass: Pass,
     /// Objects that come up into the workspace with the order.
@@ -110,6 +114,7 @@ impl Definition {
             namespaces: NamespaceRule::default(),
             fields: Vec::new(),
             set: Vec::new(),
+            mutations: Mutations::default(),
             pass: Pass::default(),
             returns: Vec::new(),
             related: Vec::new(),

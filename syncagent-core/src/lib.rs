@@ -7,6 +7,7 @@ pub mod names;
 pub mod object;
 pub mod template;
 
+pub mod mutation;
 pub mod naming;
 pub mod projection;
 pub mod related;

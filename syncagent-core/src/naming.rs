@@ -3,7 +3,13 @@
 //! The proof is made once, when a definition is compiled (`template::collisions`): namespace and name of a copy tell the
 //! workspace, the namespace and the name of its origin. What remains for run time is length and spelling, and there the
 //! order is refused rather than its name cut. Identity labels are the second line of defence.
+//!
+//! Namings of the Go agent are taken too: its templates (`{{ .ClusterName }}-{{ .Object.metadata.name | sha3short }}`) and
+//! the older `$remoteName`. Where such a naming is made of forms that are understood, it is proven like one of our own;
+//! else nobody can say what it tells, and it counts as one that could collide.
 
+#[cfg(feature = "mutations")]
+mod go;
 mod moved;
 
 use serde::{Deserialize, Serialize};
@@ -19,8 +25,72 @@ use crate::template::{self, Orders, Part, Placeholder, Template};
 /// A compiled naming.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scheme {
-    namespace: Option<Template>,
-    name: Template,
+    namespace: Option<Form>,
+    name: Form,
+}
+
+/// A compiled template of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Form {
+    /// With placeholders: what it tells can be proven.
+    Own(Template),
+    /// A Go template whose parts are not understood.
+    #[cfg(feature = "mutations")]
+    Go(Box<go::Naming>),
+}
+
+impl Form {
+    fn own(&self) -> Option<&Template> {
+        match self {
+            Self::Own(template) => Some(template),
+            #[cfg(feature = "mutations")]
+            Self::Go(_) => None,
+        }
+    }
+
+    fn render(&self, words: &Words<'_>) -> Result<String, NamingError> {
+        match self {
+            Self::Own(template) => Ok(template.render(|placeholder| words.get(placeholder))),
+            #[cfg(feature = "mutations")]
+            Self::Go(naming) => naming.render(words).ok_or(NamingError::NotAName),
+        }
+    }
+}
+
+/// What placeholders stand for, for one order; of hashes, all digits.
+pub(crate) struct Words<'a> {
+    origin: &'a Identity,
+    copy: Option<&'a CopyName>,
+    sha1: [String; 3],
+    sha3: [String; 2],
+}
+
+impl<'a> Words<'a> {
+    pub(crate) fn of(origin: &'a Identity, copy: Option<&'a CopyName>) -> Self {
+        Self {
+            sha1: [&origin.cluster, &origin.namespace, &origin.name].map(|text| sha1_hex(text)),
+            sha3: [&origin.namespace, &origin.name].map(|text| sha3_hex(text)),
+            origin,
+            copy,
+        }
+    }
+
+    pub(crate) fn get(&self, placeholder: Placeholder) -> &str {
+        match placeholder {
+            Placeholder::Workspace => &self.origin.cluster,
+            Placeholder::Namespace => &self.origin.namespace,
+            Placeholder::Name => &self.origin.name,
+            Placeholder::WorkspaceHash => &self.sha1[0],
+            Placeholder::NamespaceHash => &self.sha1[1],
+            Placeholder::NameHash => &self.sha1[2],
+            Placeholder::NamespaceSha3 => &self.sha3[0],
+            Placeholder::NameSha3 => &self.sha3[1],
+            Placeholder::CopyNamespace => self.copy.map_or("", |it| &it.namespace),
+            Placeholder::CopyName => self.copy.map_or("", |it| &it.name),
+            // Of objects that are found; not of an order.
+            _ => "",
+        }
+    }
 }
 
 /// Where a copy lives.
@@ -44,7 +114,7 @@ pub enum NamingError {
 }
 
 impl Scheme {
-    /// Compiles a naming.
+    /// Compiles a naming; one that could collide is refused.
     ///
     /// # Errors
     ///
@@ -55,33 +125,49 @@ impl Scheme {
         offered: &Kind,
         only: &Only,
     ) -> Result<Self, Vec<String>> {
+        let (scheme, collisions) = Self::compile_unproven(naming, service, offered, only)?;
+        if collisions.is_empty() {
+            Ok(scheme)
+        } else {
+            Err(collisions)
+        }
+    }
+
+    /// Compiles a naming, and says how two orders could get the same copy, if they could.
+    ///
+    /// # Errors
+    ///
+    /// Every problem, as sentences for the provider.
+    pub fn compile_unproven(
+        naming: &CopyNaming,
+        service: &Kind,
+        offered: &Kind,
+        only: &Only,
+    ) -> Result<(Self, Vec<String>), Vec<String>> {
         let mut problems = Vec::new();
-        let mut parse = |what: &str, text: &str| match Template::parse(text, Placeholder::NAMING) {
-            Ok(template) => {
+        let mut parse = |what: &str, text: &str| {
+            let form = form(text).map_err(|mistakes| {
+                problems.extend(
+                    mistakes
+                        .into_iter()
+                        .map(|mistake| format!("copy: the {what} `{text}`: {mistake}")),
+                );
+            });
+            let form = form.ok()?;
+            if let Some(template) = form.own() {
                 if let Some(c) = template.bad_character(what == "namespace") {
                     problems.push(format!(
                         "copy: the {what} `{text}` has a `{c}`, which no {what} can have"
                     ));
                 }
-                if offered.scope == Scope::Cluster
-                    && (template.has(Placeholder::Namespace)
-                        || template.has(Placeholder::NamespaceHash))
-                {
+                if offered.scope == Scope::Cluster && template.has_any(Placeholder::OF_NAMESPACE) {
                     problems.push(format!(
                         "copy: the {what} `{text}` asks for a namespace, and {} has none",
                         offered.kind
                     ));
                 }
-                Some(template)
             }
-            Err(mistakes) => {
-                problems.extend(
-                    mistakes
-                        .iter()
-                        .map(|m| format!("copy: the {what} `{text}`: {m}")),
-                );
-                None
-            }
+            Some(form)
         };
         let namespace = naming
             .namespace
@@ -103,17 +189,39 @@ impl Scheme {
             }
             _ => {}
         }
-        if let (Some(name), None | Some(Some(_))) = (&name, &namespace) {
-            let namespace = namespace.as_ref().and_then(Option::as_ref);
-            let found = template::collisions(namespace, name, orders(offered, only));
-            problems.extend(found.iter().map(|collision| format!("copy: {collision}")));
-        }
-        match (name, namespace) {
-            (Some(name), namespace) if problems.is_empty() => Ok(Self {
-                namespace: namespace.flatten(),
-                name,
-            }),
-            _ => Err(problems),
+        let (Some(name), None | Some(Some(_))) = (name, &namespace) else {
+            return Err(problems);
+        };
+        let namespace = namespace.flatten();
+        // What a Go template tells is not known: it counts as telling nothing.
+        let silent = Template::of(Vec::new());
+        let own = |form: &Form| form.own().cloned();
+        let told = (
+            namespace
+                .as_ref()
+                .map(|it| own(it).unwrap_or_else(|| silent.clone())),
+            own(&name).unwrap_or_else(|| silent.clone()),
+        );
+        let found = template::collisions(told.0.as_ref(), &told.1, orders(offered, only));
+        let opaque = [namespace.as_ref(), Some(&name)]
+            .into_iter()
+            .flatten()
+            .any(|form| form.own().is_none());
+        let collisions = if opaque && !found.is_empty() {
+            let text = naming.namespace.iter().chain([&naming.name]);
+            let text: Vec<_> = text.map(|it| format!("`{it}`")).collect();
+            vec![format!(
+                "copy: two orders could collide: nothing proves that {} tells workspace, namespace and name apart; name each of them, bare or by `sha3short` or `shortHash`",
+                text.join(" and ")
+            )]
+        } else {
+            found.iter().map(|it| format!("copy: {it}")).collect()
+        };
+        if problems.is_empty() {
+            Ok((Self { namespace, name }, collisions))
+        } else {
+            problems.extend(collisions);
+            Err(problems)
         }
     }
 
@@ -123,22 +231,12 @@ impl Scheme {
     ///
     /// When the names of the order do not add up to a name.
     pub fn place(&self, origin: &Identity) -> Result<CopyName, NamingError> {
-        let namespace_hash = short_hash(&origin.namespace);
-        let name_hash = short_hash(&origin.name);
-        let fill = |placeholder| match placeholder {
-            Placeholder::Workspace => origin.cluster.as_str(),
-            Placeholder::Namespace => origin.namespace.as_str(),
-            Placeholder::Name => origin.name.as_str(),
-            Placeholder::NamespaceHash => namespace_hash.as_str(),
-            Placeholder::NameHash => name_hash.as_str(),
-            // No others are part of a naming.
-            _ => "",
-        };
-        let name = self.name.render(fill);
+        let words = Words::of(origin, None);
+        let name = self.name.render(&words)?;
         check(&name, names::NAME_LENGTH, names::is_subdomain)?;
         let namespace = match &self.namespace {
-            Some(template) => {
-                let namespace = template.render(fill);
+            Some(form) => {
+                let namespace = form.render(&words)?;
                 check(&namespace, names::LABEL_LENGTH, names::is_dns_label)?;
                 namespace
             }
@@ -150,7 +248,7 @@ impl Scheme {
     /// The order's name, read back from the copy's; `None` when the name alone does not tell.
     #[must_use]
     pub fn origin_name(&self, copy: &str) -> Option<String> {
-        let (before, after) = match self.name.parts() {
+        let (before, after) = match self.name.own()?.parts() {
             [Part::Slot(Placeholder::Name)] => ("", ""),
             [Part::Text(before), Part::Slot(Placeholder::Name)] => (before.as_str(), ""),
             [Part::Slot(Placeholder::Name), Part::Text(after)] => ("", after.as_str()),
@@ -168,12 +266,13 @@ impl Scheme {
     /// Whether the name of the copy alone tells the name of its order.
     #[must_use]
     pub fn reads_back(&self) -> bool {
-        let slots = self
-            .name
-            .parts()
-            .iter()
-            .filter(|part| matches!(part, Part::Slot(_)));
-        self.name.has(Placeholder::Name) && slots.count() == 1
+        self.name.own().is_some_and(|name| {
+            let slots = name
+                .parts()
+                .iter()
+                .filter(|part| !matches!(part, Part::Text(_)));
+            name.has(Placeholder::Name) && slots.count() == 1
+        })
     }
 
     /// Whether a name beside one's copies is a name of the other's copies: they live in the same namespace, or in none.
@@ -190,20 +289,23 @@ impl Scheme {
     pub fn is_exclusive(&self) -> bool {
         self.namespace
             .as_ref()
-            .is_some_and(|it| it.has(Placeholder::Workspace))
+            .and_then(Form::own)
+            .is_some_and(|it| it.has_any(Placeholder::OF_WORKSPACE))
     }
 
     /// Whether the copy's namespace tells one of the order's placeholders.
     #[must_use]
     pub fn namespace_tells(&self, placeholders: &[Placeholder]) -> bool {
-        let has = |it: &Template| placeholders.iter().any(|placeholder| it.has(*placeholder));
-        self.namespace.as_ref().is_some_and(has)
+        self.namespace
+            .as_ref()
+            .and_then(Form::own)
+            .is_some_and(|it| it.has_any(placeholders))
     }
 
     /// Whether the copy's name tells one of the order's placeholders.
     #[must_use]
     pub fn tells(&self, placeholders: &[Placeholder]) -> bool {
-        placeholders.iter().any(|it| self.name.has(*it))
+        self.name.own().is_some_and(|it| it.has_any(placeholders))
     }
 
     /// Whether namespace and name of an object beside the copy tell the order's placeholder (`name` is the template of its
@@ -213,13 +315,70 @@ impl Scheme {
         let in_namespace = |it: &Placeholder| {
             self.namespace
                 .as_ref()
+                .and_then(Form::own)
                 .is_some_and(|template| template.has(*it))
         };
-        let in_name = |it: &Placeholder| name.has(Placeholder::CopyName) && self.name.has(*it);
+        let in_name = |it: &Placeholder| {
+            name.has(Placeholder::CopyName) && self.name.own().is_some_and(|own| own.has(*it))
+        };
         placeholders
             .iter()
             .any(|it| in_namespace(it) || in_name(it))
     }
+}
+
+/// Reads a template of a name, in whichever of its three syntaxes it is written.
+fn form(text: &str) -> Result<Form, Vec<String>> {
+    if text.contains("{{") {
+        #[cfg(feature = "mutations")]
+        return go::parse(text).map_err(|fault| vec![fault.to_string()]);
+        #[cfg(not(feature = "mutations"))]
+        return Err(vec![
+            "this program was built without the feature `mutations`, which Go templates need"
+                .into(),
+        ]);
+    }
+    if text.contains('$') {
+        return Ok(Form::Own(dollars(text)));
+    }
+    Template::parse(text, Placeholder::NAMING)
+        .map(Form::Own)
+        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
+}
+
+/// The Go agent's first syntax: `$remoteNamespace-$remoteName`. What is no placeholder stands for itself.
+fn dollars(text: &str) -> Template {
+    // Longer words first, for one starts with another.
+    const WORDS: &[(&str, Placeholder)] = &[
+        ("$remoteClusterName", Placeholder::Workspace),
+        ("$remoteNamespaceHash", Placeholder::NamespaceHash),
+        ("$remoteNamespace", Placeholder::Namespace),
+        ("$remoteNameHash", Placeholder::NameHash),
+        ("$remoteName", Placeholder::Name),
+    ];
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let word = WORDS.iter().find(|(word, _)| rest.starts_with(word));
+        match word {
+            Some((word, placeholder)) => {
+                if !literal.is_empty() {
+                    parts.push(Part::Text(std::mem::take(&mut literal)));
+                }
+                parts.push(Part::Slot(*placeholder));
+                rest = &rest[word.len()..];
+            }
+            None => {
+                literal.push(c);
+                rest = &rest[c.len_utf8()..];
+            }
+        }
+    }
+    if !literal.is_empty() {
+        parts.push(Part::Text(literal));
+    }
+    Template::of(parts)
 }
 
 /// From where the orders of a publication come.
@@ -238,6 +397,14 @@ pub fn short_hash(text: &str) -> String {
     let mut hash = sha1_hex(text);
     hash.truncate(20);
     hash
+}
+
+/// The SHA3-256 of a text, in hex: what the Go agent's default names are cut from.
+#[must_use]
+pub fn sha3_hex(text: &str) -> String {
+    use sha3::Digest as _;
+    let digest = sha3::Sha3_256::digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn check(name: &str, length: usize, is_name: fn(&str) -> bool) -> Result<(), NamingError> {

@@ -9,8 +9,9 @@ use std::str::FromStr as _;
 use serde_json::{Map, Value, json};
 
 use crate::definition::{Convert, Kind, Pass};
+use crate::mutation::{Pipeline, Stop};
 use crate::names;
-use crate::naming::{CopyName, Moved, NamingError, Scheme};
+use crate::naming::{CopyName, Moved, NamingError, Scheme, Words};
 use crate::object::fingerprint::Fingerprint;
 use crate::object::identity::Identity;
 use crate::object::path::{self, Hop, Path, Spot, spot_text};
@@ -29,6 +30,7 @@ pub struct Projection {
     pub(crate) refers: Vec<Refers>,
     pub(crate) takes: Vec<Takes>,
     pub(crate) set: Vec<Set>,
+    pub(crate) mutations: Pipeline,
     pub(crate) pass: Pass,
 }
 
@@ -84,14 +86,24 @@ pub struct Objection {
     pub reason: &'static str,
     /// A sentence.
     pub message: String,
+    /// What the provider should know besides, in the service cluster's terms.
+    pub detail: Option<String>,
+}
+
+impl Objection {
+    /// An order that does not hold what it should.
+    pub(crate) fn invalid(message: String) -> Self {
+        Self {
+            reason: "Invalid",
+            message,
+            detail: None,
+        }
+    }
 }
 
 impl From<NamingError> for Objection {
     fn from(error: NamingError) -> Self {
-        Self {
-            reason: "Invalid",
-            message: format!("metadata.name: {error}"),
-        }
+        Self::invalid(format!("metadata.name: {error}"))
     }
 }
 
@@ -110,6 +122,8 @@ pub struct Down<'a> {
     pub copy: &'a CopyName,
     /// Where copies of other orders live that are not where naming would put them.
     pub moved: &'a Moved,
+    /// The copy, where it is there and a mutation looks at it.
+    pub other: Option<&'a Value>,
 }
 
 impl Projection {
@@ -144,9 +158,8 @@ impl Projection {
                 };
                 let there = refers
                     .there(down.identity, name, down.moved)
-                    .map_err(|error| Objection {
-                        reason: "Invalid",
-                        message: format!("{}: {error}", spot_text(&spot)),
+                    .map_err(|error| {
+                        Objection::invalid(format!("{}: {error}", spot_text(&spot)))
                     })?;
                 known.push((there.clone(), name.to_owned()));
                 path::set(&mut object, &spot, json!(there));
@@ -159,6 +172,7 @@ impl Projection {
         for set in &self.set {
             path::set(&mut object, &set.at.like(&[]), set.value.fill(down));
         }
+        let (mut object, marks) = self.mutate(down, origin, object)?;
         drop_nulls(&mut object);
         let mut object = match object {
             Value::Object(map) => map,
@@ -169,7 +183,11 @@ impl Projection {
             json!(crate::object::api_version(down.service)),
         );
         object.insert("kind".into(), json!(down.service.kind));
-        merge_into(&mut object, "metadata", self.metadata(down, origin, &taken));
+        merge_into(
+            &mut object,
+            "metadata",
+            metadata(down, origin, &taken, marks),
+        );
         let object = Value::Object(object);
         known.retain(|(there, here)| !there.is_empty() && there != here);
         Ok(Intent {
@@ -188,12 +206,9 @@ impl Projection {
     pub fn taken(&self, origin: &Value, copy: &CopyName) -> Result<Vec<TakenName>, Objection> {
         let mut all = Vec::new();
         for takes in &self.takes {
-            let found = takes
-                .names(origin, copy)
-                .map_err(|(spot, message)| Objection {
-                    reason: "Invalid",
-                    message: format!("{}: {message}", spot_text(&spot)),
-                })?;
+            let found = takes.names(origin, copy).map_err(|(spot, message)| {
+                Objection::invalid(format!("{}: {message}", spot_text(&spot)))
+            })?;
             all.extend(found);
         }
         Ok(all)
@@ -251,9 +266,8 @@ impl Projection {
         for moved in &self.moves {
             for (spot, value) in moved.from.each(object) {
                 let value = match moved.with {
-                    Some(with) => with(value).map_err(|message| Objection {
-                        reason: "Invalid",
-                        message: format!("{}: {message}", spot_text(&spot)),
+                    Some(with) => with(value).map_err(|message| {
+                        Objection::invalid(format!("{}: {message}", spot_text(&spot)))
                     })?,
                     None => value.clone(),
                 };
@@ -269,31 +283,137 @@ impl Projection {
         Ok(())
     }
 
-    fn metadata(&self, down: Down<'_>, origin: &Value, taken: &[TakenName]) -> Value {
-        let mut labels = passed(&self.pass.labels, &origin["metadata"]["labels"]);
-        labels.extend(down.identity.labels(down.agent));
-        let mut annotations = passed(&self.pass.annotations, &origin["metadata"]["annotations"]);
-        annotations.extend(down.identity.annotations());
-        annotations.insert(names::PUBLICATION.into(), json!(down.publication));
-        annotations.insert(names::ORIGIN_UID.into(), json!(uid(origin)));
-        if !taken.is_empty() {
-            // An order that vanishes while nobody looks leaves only this to clean up by.
-            let names: Vec<_> = taken
-                .iter()
-                .map(|it| json!([it.path, it.name, it.copy]))
-                .collect();
-            annotations.insert(names::TAKES.into(), json!(Value::Array(names).to_string()));
+    /// Applies the mutations to what the service cluster is asked for; gives the labels and annotations that cross.
+    fn mutate(
+        &self,
+        down: Down<'_>,
+        origin: &Value,
+        body: Value,
+    ) -> Result<(Value, Marks), Objection> {
+        let before = &origin["metadata"];
+        if self.mutations.is_empty() {
+            let labels = passed(&self.pass.labels, &before["labels"]);
+            let annotations = passed(&self.pass.annotations, &before["annotations"]);
+            return Ok((
+                body,
+                Marks {
+                    labels,
+                    annotations,
+                },
+            ));
         }
-        let mut metadata = json!({
-            "name": down.copy.name,
-            "labels": labels,
-            "annotations": annotations,
-        });
-        if !down.copy.namespace.is_empty() {
-            metadata["namespace"] = json!(down.copy.namespace);
+        let mut object = body;
+        if !object.is_object() {
+            object = json!({});
         }
-        metadata
+        let constants = object["metadata"].take();
+        object["apiVersion"] = json!(crate::object::api_version(down.service));
+        object["kind"] = json!(down.service.kind);
+        object["metadata"] = known_metadata(origin);
+        self.mutations
+            .apply(&mut object, down.other)
+            .map_err(|stop| self.objection(&stop))?;
+        let after = object["metadata"].take();
+        if let Some(map) = object.as_object_mut() {
+            for field in ["apiVersion", "kind", "status"] {
+                map.remove(field);
+            }
+            map.insert("metadata".into(), constants);
+        }
+        let marks = Marks {
+            labels: crossing(&self.pass.labels, &before["labels"], &after["labels"]),
+            annotations: crossing(
+                &self.pass.annotations,
+                &before["annotations"],
+                &after["annotations"],
+            ),
+        };
+        Ok((object, marks))
     }
+
+    /// Tells the consumer which field of theirs a rule of the provider cannot be applied to.
+    fn objection(&self, stop: &Stop) -> Objection {
+        let said = stop
+            .said
+            .clone()
+            .unwrap_or_else(|| "the service cannot work with what is written here".into());
+        Objection {
+            reason: "Invalid",
+            message: match self.up_path(&stop.at) {
+                Some(here) => format!("{here}: {said}"),
+                None => stop
+                    .said
+                    .clone()
+                    .unwrap_or_else(|| "the service cannot work with this order".into()),
+            },
+            detail: stop
+                .said
+                .is_none()
+                .then(|| format!("mutation of `{}`: {}", stop.at, stop.fault)),
+        }
+    }
+
+    /// Whether a mutation looks at the copy.
+    #[must_use]
+    pub fn reads_copy(&self) -> bool {
+        self.mutations.reads_other()
+    }
+}
+
+/// Labels and annotations that cross.
+struct Marks {
+    labels: Map<String, Value>,
+    annotations: Map<String, Value>,
+}
+
+/// The metadata of an order that mutations see: what the consumer wrote, and nothing that servers change.
+fn known_metadata(origin: &Value) -> Value {
+    let mut metadata = Map::new();
+    for field in ["name", "namespace", "uid", "labels", "annotations"] {
+        if let Some(value) = origin["metadata"].get(field) {
+            metadata.insert(field.to_owned(), value.clone());
+        }
+    }
+    Value::Object(metadata)
+}
+
+/// What crosses: what is passed on, and what a mutation wrote.
+fn crossing(keys: &[String], before: &Value, after: &Value) -> Map<String, Value> {
+    let mut out = passed(keys, after);
+    for (key, value) in after.as_object().into_iter().flatten() {
+        if before.get(key) != Some(value) && value.is_string() && !key.starts_with(names::PREFIX) {
+            out.insert(key.clone(), value.clone());
+        }
+    }
+    out
+}
+
+fn metadata(down: Down<'_>, origin: &Value, taken: &[TakenName], marks: Marks) -> Value {
+    let Marks {
+        mut labels,
+        mut annotations,
+    } = marks;
+    labels.extend(down.identity.labels(down.agent));
+    annotations.extend(down.identity.annotations());
+    annotations.insert(names::PUBLICATION.into(), json!(down.publication));
+    annotations.insert(names::ORIGIN_UID.into(), json!(uid(origin)));
+    if !taken.is_empty() {
+        // An order that vanishes while nobody looks leaves only this to clean up by.
+        let names: Vec<_> = taken
+            .iter()
+            .map(|it| json!([it.path, it.name, it.copy]))
+            .collect();
+        annotations.insert(names::TAKES.into(), json!(Value::Array(names).to_string()));
+    }
+    let mut metadata = json!({
+        "name": down.copy.name,
+        "labels": labels,
+        "annotations": annotations,
+    });
+    if !down.copy.namespace.is_empty() {
+        metadata["namespace"] = json!(down.copy.namespace);
+    }
+    metadata
 }
 
 impl Refers {
@@ -355,19 +475,8 @@ impl Constant {
                     .collect(),
             ),
             Self::Text(template) => {
-                let hashes = [&down.identity.namespace, &down.identity.name]
-                    .map(|text| crate::naming::short_hash(text));
-                Value::String(template.render(|placeholder| match placeholder {
-                    Placeholder::Workspace => &down.identity.cluster,
-                    Placeholder::Namespace => &down.identity.namespace,
-                    Placeholder::Name => &down.identity.name,
-                    Placeholder::NamespaceHash => &hashes[0],
-                    Placeholder::NameHash => &hashes[1],
-                    Placeholder::CopyNamespace => &down.copy.namespace,
-                    Placeholder::CopyName => &down.copy.name,
-                    // No others may stand in a constant.
-                    _ => "",
-                }))
+                let words = Words::of(down.identity, Some(down.copy));
+                Value::String(template.render(|placeholder| words.get(placeholder)))
             }
         }
     }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::definition::{
     Definition, Kind, OfferedNames, Only, Policy, Rule, SchemaName, SchemaSource, Selector, Side,
 };
+use crate::mutation::Pipeline;
 use crate::names::{self, AgentName};
 use crate::naming::{CopyName, Moved, NamingError, Scheme};
 use crate::object::identity::{Identity, Standing};
@@ -44,6 +45,7 @@ pub struct Publication {
     scheme: Scheme,
     projection: Projection,
     up: Up,
+    changes_up: Pipeline,
     returns: Vec<Returns>,
     related: Vec<Related>,
     made_status: Option<Made>,
@@ -528,6 +530,22 @@ impl Publication {
         copy: &CopyName,
         moved: &Moved,
     ) -> Result<Intent, Objection> {
+        self.intent_beside(key, origin, copy, moved, None)
+    }
+
+    /// What the service cluster is asked for where mutations may look at the copy.
+    ///
+    /// # Errors
+    ///
+    /// When the order cannot be brought down.
+    pub fn intent_beside(
+        &self,
+        key: &Key,
+        origin: &Value,
+        copy: &CopyName,
+        moved: &Moved,
+        other: Option<&Value>,
+    ) -> Result<Intent, Objection> {
         self.projection.down(
             Down {
                 agent: self.agent.as_str(),
@@ -536,6 +554,7 @@ impl Publication {
                 identity: &key.identity(),
                 copy,
                 moved,
+                other,
             },
             origin,
         )
@@ -546,6 +565,18 @@ impl Publication {
     pub fn refers_to(&self, id: &str) -> bool {
         let mut refers = self.projection.refers.iter();
         refers.any(|it| names::resource(&it.offered) == id)
+    }
+
+    /// What changes the status on its way up.
+    #[must_use]
+    pub fn changes_up(&self) -> &Pipeline {
+        &self.changes_up
+    }
+
+    /// What is allowed and has a price or a risk: sentences for the provider.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The way down.

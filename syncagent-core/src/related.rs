@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::definition::{Compose, Kind, Part, ReadRule};
 use crate::names;
-use crate::naming::{CopyName, short_hash};
+use crate::naming::{CopyName, sha3_hex};
+use crate::object::fingerprint::sha1_hex;
 use crate::object::path::{self, Path, Spot};
 use crate::object::{api_version, uid, version};
 use crate::plan::Known;
@@ -100,10 +101,11 @@ impl Takes {
     }
 
     fn copy_name(&self, name: &str, copy: &CopyName) -> String {
-        let hash = short_hash(name);
+        let (sha1, sha3) = (sha1_hex(name), sha3_hex(name));
         self.name.render(|placeholder| match placeholder {
             Placeholder::Name => name,
-            Placeholder::NameHash => &hash,
+            Placeholder::NameHash => &sha1,
+            Placeholder::NameSha3 => &sha3,
             Placeholder::CopyName => &copy.name,
             _ => "",
         })

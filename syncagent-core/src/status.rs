@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::definition::{Compose, Convert, Kind, ReadRule};
+use crate::mutation::{Pipeline, Stop};
 use crate::naming::Scheme;
 use crate::object::path::{self, Path};
 use crate::plan::{CopyKnown, Synced};
@@ -136,6 +137,32 @@ impl Field {
             }
         }
     }
+}
+
+/// Applies the mutations of the way up to a projected status, whose generations are the order's already. They see the copy
+/// with this status, and on the other side the order. A rule that cannot be applied takes its value out: what it was to
+/// change is not shown as it was.
+pub(crate) fn mutate(
+    changes: &Pipeline,
+    status: &mut Value,
+    copy: &Value,
+    origin: Option<&Value>,
+) -> Vec<Stop> {
+    if changes.is_empty() {
+        return Vec::new();
+    }
+    let mut object = copy.clone();
+    if !object.is_object() {
+        object = json!({});
+    }
+    object["status"] = status.take();
+    let stops = changes.apply_each_way(&mut object, origin);
+    *status = object["status"].take();
+    crate::object::drop_nulls(status);
+    if !status.is_object() {
+        *status = json!({});
+    }
+    stops
 }
 
 /// Puts the order's generation in the place of the copy's, in the status and in its conditions.

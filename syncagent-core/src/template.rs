@@ -6,7 +6,8 @@
 //! A naming is *safe* when the pair (namespace, name) of a copy tells from which workspace, namespace and name its
 //! origin comes. That holds when each of the three appears, and when what stands between two placeholders cannot be part
 //! of either of them: `{namespace}-{name}` gives `a-b-c` for both `a`/`b-c` and `a-b`/`c`; `{namespace}.{name}` is fine,
-//! for a namespace has no dot. A hash has a fixed length and needs no separator.
+//! for a namespace has no dot. A hash has a fixed length and needs no separator; how many of its digits stand, 20 where
+//! nothing is said, is written behind a colon: `{name.hash:16}`.
 //!
 //! This file knows only the standard library: `syncagent-derive` compiles the very same file (by a symbolic link), so a
 //! naming that the macro accepts is one that the engine accepts.
@@ -18,6 +19,8 @@ use std::fmt;
 pub enum Placeholder {
     /// The logical cluster's name.
     Workspace,
+    /// The first 20 hex digits of the SHA-1 of the logical cluster's name.
+    WorkspaceHash,
     /// The order's namespace.
     Namespace,
     /// The order's name; for a taken object, that object's name.
@@ -26,6 +29,10 @@ pub enum Placeholder {
     NamespaceHash,
     /// The first 20 hex digits of the SHA-1 of the name.
     NameHash,
+    /// The first 20 hex digits of the SHA3-256 of the namespace, as the Go agent's default names have them.
+    NamespaceSha3,
+    /// The first 20 hex digits of the SHA3-256 of the name.
+    NameSha3,
     /// The namespace of the primary's copy.
     CopyNamespace,
     /// The name of the primary's copy.
@@ -42,8 +49,13 @@ pub enum Placeholder {
 
 use Placeholder::{
     CopyName, CopyNamespace, Found, FoundHash, FoundNamespace, FoundNamespaceHash, Name, NameHash,
-    Namespace, NamespaceHash, Workspace,
+    NameSha3, Namespace, NamespaceHash, NamespaceSha3, Workspace, WorkspaceHash,
 };
+
+/// How many hex digits of a hash stand where no length is written.
+const DIGITS: usize = 20;
+/// The fewest hex digits that are taken for a name or a namespace.
+const FEWEST: usize = 12;
 
 impl Placeholder {
     /// Every placeholder.
@@ -53,6 +65,9 @@ impl Placeholder {
         Name,
         NamespaceHash,
         NameHash,
+        WorkspaceHash,
+        NamespaceSha3,
+        NameSha3,
         CopyNamespace,
         CopyName,
         Found,
@@ -60,8 +75,23 @@ impl Placeholder {
         FoundNamespace,
         FoundNamespaceHash,
     ];
+    /// What tells the workspace.
+    pub const OF_WORKSPACE: &'static [Self] = &[Workspace, WorkspaceHash];
+    /// What tells the order's namespace.
+    pub const OF_NAMESPACE: &'static [Self] = &[Namespace, NamespaceHash, NamespaceSha3];
+    /// What tells the name.
+    pub const OF_NAME: &'static [Self] = &[Name, NameHash, NameSha3];
     /// What the name and the namespace of a copy are made of.
-    pub const NAMING: &'static [Self] = &[Workspace, Namespace, Name, NamespaceHash, NameHash];
+    pub const NAMING: &'static [Self] = &[
+        Workspace,
+        Namespace,
+        Name,
+        NamespaceHash,
+        NameHash,
+        WorkspaceHash,
+        NamespaceSha3,
+        NameSha3,
+    ];
     /// What a constant on a copy may hold.
     pub const SET: &'static [Self] = &[
         Workspace,
@@ -69,11 +99,14 @@ impl Placeholder {
         Name,
         NamespaceHash,
         NameHash,
+        WorkspaceHash,
+        NamespaceSha3,
+        NameSha3,
         CopyNamespace,
         CopyName,
     ];
     /// What the name of a taken object's copy is made of.
-    pub const TAKEN: &'static [Self] = &[Name, NameHash, CopyName];
+    pub const TAKEN: &'static [Self] = &[Name, NameHash, NameSha3, CopyName];
     /// What the name of a returned object is made of: things that the consumer knows.
     pub const RETURNED: &'static [Self] = &[Name];
     /// What the name of an object of the service cluster is made of that belongs to one copy.
@@ -88,6 +121,9 @@ impl Placeholder {
             Name => "name",
             NamespaceHash => "namespace.hash",
             NameHash => "name.hash",
+            WorkspaceHash => "workspace.hash",
+            NamespaceSha3 => "namespace.sha3",
+            NameSha3 => "name.sha3",
             CopyNamespace => "copy.namespace",
             CopyName => "copy.name",
             Found => "found",
@@ -99,10 +135,18 @@ impl Placeholder {
 
     /// Whether a value always has the same length.
     const fn is_fixed(self) -> bool {
-        matches!(
-            self,
-            NamespaceHash | NameHash | FoundHash | FoundNamespaceHash
-        )
+        self.lengths().is_some()
+    }
+
+    /// The fewest and the most hex digits of a hash.
+    const fn lengths(self) -> Option<(usize, usize)> {
+        match self {
+            NamespaceHash | NameHash | FoundHash | FoundNamespaceHash => Some((FEWEST, 40)),
+            NamespaceSha3 | NameSha3 => Some((FEWEST, 64)),
+            // What keeps workspaces apart is not cut: somebody may look for two that meet.
+            WorkspaceHash => Some((DIGITS, 40)),
+            _ => None,
+        }
     }
 
     /// Whether a value can contain the character.
@@ -112,9 +156,8 @@ impl Placeholder {
             Namespace | CopyNamespace | FoundNamespace => {
                 c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
             }
-            NamespaceHash | NameHash | FoundHash | FoundNamespaceHash => {
-                c.is_ascii_digit() || matches!(c, 'a'..='f')
-            }
+            NamespaceHash | NameHash | WorkspaceHash | NamespaceSha3 | NameSha3 | FoundHash
+            | FoundNamespaceHash => c.is_ascii_digit() || matches!(c, 'a'..='f'),
             Name | CopyName | Found => {
                 c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.'
             }
@@ -135,6 +178,17 @@ pub enum Part {
     Text(String),
     /// A placeholder.
     Slot(Placeholder),
+    /// A hash of this many hex digits.
+    Cut(Placeholder, usize),
+}
+
+impl Part {
+    fn placeholder(&self) -> Option<Placeholder> {
+        match self {
+            Self::Text(_) => None,
+            Self::Slot(it) | Self::Cut(it, _) => Some(*it),
+        }
+    }
 }
 
 /// A parsed template.
@@ -160,6 +214,13 @@ pub enum TemplateError {
         found: Placeholder,
         /// What may stand here.
         allowed: &'static [Placeholder],
+    },
+    /// A length that the placeholder does not take.
+    Length {
+        /// The placeholder.
+        found: Placeholder,
+        /// What stands behind its colon.
+        length: String,
     },
     /// A `{` without its `}`.
     Unclosed,
@@ -188,6 +249,17 @@ impl fmt::Display for TemplateError {
                 write!(f, "`{found}` has no meaning here; ")?;
                 list(f, allowed)
             }
+            Self::Length { found, length } => match found.lengths() {
+                Some((fewest, most)) => write!(
+                    f,
+                    "`{{{}:{length}}}` is no length of that hash: it has {fewest} to {most} digits",
+                    found.word()
+                ),
+                None => write!(
+                    f,
+                    "`{found}` takes no length; a hash does, as in `{{name.hash:16}}`"
+                ),
+            },
             Self::Unclosed => f.write_str("a `{` is never closed; write `{{` for a literal brace"),
             Self::Unopened => f.write_str("a `}` was never opened; write `}}` for a literal brace"),
         }
@@ -197,6 +269,9 @@ impl fmt::Display for TemplateError {
 impl std::error::Error for TemplateError {}
 
 impl Template {
+    /// The fewest hex digits of a hash that are taken to tell a name.
+    pub const FEWEST_DIGITS: usize = FEWEST;
+
     /// Parses a text in which the allowed placeholders may stand.
     ///
     /// # Errors
@@ -217,11 +292,11 @@ impl Template {
                 rest = after;
             } else if let Some(end) = tail.find('}') {
                 match slot(&tail[1..end], allowed) {
-                    Ok(placeholder) => {
+                    Ok(part) => {
                         if !literal.is_empty() {
                             parts.push(Part::Text(std::mem::take(&mut literal)));
                         }
-                        parts.push(Part::Slot(placeholder));
+                        parts.push(part);
                     }
                     Err(mistake) => mistakes.push(mistake),
                 }
@@ -242,6 +317,12 @@ impl Template {
         }
     }
 
+    /// A template of these pieces.
+    #[must_use]
+    pub fn of(parts: Vec<Part>) -> Self {
+        Self { parts }
+    }
+
     /// Its pieces, from left to right.
     #[must_use]
     pub fn parts(&self) -> &[Part] {
@@ -251,17 +332,29 @@ impl Template {
     /// Whether it asks for the placeholder.
     #[must_use]
     pub fn has(&self, placeholder: Placeholder) -> bool {
-        self.parts.contains(&Part::Slot(placeholder))
+        self.parts
+            .iter()
+            .any(|part| part.placeholder() == Some(placeholder))
     }
 
-    /// Fills in what it asks for.
+    /// Whether it asks for one of the placeholders.
+    #[must_use]
+    pub fn has_any(&self, placeholders: &[Placeholder]) -> bool {
+        placeholders.iter().any(|it| self.has(*it))
+    }
+
+    /// Fills in what it asks for; of a hash, all of it is given, and it is cut here.
     #[must_use]
     pub fn render<'a>(&self, value: impl Fn(Placeholder) -> &'a str) -> String {
         self.parts
             .iter()
             .map(|part| match part {
                 Part::Text(text) => text.as_str(),
+                Part::Slot(placeholder) if placeholder.is_fixed() => {
+                    cut(value(*placeholder), DIGITS)
+                }
                 Part::Slot(placeholder) => value(*placeholder),
+                Part::Cut(placeholder, length) => cut(value(*placeholder), *length),
             })
             .collect()
     }
@@ -271,10 +364,7 @@ impl Template {
     pub fn ambiguity(&self) -> Option<(Placeholder, Placeholder)> {
         let middle = strip_left(&self.parts);
         let middle = strip_right(middle);
-        let mut slots = middle.iter().filter_map(|part| match part {
-            Part::Slot(placeholder) => Some(*placeholder),
-            Part::Text(_) => None,
-        });
+        let mut slots = middle.iter().filter_map(Part::placeholder);
         Some((slots.next()?, slots.next()?))
     }
 
@@ -289,7 +379,7 @@ impl Template {
                     || c == '-'
                     || (c == '.' && !namespace))
             }),
-            Part::Slot(_) => None,
+            Part::Slot(_) | Part::Cut(..) => None,
         })
     }
 }
@@ -298,7 +388,7 @@ impl Template {
 fn strip_left(mut parts: &[Part]) -> &[Part] {
     loop {
         parts = match parts {
-            [Part::Text(_), rest @ ..] => rest,
+            [Part::Text(_) | Part::Cut(..), rest @ ..] => rest,
             [Part::Slot(slot), rest @ ..] if slot.is_fixed() || ends(*slot, rest.first()) => rest,
             _ => return parts,
         }
@@ -309,7 +399,7 @@ fn strip_left(mut parts: &[Part]) -> &[Part] {
 fn strip_right(mut parts: &[Part]) -> &[Part] {
     loop {
         parts = match parts {
-            [rest @ .., Part::Text(_)] => rest,
+            [rest @ .., Part::Text(_) | Part::Cut(..)] => rest,
             [rest @ .., Part::Slot(slot)] if slot.is_fixed() || ends(*slot, rest.last()) => rest,
             _ => return parts,
         }
@@ -320,17 +410,36 @@ fn ends(slot: Placeholder, neighbour: Option<&Part>) -> bool {
     matches!(neighbour, Some(Part::Text(text)) if text.chars().any(|c| !slot.may_contain(c)))
 }
 
-fn slot(word: &str, allowed: &'static [Placeholder]) -> Result<Placeholder, TemplateError> {
+fn cut(text: &str, length: usize) -> &str {
+    text.get(..length).unwrap_or(text)
+}
+
+fn slot(text: &str, allowed: &'static [Placeholder]) -> Result<Part, TemplateError> {
+    let (word, length) = match text.split_once(':') {
+        Some((word, length)) => (word, Some(length)),
+        None => (text, None),
+    };
     let Some(&found) = Placeholder::ALL.iter().find(|it| it.word() == word) else {
         return Err(TemplateError::Unknown {
             word: word.to_owned(),
             allowed,
         });
     };
-    if allowed.contains(&found) {
-        Ok(found)
-    } else {
-        Err(TemplateError::Misplaced { found, allowed })
+    if !allowed.contains(&found) {
+        return Err(TemplateError::Misplaced { found, allowed });
+    }
+    let Some(length) = length else {
+        return Ok(Part::Slot(found));
+    };
+    let digits = length.parse::<usize>().ok();
+    match (found.lengths(), digits) {
+        (Some((fewest, most)), Some(digits)) if (fewest..=most).contains(&digits) => {
+            Ok(Part::Cut(found, digits))
+        }
+        _ => Err(TemplateError::Length {
+            found,
+            length: length.to_owned(),
+        }),
     }
 }
 
@@ -419,15 +528,17 @@ pub enum Orders {
 /// How a naming could give two orders the same copy; empty when it is safe.
 #[must_use]
 pub fn collisions(namespace: Option<&Template>, name: &Template, orders: Orders) -> Vec<Collision> {
-    let has = |it| name.has(it) || namespace.is_some_and(|template| template.has(it));
+    let has = |these: &[Placeholder]| {
+        name.has_any(these) || namespace.is_some_and(|template| template.has_any(these))
+    };
     let mut found = Vec::new();
-    if !has(Workspace) {
+    if !has(Placeholder::OF_WORKSPACE) {
         found.push(Collision::Workspaces);
     }
-    if orders == Orders::ManyNamespaces && !has(Namespace) && !has(NamespaceHash) {
+    if orders == Orders::ManyNamespaces && !has(Placeholder::OF_NAMESPACE) {
         found.push(Collision::Namespaces);
     }
-    if !has(Name) && !has(NameHash) {
+    if !has(Placeholder::OF_NAME) {
         found.push(Collision::Names);
     }
     for template in namespace.into_iter().chain([name]) {

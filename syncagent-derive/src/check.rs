@@ -94,11 +94,10 @@ impl Publication {
             }
         }
         if !self.namespaced
-            && [Placeholder::Namespace, Placeholder::NamespaceHash]
+            && namespace_template
                 .iter()
-                .any(|&it| {
-                    name_template.has(it) || namespace_template.as_ref().is_some_and(|t| t.has(it))
-                })
+                .chain([&name_template])
+                .any(|it| it.has_any(Placeholder::OF_NAMESPACE))
         {
             acc.point_at(
                 text,
@@ -292,7 +291,7 @@ fn check_taken_name(text: &Text, acc: &mut Accumulator) {
     let Some(name) = template(text, Placeholder::TAKEN, acc) else {
         return;
     };
-    if !name.has(Placeholder::Name) && !name.has(Placeholder::NameHash) {
+    if !name.has_any(Placeholder::OF_NAME) {
         acc.point_at(
             text,
             "two taken objects could collide: put `{name}` or `{name.hash}` into the name",

@@ -4,8 +4,16 @@ use super::Scope;
 
 /// Templates for the name of a copy.
 ///
-/// Placeholders: `{workspace}` (the logical cluster's name), `{namespace}`, `{name}`, and `{namespace.hash}`,
-/// `{name.hash}` (the first 20 hex digits of the SHA-1). `{{` and `}}` are literal braces.
+/// Placeholders: `{workspace}` (the logical cluster's name), `{namespace}`, `{name}`; their hashes `{workspace.hash}`,
+/// `{namespace.hash}`, `{name.hash}` (the first 20 hex digits of the SHA-1) and `{namespace.sha3}`, `{name.sha3}` (of the
+/// SHA3-256). A colon and a number ask for more or fewer digits: `{name.hash:16}`.
+///
+/// The syntaxes of the Go agent are taken too, and recognised by themselves: a Go template over `.ClusterName`,
+/// `.Object.metadata.namespace` and `.Object.metadata.name` (`{{ .Object.metadata.name | sha3short }}`; needs the feature
+/// `mutations`), and `$remoteClusterName`, `$remoteNamespace`, `$remoteNamespaceHash`, `$remoteName`, `$remoteNameHash`.
+///
+/// Two orders must not get the same name: what a naming tells is proven when the definition is compiled, and
+/// [`Policy::colliding_names`](super::Policy) says what happens where it cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyNaming {
     /// The namespace; `None` for a cluster-scoped copy. Default `{workspace}`.

@@ -26,6 +26,20 @@ pub struct Policy {
     pub leaving: Leaving,
     /// What becomes of a copy when something is lost.
     pub losses: Losses,
+    /// What happens when the naming of copies could give two orders the same name.
+    pub colliding_names: CollidingNames,
+}
+
+/// What happens when the naming of copies could give two orders the same name.
+///
+/// Whatever is chosen, a copy of one order is never touched for another: the second one is refused at run time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CollidingNames {
+    /// The definition has a problem.
+    Refuse,
+    /// The publication has a warning.
+    Warn,
 }
 
 /// What happens when a new schema would break objects that exist: a field is gone, a type has changed, a bound is narrower.
@@ -108,6 +122,7 @@ impl Policy {
             events: Events::Warnings,
             concurrency: None,
             breaking_changes: BreakingChanges::Refuse,
+            colliding_names: CollidingNames::Refuse,
             deletion: Deletion::Background,
             deletion_by_order: true,
             leaving: Leaving::Keep,
@@ -134,6 +149,7 @@ impl Policy {
             conditions: false,
             events: Events::All,
             breaking_changes: BreakingChanges::Warn,
+            colliding_names: CollidingNames::Warn,
             ..Self::derived()
         }
     }

@@ -203,6 +203,32 @@ impl Path {
         found.into_iter().map(|(spot, _)| spot).collect()
     }
 
+    /// Every place that could be in the object: each element that is there, and below it fields that need not be.
+    #[must_use]
+    pub fn places(&self, object: &Value) -> Vec<Spot> {
+        let mut found = vec![(Spot::new(), Some(object))];
+        for step in &self.0 {
+            found = found
+                .into_iter()
+                .flat_map(|(spot, value)| {
+                    let with = |hop| -> Spot { spot.iter().cloned().chain([hop]).collect() };
+                    match step {
+                        Step::Field(name) => {
+                            let below = value.and_then(|it| it.get(name));
+                            vec![(with(Hop::Field(name.clone())), below)]
+                        }
+                        Step::Each => {
+                            let list = value.and_then(Value::as_array).into_iter().flatten();
+                            let each = list.enumerate();
+                            each.map(|(at, it)| (with(Hop::At(at)), Some(it))).collect()
+                        }
+                    }
+                })
+                .collect();
+        }
+        found.into_iter().map(|(spot, _)| spot).collect()
+    }
+
     /// Every place that exists in the object, with what is there; nulls count as absent.
     #[must_use]
     pub fn each<'a>(&self, object: &'a Value) -> Vec<(Spot, &'a Value)> {

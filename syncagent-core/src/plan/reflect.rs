@@ -7,6 +7,7 @@ use super::record::Synced;
 use super::seen::Depth;
 use super::speak::{Word, said, speak};
 use super::step::Step;
+use crate::mutation::Stop;
 use crate::object::fingerprint::Fingerprint;
 use crate::projection::Intent;
 use crate::status::{self, with_synced, without_synced};
@@ -78,14 +79,20 @@ fn base(
     let said = same(step.record.synced.as_ref(), synced);
     match (copy, step.record.copy.clone()) {
         (Some(copy), Some(known)) => {
-            if up.needs_origin() && origin.is_none() {
+            let changes = step.publication.changes_up();
+            if (up.needs_origin() || changes.reads_other()) && origin.is_none() {
                 step.look(&origin_ref, Depth::Body);
                 return None;
             }
             let mut names = intent.map(|it| it.names.clone()).unwrap_or_default();
             let (cluster, namespace) = (&step.key.cluster, &step.key.namespace);
             names.extend(step.seen.moved().names(cluster, namespace));
-            Some(up.project(copy, &known, &names))
+            let mut shown = up.project(copy, &known, &names);
+            for stop in status::mutate(changes, &mut shown, copy, origin) {
+                let Stop { at, fault, .. } = stop;
+                step.refused.push(format!("mutation of `{at}`: {fault}"));
+            }
+            Some(shown)
         }
         // The copy is as it was. Only what we say ourselves can have changed.
         (None, Some(known)) => {
@@ -93,7 +100,8 @@ fn base(
                 && origin.is_some_and(|it| speaks_of_others(&it["status"], known.reflects));
             let tampered =
                 step.record.shown != step.record.replied || step.record.replied.is_none();
-            if said && !lagging && !tampered && !new {
+            let together = step.publication.changes_up().reads_other() && origin.is_some();
+            if said && !lagging && !tampered && !new && !together {
                 return None;
             }
             let copy_ref = step.copy_ref().ok()?;

@@ -13,6 +13,7 @@ use super::{Context, Ending, Plan, end, filter, locate, reflect, returned, speak
 use crate::definition::Deletion;
 use crate::naming::NamingError;
 use crate::object::fingerprint::Fingerprint;
+use crate::object::identity::Standing;
 use crate::object::{self, finalizers, generation, is_deleting, is_older, uid, version};
 use crate::projection::{Intent, Objection, wish};
 use crate::publication::Publication;
@@ -233,9 +234,16 @@ impl<'a> Step<'a> {
 
     /// What the service cluster is asked for, under the name that the copy has or would get.
     pub(super) fn intent(&self, origin: &Value) -> Result<Intent, Objection> {
-        let copy = locate::name_of(&self.copy_ref()?);
+        let copy_ref = self.copy_ref()?;
+        let copy = locate::name_of(&copy_ref);
+        let other = self
+            .seen
+            .of(&copy_ref)
+            .body()
+            .filter(|_| self.publication.projection().reads_copy())
+            .filter(|copy| self.publication.standing(self.key, copy) == Standing::Ours);
         self.publication
-            .intent_at(self.key, origin, &copy, self.seen.moved())
+            .intent_beside(self.key, origin, &copy, self.seen.moved(), other)
     }
 
     /// How an object is deleted whose origin asks for this, and where it asks for nothing, so: by exactly this uid.

@@ -39,9 +39,22 @@ pub(super) fn tend<'a>(step: &mut Step<'a>, origin: Option<&Value>) -> Tended<'a
         }
     };
     let copy = learn(step, &copy_ref);
+    if step.publication.projection().reads_copy() {
+        // What is asked for depends on both: neither is decided on without the other.
+        let missing = match (&copy, origin) {
+            (Copy::Recorded, Some(_)) => Some(copy_ref.clone()),
+            (Copy::Ours(_), None) => Some(step.publication.origin(step.key)),
+            _ => None,
+        };
+        if let Some(missing) = missing {
+            step.look(&missing, Depth::Body);
+            return none;
+        }
+    }
     let intent = match origin.map(|origin| step.intent(origin)) {
         Some(Ok(intent)) => Some(intent),
         Some(Err(objection)) => {
+            step.refused.extend(objection.detail);
             refuse(step, objection.reason, objection.message, true);
             None
         }

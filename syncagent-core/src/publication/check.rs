@@ -145,6 +145,12 @@ fn paths(publication: &Publication, schema: &Value, problems: &mut Vec<String>) 
     for set in &projection.set {
         must_exist("set", &set.at);
     }
+    let metadata = Path::of(&["metadata"]);
+    for path in projection.mutations.paths() {
+        if !path.is_empty() && !path.is_within(&metadata) {
+            must_exist("mutation", path);
+        }
+    }
     if let Up::Fields(fields) = &publication.up {
         for field in fields.iter().filter(|it| !it.from.is_empty()) {
             must_exist("status", &field.from);

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 mod find;
+mod mutation;
 mod ownership;
 mod projection;
 mod related;
@@ -15,7 +16,7 @@ mod status;
 pub(super) use find::kind_on;
 
 use super::{Problem, Problems, Publication, Publications};
-use crate::definition::{Adoption, Definition, Drift, Kind};
+use crate::definition::{Adoption, CollidingNames, Definition, Drift, Kind};
 use crate::names::{self, AgentName};
 use crate::naming::Scheme;
 use crate::object::path::Path;
@@ -153,13 +154,22 @@ impl Known {
     }
 }
 
-fn scheme(definition: &Definition) -> Result<Scheme, Vec<String>> {
-    Scheme::compile(
+/// The naming, and how it could collide where that is allowed.
+fn naming(definition: &Definition) -> Result<(Scheme, Vec<String>), Vec<String>> {
+    let (scheme, collisions) = Scheme::compile_unproven(
         &definition.copy,
         &definition.service,
         &definition.offered,
         &definition.only,
-    )
+    )?;
+    match definition.policy.colliding_names {
+        CollidingNames::Refuse if !collisions.is_empty() => Err(collisions),
+        _ => Ok((scheme, collisions)),
+    }
+}
+
+fn scheme(definition: &Definition) -> Result<Scheme, Vec<String>> {
+    naming(definition).map(|(scheme, _)| scheme)
 }
 
 /// Copies that two rules could make of the same object carry the labels of both, or the rules would quarrel.
@@ -213,14 +223,18 @@ impl<'a> Compiler<'a> {
     fn compile(mut self, agent: &AgentName) -> Result<Publication, Vec<Problem>> {
         let definition = self.definition;
         let id = names::resource(&definition.offered);
-        match scheme(definition) {
-            Ok(scheme) => self.scheme = Some(scheme),
+        match naming(definition) {
+            Ok((scheme, collisions)) => {
+                self.scheme = Some(scheme);
+                self.warnings.extend(collisions);
+            }
             Err(problems) => self.problems.extend(problems),
         }
         self.policy();
         self.source();
         let projection = self.projection();
         let up = self.up();
+        let changes_up = self.mutations_up();
         let returns = self.returns();
         let related = self.related();
         let made_status = self.made_status();
@@ -244,6 +258,7 @@ impl<'a> Compiler<'a> {
                 scheme,
                 projection,
                 up,
+                changes_up,
                 returns,
                 related,
                 made_status,

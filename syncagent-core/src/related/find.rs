@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use crate::definition::{Cleanup, Kind, Rewrite, Scene, Scope, Side, TextFn};
 use crate::names;
-use crate::naming::{CopyName, short_hash};
+use crate::naming::{CopyName, Words};
 use crate::object::fingerprint::Fingerprint;
+use crate::object::fingerprint::sha1_hex;
 use crate::object::identity::Identity;
 use crate::object::labels::{Demand, Labels};
 use crate::object::path::Path;
@@ -589,21 +590,14 @@ impl Text {
             Self::Template(template) => template,
         };
         let found = found.unwrap_or_default();
-        let identity = view.identity;
-        let hashes = [&identity.namespace, &identity.name].map(|it| short_hash(it));
-        let (hash, namespace_hash) = (short_hash(found), short_hash(namespace));
+        let words = Words::of(view.identity, Some(view.copy));
+        let (hash, namespace_hash) = (sha1_hex(found), sha1_hex(namespace));
         Ok(template.render(|placeholder| match placeholder {
-            Placeholder::Workspace => &identity.cluster,
-            Placeholder::Namespace => &identity.namespace,
-            Placeholder::Name => &identity.name,
-            Placeholder::NamespaceHash => &hashes[0],
-            Placeholder::NameHash => &hashes[1],
-            Placeholder::CopyNamespace => &view.copy.namespace,
-            Placeholder::CopyName => &view.copy.name,
             Placeholder::Found => found,
             Placeholder::FoundHash => &hash,
             Placeholder::FoundNamespace => namespace,
             Placeholder::FoundNamespaceHash => &namespace_hash,
+            of_order => words.get(of_order),
         }))
     }
 }

@@ -96,7 +96,7 @@ fn all_problems_come_at_once() {
           things.example.io: refers_to: `spec.admin.nmae` is not in the schema of Thing
           things.example.io: refers_to: clusters.pg.io is not published by this agent
           things.example.io: at: `spec.b` and `spec.items[].a` do not say `[]` equally often
-          things.example.io: set: `spec.x`: unknown placeholder `{nonsense}`; here may stand `{workspace}`, `{namespace}`, `{name}`, `{namespace.hash}`, `{name.hash}`, `{copy.namespace}`, `{copy.name}`
+          things.example.io: set: `spec.x`: unknown placeholder `{nonsense}`; here may stand `{workspace}`, `{namespace}`, `{name}`, `{namespace.hash}`, `{name.hash}`, `{workspace.hash}`, `{namespace.sha3}`, `{name.sha3}`, `{copy.namespace}`, `{copy.name}`
           things.example.io: pass: `syncagent.kcp.io/agent-name` is the agent's own
           things.example.io: status: `status.fase` is not in the schema of Thing
           things.example.io: returns `x`: `fixed` is the same for every order

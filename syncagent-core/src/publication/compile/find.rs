@@ -310,14 +310,14 @@ impl Compiler<'_> {
         let from_many = rule.namespaces.is_some() || (many && rule.kind.scope == Scope::Namespaced);
         if from_many
             && !told(&[FoundNamespace, FoundNamespaceHash], false)
-            && (rule.namespaces.is_some() || !told(&[Namespace, NamespaceHash], true))
+            && (rule.namespaces.is_some() || !told(Placeholder::OF_NAMESPACE, true))
         {
             doubts.push(format!(
                 "the copies from two namespaces of a workspace could get the same name; {hint}"
             ));
         }
-        let fixed = matches!(&rule.objects.by, By::Named(Text::Template(it)) if it.has(Name) || it.has(NameHash))
-            && name.is_some_and(|it| it.has(CopyName) || it.has(Name) || it.has(NameHash));
+        let fixed = matches!(&rule.objects.by, By::Named(Text::Template(it)) if it.has_any(Placeholder::OF_NAME))
+            && name.is_some_and(|it| it.has(CopyName) || it.has_any(Placeholder::OF_NAME));
         if name.is_some_and(|it| !it.has(Found) && !it.has(FoundHash)) && !fixed {
             doubts.push(format!(
                 "the copies of two objects could get the same name; {hint}"
@@ -386,7 +386,7 @@ impl Compiler<'_> {
             _ => None,
         };
         if name.is_some_and(|it| {
-            !it.has(Name) && !it.has(NameHash) && !it.has(Found) && !it.has(FoundHash)
+            !it.has_any(Placeholder::OF_NAME) && !it.has(Found) && !it.has(FoundHash)
         }) {
             doubts.push("the name in the workspace is the same for every order".to_owned());
         }

@@ -17,6 +17,7 @@ impl Compiler<'_> {
             refers: Vec::new(),
             takes: Vec::new(),
             set: Vec::new(),
+            mutations: self.mutations_down(),
             pass: self.definition.pass.clone(),
         };
         for rule in &self.definition.fields {

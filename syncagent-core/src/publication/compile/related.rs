@@ -49,7 +49,7 @@ impl Compiler<'_> {
 
     /// The copy of one consumer's object may never meet the copy of another's.
     fn taken_names_are_safe(&mut self, what: &str, take: &TakeRule, name: &Template) {
-        use Placeholder::{Name, NameHash, Namespace, NamespaceHash, Workspace};
+        use crate::template::Placeholder as P;
         if take.name == "{name}" && self.definition.reserved.is_empty() {
             self.problems.push(format!(
                 "{what}: a consumer could choose the name of an object that the operator makes; add a suffix, as in `{{name}}.taken`, or declare the operator's names as `reserved`"
@@ -59,17 +59,17 @@ impl Compiler<'_> {
         let hint = "write name = \"{copy.name}-{name.hash}.taken\"";
         let many =
             orders(&self.definition.offered, &self.definition.only) == Orders::ManyNamespaces;
-        if !name.has(Name) && !name.has(NameHash) {
+        if !name.has_any(P::OF_NAME) {
             self.problems.push(format!(
                 "{what}: `{}` does not tell the taken object's name",
                 take.name
             ));
-        } else if !scheme.beside_tells(name, &[Workspace]) {
+        } else if !scheme.beside_tells(name, P::OF_WORKSPACE) {
             self.problems.push(format!(
                 "{what}: `{}` could be the same for two workspaces; {hint}",
                 take.name
             ));
-        } else if many && !scheme.beside_tells(name, &[Namespace, NamespaceHash]) {
+        } else if many && !scheme.beside_tells(name, P::OF_NAMESPACE) {
             self.problems.push(format!(
                 "{what}: `{}` could be the same for two namespaces of a workspace; {hint}, or offer one namespace only",
                 take.name
@@ -162,10 +162,10 @@ impl Compiler<'_> {
             }
             let Some(template) = template else { continue };
             if let Some(scheme) = &self.scheme {
-                use Placeholder::Workspace;
                 let told = match read.kind.scope {
                     Scope::Namespaced => {
-                        scheme.is_exclusive() || scheme.beside_tells(&template, &[Workspace])
+                        scheme.is_exclusive()
+                            || scheme.beside_tells(&template, Placeholder::OF_WORKSPACE)
                     }
                     Scope::Cluster => template.has(Placeholder::CopyName),
                 };
