@@ -36,6 +36,9 @@ pub const RELATED_UID: &str = "syncagent.kcp.io/related-origin-uid";
 pub const RELATED_VERSION: &str = "syncagent.kcp.io/related-origin-resource-version";
 /// Annotation on the copy of a related object whose original is of another kind: that kind, as `<plural>.<group>`.
 pub const RELATED_KIND: &str = "syncagent.kcp.io/related-origin-kind";
+/// Annotation on a related object: which of its fields we wrote, by name, so that after a restart its metadata tells
+/// whether somebody took one.
+pub const FIELDS: &str = "syncagent.kcp.io/related-fields";
 /// Annotation on a returned object: the order it belongs to.
 pub const ORDER: &str = "syncagent.kcp.io/order";
 /// Annotation on a related object that was found: the order for which it was copied last, as publication and identity.

@@ -252,3 +252,52 @@ fn something_unmarked_becomes_the_copy_as_the_policy_says() {
         });
     }
 }
+
+#[test]
+fn what_somebody_did_to_related_objects_while_the_agent_was_down_is_set_right() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let secret = things::core("Secret");
+        let mut stage = Stage::running(vec![things::connected("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.secret("one", "x").await;
+        consumer
+            .order(&thing, "a", &json!({"size": 1, "first": {"name": "one"}}))
+            .await;
+        stage.copy(&consumer, &thing, "a").await;
+        stage.service(&consumer, "a-rw").await;
+        stage.address(&consumer, "a-rw", "10.0.0.1").await;
+        let right = consumer.there(&secret, "a-connection", |_| true).await["data"].clone();
+        stage.calm().await;
+        stage.stop().await;
+
+        let taken = things::path(&secret, &consumer.cluster, "one.taken");
+        let forged = json!({"data": {"password": "Zm9yZ2Vk"}});
+        change(&stage.service, &taken, &forged).await;
+        let returned = things::path(&secret, "default", "a-connection");
+        change(&consumer.api, &returned, &json!({"data": {"host": null}})).await;
+        stage.forget();
+        stage.start();
+        there(
+            &stage.service,
+            &secret,
+            &consumer.cluster,
+            "one.taken",
+            |it| it["data"]["password"] == "eA==",
+        )
+        .await;
+        consumer
+            .there(&secret, "a-connection", |it| it["data"] == right)
+            .await;
+        stage.calm().await;
+        stage.stop().await;
+        // And a restart over what is right only lists.
+        stage.forget();
+        stage.start();
+        stage.calm().await;
+        let asked = stage.requests();
+        let quiet = |it: &String| !it.contains(" secrets ") && !it.contains("patch");
+        assert!(asked.iter().all(quiet), "{asked:?}");
+        stage.stop().await;
+    });
+}

@@ -9,7 +9,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keep::{leaves, unescape};
+use super::keep::{escape, leaves, unescape};
+use crate::names;
+use crate::object::annotation;
 use crate::object::fingerprint::Fingerprint;
 
 /// Under which name the Go agent writes to the service cluster.
@@ -74,7 +76,7 @@ fn owns(entry: &Value, path: &str, value: &Value) -> bool {
 
 /// Where an entry speaks of a path; what is owned as a whole speaks of everything below it.
 fn find<'a>(entry: &'a Value, path: &str) -> Option<&'a Value> {
-    let mut node = entry.as_object()?;
+    let mut node = entry.as_object().filter(|node| !node.is_empty())?;
     let mut found = entry;
     for part in path.split('/').skip(1) {
         match node.get(&format!("f:{}", unescape(part))) {
@@ -106,6 +108,38 @@ pub(super) fn owner(object: &Value, path: &str, manager: &str) -> Option<String>
     let others = entries.filter(|it| !is_of(it, manager));
     let mut having = others.filter(|it| find(&it["fieldsV1"], path).is_some());
     having.find_map(|it| it["manager"].as_str().map(str::to_owned))
+}
+
+/// The fields of a related object's content, by name, as its annotation says them; `None`: too many.
+pub(super) fn fields(content: &Map<String, Value>) -> Option<String> {
+    let mut paths = Vec::new();
+    for (field, value) in content {
+        match value.as_object().filter(|map| !map.is_empty()) {
+            Some(map) => {
+                let below = map
+                    .keys()
+                    .map(|key| format!("/{}/{}", escape(field), escape(key)));
+                paths.extend(below);
+            }
+            None => paths.push(format!("/{}", escape(field))),
+        }
+    }
+    paths.sort();
+    let text = json!(paths).to_string();
+    (text.len() <= 8192).then_some(text)
+}
+
+/// Whether somebody took a field that we wrote onto a related object, as its metadata alone tells.
+///
+/// An object of which the server does not say that anything is ours tells nothing.
+pub(super) fn lacks_fields(object: &Value, manager: &str) -> bool {
+    let text = annotation(object, names::FIELDS).unwrap_or_default();
+    let paths: Vec<String> = serde_json::from_str(text).unwrap_or_default();
+    let entries = object["metadata"]["managedFields"].as_array();
+    let entries = entries.into_iter().flatten();
+    let ours: Vec<_> = entries.filter(|it| is_of(it, manager)).collect();
+    let taken = |path: &String| ours.iter().all(|it| find(&it["fieldsV1"], path).is_none());
+    !ours.is_empty() && paths.iter().any(taken)
 }
 
 /// Whether our entry has fields that are not applied any more, so that an apply would take them away.

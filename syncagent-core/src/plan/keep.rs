@@ -249,7 +249,7 @@ fn collect<'a>(all: &mut BTreeMap<String, &'a Value>, path: String, value: &'a V
     }
 }
 
-fn escape(key: &str) -> String {
+pub(super) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 

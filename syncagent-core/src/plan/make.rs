@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::compose::{composed, versions};
+use super::drift;
 use super::effect::{Deed, Verb};
 use super::find;
 use super::forward;
@@ -149,6 +150,7 @@ fn write(step: &mut Step<'_>, entry: &mut ReturnedKnown, maker: Maker<'_>, made:
     let mut made = made;
     drop_nulls(&mut made);
     let content = content(&made);
+    let fields = drift::fields(&content);
     let mark = made_of(&entry.parts, entry.made_of.as_deref().unwrap_or_default());
     let id = entry.id.clone();
     entry.dirty = true;
@@ -167,6 +169,9 @@ fn write(step: &mut Step<'_>, entry: &mut ReturnedKnown, maker: Maker<'_>, made:
                 annotations.insert(names::FOUND_FOR.into(), json!(find::found_for(step)));
             }
             annotations.insert(names::MADE_OF.into(), json!(mark));
+            if let Some(fields) = fields {
+                annotations.insert(names::FIELDS.into(), json!(fields));
+            }
             let mut metadata = json!({
                 "name": entry.object.name,
                 "labels": labels,
@@ -202,6 +207,10 @@ fn write(step: &mut Step<'_>, entry: &mut ReturnedKnown, maker: Maker<'_>, made:
             }
             let annotation = format!("/metadata/annotations/{}", escape(names::MADE_OF));
             patch.push(json!({"op": "add", "path": annotation, "value": mark}));
+            // Fewer or other names than before are told too; too many are an empty list.
+            let annotation = format!("/metadata/annotations/{}", escape(names::FIELDS));
+            let fields = fields.unwrap_or_else(|| "[]".to_owned());
+            patch.push(json!({"op": "add", "path": annotation, "value": fields}));
             let verb = Verb::JsonPatch { subresource: None };
             step.push(
                 Deed::Update(id),

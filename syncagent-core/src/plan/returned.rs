@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::compose::{self, learn_reads};
+use super::drift;
 use super::find::{self, Finding};
 use super::forward;
 use super::key::ObjectRef;
@@ -231,6 +232,7 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
             let body = step.seen.of(&entry.object).body();
             if entry.at.is_none() {
                 entry.status = forward::told(object, &step.manager());
+                entry.dirty |= drift::lacks_fields(object, &step.manager());
                 let said = annotation(object, names::MADE_OF).and_then(read_made_of);
                 (entry.parts, entry.made_of) = match said {
                     Some((parts, print)) => (parts, Some(print)),

@@ -195,8 +195,13 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
                 };
                 entry.foreign = false;
                 let print = drift::print(copy, &step.manager());
-                drifted = entry.entry.is_some() && print.is_some() && print != entry.entry;
-                entry.entry = entry.entry.or(print);
+                // At the first look there is nothing to compare with, but the copy says what was ours on it.
+                let lacks = drift::lacks_fields(copy, &step.manager());
+                drifted = match entry.entry {
+                    Some(_) => print.is_some() && print != entry.entry,
+                    None => lacks,
+                };
+                entry.entry = entry.entry.or(print.filter(|_| !lacks));
                 if entry.to.is_none() {
                     entry.status = forward::told(copy, &step.manager());
                 }
@@ -454,6 +459,9 @@ fn body(step: &Step<'_>, entry: &TakenKnown, object: &Value) -> Value {
         annotations.insert(names::FOUND_FOR.into(), json!(find::found_for(step)));
         annotations.insert(names::FOUND_BY.into(), json!(found.id));
         keep_keys(&mut content, &found.keys);
+    }
+    if let Some(fields) = drift::fields(&content) {
+        annotations.insert(names::FIELDS.into(), json!(fields));
     }
     let mut metadata = json!({
         "name": entry.copy.name,

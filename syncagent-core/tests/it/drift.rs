@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 use syncagent_core::definition::{Adoption, Definition, Drift, Pass, Policy};
-use syncagent_core::plan::{Ending, Hands, Verb};
+use syncagent_core::plan::{Ending, Hands, ObjectRef, Verb};
 use syncagent_core::publication::Publication;
 
-use crate::fixture::{compile, key, order, thing};
+use crate::fixture::{compile, full_thing, key, order, secret, service, thing};
 use crate::world::{Agent, World, take_over, take_over_as, without};
 
 fn with(change: impl FnOnce(&mut Policy)) -> Publication {
@@ -797,5 +797,113 @@ fn whoever_takes_marks_off_again_and_again_is_not_answered_for_ever() {
         let (reason, message) = synced(&world, &agent);
         assert!(!message.contains("remote-object"), "{reason} {message}");
         agent.assert_settled(&mut world);
+    }
+}
+
+/// An order that takes a Secret and is returned one, settled.
+fn with_related(publication: &Publication) -> (World, Agent<'_>) {
+    let mut agent = Agent::new(publication, &key(publication, "a"));
+    let mut world = World::default();
+    let spec = json!({"size": 1, "secret": {"name": "pw"}});
+    world.put(&agent.origin(), order(publication, &agent.key, &spec));
+    world.put(
+        &here(&agent, "pw"),
+        json!({"data": {"password": "eA==", "user": "eQ=="}, "type": "Opaque"}),
+    );
+    let service = ObjectRef {
+        kind: service(),
+        ..there(&agent, "a-rw")
+    };
+    world.put(&service, json!({"status": {"ip": "10.0.0.1"}}));
+    agent.event(&world, &agent.origin());
+    assert_eq!(agent.run(&mut world, None), Some(Ending::Settled));
+    agent.take_sent();
+    (world, agent)
+}
+
+fn here(agent: &Agent<'_>, name: &str) -> ObjectRef {
+    ObjectRef {
+        kind: secret(),
+        name: name.into(),
+        ..agent.origin()
+    }
+}
+
+fn there(agent: &Agent<'_>, name: &str) -> ObjectRef {
+    ObjectRef {
+        kind: secret(),
+        name: name.into(),
+        ..agent.copy()
+    }
+}
+
+/// Somebody changes a key of a Secret, or takes it out.
+fn tamper(object: &mut Value, key: &str, value: Option<&str>) {
+    let data = object["data"].as_object_mut().expect("data");
+    match value {
+        Some(value) => data.insert(key.into(), json!(value)),
+        None => data.remove(key),
+    };
+    let fields = json!({"f:data": {format!("f:{key}"): {}}});
+    let managed = &mut object["metadata"]["managedFields"];
+    let mut entries = managed.as_array().cloned().unwrap_or_default();
+    for entry in &mut entries {
+        without(&mut entry["fieldsV1"], &fields);
+    }
+    entries.push(json!({"manager": "kubectl", "operation": "Update", "fieldsV1": fields}));
+    *managed = Value::Array(entries);
+}
+
+#[test]
+fn what_somebody_did_to_a_taken_copy_while_the_agent_was_down_is_found_in_the_list() {
+    let publication = compile(full_thing());
+    let (settled, agent) = with_related(&publication);
+    let copy = there(&agent, "pw.taken");
+    for (key, value) in [("password", Some("Zg==")), ("user", None)] {
+        let (mut world, mut agent) = (settled.clone(), agent.clone());
+        world.edit(&copy, |it| tamper(it, key, value));
+        agent.restart(&world);
+        agent.run(&mut world, None);
+        assert_eq!(agent.take_sent(), ["Retake(\"spec.secret\") 200"], "{key}");
+        let data = &world.objects[&copy]["data"];
+        assert_eq!(*data, json!({"password": "eA==", "user": "eQ=="}));
+        agent.assert_settled(&mut world);
+        agent.restart(&world);
+        agent.run(&mut world, None);
+        assert_eq!((agent.gets, agent.take_sent()), (0, vec![]));
+    }
+    // What somebody adds is theirs, and a restart reads nothing for it.
+    let (mut world, mut agent) = (settled, agent);
+    world.edit(&copy, |it| {
+        tamper(it, "extra", Some("Zg=="));
+    });
+    agent.restart(&world);
+    agent.run(&mut world, None);
+    assert_eq!((agent.gets, agent.take_sent()), (0, vec![]));
+}
+
+#[test]
+fn what_a_consumer_did_to_a_returned_object_while_the_agent_was_down_is_found_in_the_list() {
+    let publication = compile(full_thing());
+    let (settled, agent) = with_related(&publication);
+    let returned = here(&agent, "a-connection");
+    let right = settled.objects[&returned]["data"].clone();
+    for value in [Some("Zg=="), None] {
+        let (mut world, mut agent) = (settled.clone(), agent.clone());
+        // The world keeps no ownership of what is created: as a server would.
+        world.edit(&returned, |it| {
+            let fields = json!({"f:data": {"f:host": {}, "f:password": {}}});
+            it["metadata"]["managedFields"] = json!([
+                {"manager": publication.agent().manager(), "operation": "Update", "fieldsV1": fields},
+            ]);
+        });
+        agent.restart(&world);
+        agent.run(&mut world, None);
+        assert_eq!((agent.gets, agent.take_sent()), (0, vec![]));
+        world.edit(&returned, |it| tamper(it, "host", value));
+        agent.restart(&world);
+        agent.run(&mut world, None);
+        assert_eq!(agent.take_sent(), ["Update(\"connection\") 200"]);
+        assert_eq!(world.objects[&returned]["data"], right);
     }
 }

@@ -96,13 +96,17 @@ fn a_taken_secret_costs_one_read_a_hold_and_a_write() {
         case.world.objects[&case.agent.copy()]["spec"]["secret"]["name"],
         "pw.taken"
     );
-    // No hash of its data stands anywhere: the marks are names, uids and versions.
+    // No hash of its data stands anywhere: the marks are names, names of keys, uids and versions.
     let marks = copy["metadata"]["annotations"].as_object().unwrap();
     assert_eq!(
         marks["syncagent.kcp.io/related-origin-resource-version"],
         json!(version_of(&case.world, &case.pw))
     );
-    assert_eq!(marks.len(), 4, "{marks:?}");
+    assert_eq!(
+        marks["syncagent.kcp.io/related-fields"],
+        r#"["/data/password","/type"]"#
+    );
+    assert_eq!(marks.len(), 5, "{marks:?}");
     case.agent.assert_settled(&mut case.world);
 }
 
