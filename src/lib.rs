@@ -89,7 +89,7 @@ pub use syncagent_core::io::clients::{Connection, KcpAccess};
 #[cfg(feature = "agent")]
 pub use syncagent_core::plan::Hands;
 #[cfg(feature = "agent")]
-pub use syncagent_core::runtime::{Agent, Brake, Exit, Handle};
+pub use syncagent_core::runtime::{Agent, Brake, Definitions, Exit, Handle, Standing};
 pub use syncagent_core::typed::{
     Condition, LocalObjectReference, Publish, PublishPart, PublishStatus, Reference, View,
 };

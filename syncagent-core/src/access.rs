@@ -4,28 +4,44 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::definition::{Events, Kind};
+use crate::definition::{Events, Kind, Scope};
+use crate::names;
+use crate::plan::ObjectRef;
 use crate::publication::Publications;
 
-/// The permission claims of the export (v1alpha2): what is taken from workspaces and returned to them.
+/// The permission claims of the export (v1alpha2): what is taken from workspaces and returned to them, `namespaces` where
+/// their labels matter, `events` where consumers are told something.
 ///
-/// The verbs are all of them, because that is what the usual way of binding accepts, and kcp compares verbs literally.
+/// The verbs are all of them, because that is what the usual way of binding accepts, and kcp compares verbs literally. Kinds
+/// that the export itself offers need no claim. A claim on a kind of another export carries the identity hash of that one.
 #[must_use]
 pub fn claims(publications: &Publications) -> Vec<Value> {
-    let talks = publications
+    let named = |kind: Kind| (kind.group, kind.plural);
+    let own: BTreeSet<_> = publications
         .iter()
-        .any(|it| it.policy().events != Events::Off);
-    let events = talks.then(|| (String::new(), "events".to_owned()));
-    let kinds: BTreeSet<(String, String)> = publications
-        .iter()
-        .flat_map(|it| it.workspace_kinds())
-        .map(|kind| (kind.group, kind.plural))
-        .chain(events)
+        .map(|it| named(it.offered().clone()))
         .collect();
-    kinds
-        .into_iter()
-        .map(|(group, resource)| json!({"group": group, "resource": resource, "verbs": ["*"]}))
-        .collect()
+    let mut wanted: BTreeMap<(String, String), Option<String>> = BTreeMap::new();
+    for publication in publications.iter() {
+        if publication.policy().events != Events::Off {
+            wanted.insert((String::new(), "events".to_owned()), None);
+        }
+        let kinds = publication.workspace_kinds().into_iter().map(named);
+        for kind in kinds.filter(|kind| !own.contains(kind)) {
+            wanted.entry(kind).or_default();
+        }
+        for (kind, identity) in publication.foreign_kinds() {
+            wanted.insert(named(kind), Some(identity));
+        }
+    }
+    let claim = |((group, resource), identity)| {
+        let mut claim = json!({"group": group, "resource": resource, "verbs": ["*"]});
+        if let Some(identity) = identity {
+            claim["identityHash"] = json!(identity);
+        }
+        claim
+    };
+    wanted.into_iter().map(claim).collect()
 }
 
 /// The RBAC rules that the agent needs on the service cluster.
@@ -34,36 +50,44 @@ pub fn service_rules(publications: &Publications) -> Vec<Value> {
     const WRITE: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
     const READ: &[&str] = &["get", "list", "watch"];
     let mut rules: BTreeMap<(String, String), BTreeSet<&str>> = BTreeMap::new();
-    let mut add = |group: &str, resource: &str, verbs: &[&'static str]| {
-        rules
-            .entry((group.to_owned(), resource.to_owned()))
-            .or_default()
-            .extend(verbs);
+    let mut add = |kind: &Kind, subresource: &str, verbs: &[&'static str]| {
+        let resource = format!("{}{subresource}", kind.plural);
+        let rule = rules.entry((kind.group.clone(), resource)).or_default();
+        rule.extend(verbs);
     };
-    let mut of = |kind: &Kind, verbs: &[&'static str]| add(&kind.group, &kind.plural, verbs);
+    let namespaces = ObjectRef::service_namespace("").kind;
+    let mut crds = BTreeSet::new();
     for publication in publications.iter() {
-        of(publication.service(), WRITE);
-        publication
-            .taken_kinds()
-            .iter()
-            .for_each(|kind| of(kind, WRITE));
-        publication
-            .read_kinds()
-            .iter()
-            .for_each(|kind| of(kind, READ));
+        let service = publication.service();
+        add(service, "", WRITE);
+        for kind in publication.taken_kinds() {
+            add(&kind, "", WRITE);
+            if kind.scope == Scope::Namespaced {
+                add(&namespaces, "", &["get", "list", "watch", "create"]);
+            }
+        }
+        for kind in publication.read_kinds() {
+            add(&kind, "", READ);
+        }
+        for kind in publication.forwarded_kinds() {
+            add(&kind, "/status", &["patch"]);
+        }
+        if service.scope == Scope::Namespaced {
+            add(&namespaces, "", &["get", "list", "watch", "create"]);
+        }
+        if !service.group.is_empty() {
+            crds.insert(names::resource(service));
+        }
     }
-    add("", "namespaces", &["get", "list", "watch", "create"]);
-    add(
-        "apiextensions.k8s.io",
-        "customresourcedefinitions",
-        &["get", "list", "watch"],
-    );
-    rules
-        .into_iter()
-        .map(|((group, resource), verbs)| {
-            json!({"apiGroups": [group], "resources": [resource], "verbs": verbs})
-        })
-        .collect()
+    let rules = rules.into_iter().map(|((group, resource), verbs)| {
+        json!({"apiGroups": [group], "resources": [resource], "verbs": verbs})
+    });
+    // The CRDs are followed one by one, by their names.
+    let crds = (!crds.is_empty()).then(|| {
+        json!({"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"],
+            "resourceNames": crds, "verbs": READ})
+    });
+    rules.chain(crds).collect()
 }
 
 /// The RBAC rules that the agent needs in the provider's workspace.

@@ -323,6 +323,14 @@ impl Publication {
         sorted(taken.chain(down.map(|it| it.into.clone())).collect())
     }
 
+    /// Every kind of objects on the service cluster whose status is written: copies that get the status of their original.
+    #[must_use]
+    pub fn forwarded_kinds(&self) -> Vec<Kind> {
+        let down = self.related.iter();
+        let down = down.filter(|it| it.origin == Side::Workspace && it.status);
+        sorted(down.map(|it| it.into.clone()).collect())
+    }
+
     /// Every kind of objects on the service cluster that is only read.
     #[must_use]
     pub fn read_kinds(&self) -> Vec<Kind> {

@@ -221,7 +221,8 @@ impl TextFn {
 
 impl fmt::Debug for TextFn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TextFn")
+        // Two functions are told apart by where they are.
+        write!(f, "TextFn({:p})", Arc::as_ptr(&self.0))
     }
 }
 

@@ -4,8 +4,8 @@ use expect_test::expect;
 use serde_json::json;
 use syncagent_core::access;
 use syncagent_core::definition::{
-    CopyNaming, Definition, FieldRule, Only, Pass, ReadRule, ReturnRule, ReturnSource, Rule,
-    SchemaSource, SetRule, StatusRule,
+    CopyNaming, Definition, Events, FieldRule, Find, Labelled, Only, Pass, ReadRule, RelatedRule,
+    ReturnRule, ReturnSource, Rule, SchemaSource, SetRule, Side, StatusRule,
 };
 use syncagent_core::publication::Publications;
 
@@ -241,7 +241,7 @@ fn access_follows_from_what_is_published() {
     let publications = Publications::compile(AGENT, &[full_thing()]).unwrap();
     assert_eq!(
         access::claims(&publications),
-        [json!({"group": "", "resource": "secrets", "verbs": ["*"]})]
+        ["events", "secrets"].map(|it| json!({"group": "", "resource": it, "verbs": ["*"]}))
     );
     let rules: Vec<String> = access::service_rules(&publications)
         .iter()
@@ -255,10 +255,33 @@ fn access_follows_from_what_is_published() {
         {"apiGroups":["example.io"],"resources":["things"],"verbs":["create","delete","get","list","patch","watch"]}
     "#]]
     .assert_eq(&(rules.join("\n") + "\n"));
+    let mut related = RelatedRule::new(
+        "things",
+        Side::Workspace,
+        kind("far.io", "Far", "fars"),
+        Find::Labels(Labelled::label("for", "{name}")),
+    );
+    related.identity = Some("abc".into());
+    related.status = true;
+    let far = Definition {
+        related: vec![related],
+        ..full_thing()
+    };
+    let far = Publications::compile(AGENT, &[far]).unwrap();
+    assert_eq!(
+        access::claims(&far)[2],
+        json!({"group": "far.io", "resource": "fars", "verbs": ["*"], "identityHash": "abc"})
+    );
+    let status = json!({"apiGroups": ["far.io"], "resources": ["fars/status"], "verbs": ["patch"]});
+    assert!(access::service_rules(&far).contains(&status));
     let binding = access::binding(&publications, "root:providers", AGENT);
     assert_eq!(binding["spec"]["permissionClaims"][0]["state"], "Accepted");
     let plain = Publications::compile(AGENT, &[thing()]).unwrap();
-    assert!(access::claims(&plain).is_empty());
+    assert_eq!(access::claims(&plain)[0]["resource"], "events");
+    let mut quiet = thing();
+    quiet.policy.events = Events::Off;
+    let quiet = Publications::compile(AGENT, &[quiet]).unwrap();
+    assert!(access::claims(&quiet).is_empty());
 }
 
 #[test]

@@ -161,3 +161,111 @@ async fn a_lost_endpoint_deletes_nothing() {
     assert!(state.next(now).is_none());
     assert!(state.orders.find(&key("a")).is_some());
 }
+
+/// A state in which everything of two publications has been listed.
+fn two_publications(now: Instant) -> (State, Arc<str>, Source) {
+    let url: Arc<str> = "https://kcp".into();
+    let endpoint = Source::Endpoint(url.clone());
+    let mut state = State::default();
+    state.know_endpoints();
+    for id in ["things.example.io", "others.example.io"] {
+        for (source, subject) in [
+            (Source::Service, Subject::Copies(id.into())),
+            (endpoint.clone(), Subject::Orders(id.into())),
+        ] {
+            state.follow(source.clone(), subject.clone(), now);
+            listed(&mut state, &source, &subject);
+        }
+    }
+    (state, url, endpoint)
+}
+
+fn another(name: &str) -> Key {
+    Key {
+        publication: "others.example.io".into(),
+        ..key(name)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_publication_is_drained_and_forgotten_while_others_go_on() {
+    let now = Instant::now();
+    let (mut state, url, endpoint) = two_publications(now);
+    let orders = Subject::Orders("things.example.io".into());
+    for name in ["a", "b"] {
+        state.order(&key(name), &url, origin(name), Sight::Doubt);
+    }
+    let job = state.next(now).unwrap();
+    state.close("things.example.io");
+    state.order(&another("c"), &url, origin("c"), Sight::Doubt);
+    let other = state.next(now).unwrap();
+    assert_eq!(
+        *other.key,
+        another("c"),
+        "no step of the closed one is begun"
+    );
+    state.done(other, &Outcome::Rest, now);
+    assert!(state.is_busy("things.example.io"), "a step is under way");
+    state.done(job, &Outcome::Rest, now);
+    assert!(!state.is_busy("things.example.io"));
+
+    // The next generation begins like a restart; until its orders are listed nobody knows who uses what.
+    let secret = object(Place::Service, "shared");
+    assert_eq!(state.used_by_others(&secret, &another("c")), Some(false));
+    state.forget_publication("things.example.io", true);
+    assert_eq!(state.used_by_others(&secret, &another("c")), None);
+    state.open("things.example.io", None, false);
+    state.follow(endpoint.clone(), orders.clone(), now);
+    state.order(&key("a"), &url, origin("a"), Sight::Doubt);
+    assert!(state.next(now).is_none(), "its lists are read anew");
+    state.follow(
+        Source::Service,
+        Subject::Copies("things.example.io".into()),
+        now,
+    );
+    listed(&mut state, &endpoint, &orders);
+    listed(
+        &mut state,
+        &Source::Service,
+        &Subject::Copies("things.example.io".into()),
+    );
+    assert_eq!(state.used_by_others(&secret, &another("c")), Some(false));
+    assert_eq!(*state.next(now).unwrap().key, key("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publication_that_cannot_be_listed_holds_others_back_for_a_grace_only() {
+    let now = Instant::now();
+    let (mut state, url, endpoint) = two_publications(now);
+    state.follow(endpoint, Subject::Orders("others.example.io".into()), now);
+    state.order(&key("a"), &url, origin("a"), Sight::Doubt);
+    assert!(state.next(now).is_none());
+    let later = now + GRACE;
+    state.relent(later);
+    assert!(state.next(later).is_some());
+    let secret = object(Place::Service, "shared");
+    assert_eq!(
+        state.used_by_others(&secret, &key("a")),
+        None,
+        "nobody knows who uses it"
+    );
+    state.order(&another("b"), &url, origin("b"), Sight::Doubt);
+    assert!(
+        state.next(later).is_none(),
+        "its own orders wait for their list"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_orders_of_a_removed_publication_use_stays_used() {
+    let now = Instant::now();
+    let (mut state, url, _) = two_publications(now);
+    let secret = object(Place::Service, "shared");
+    state.order(&key("a"), &url, origin("a"), Sight::Doubt);
+    state.care(&key("a"), &secret);
+    state.close("things.example.io");
+    state.forget_publication("things.example.io", false);
+    assert_eq!(state.used_by_others(&secret, &another("c")), Some(true));
+    state.related(&secret, &Sight::Doubt);
+    assert!(state.next(now).is_none(), "nobody tends it");
+}
