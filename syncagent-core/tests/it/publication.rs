@@ -251,8 +251,8 @@ fn access_follows_from_what_is_published() {
         {"apiGroups":[""],"resources":["namespaces"],"verbs":["create","get","list","watch"]}
         {"apiGroups":[""],"resources":["secrets"],"verbs":["create","delete","get","list","patch","watch"]}
         {"apiGroups":[""],"resources":["services"],"verbs":["get","list","watch"]}
-        {"apiGroups":["apiextensions.k8s.io"],"resources":["customresourcedefinitions"],"verbs":["get","list","watch"]}
         {"apiGroups":["example.io"],"resources":["things"],"verbs":["create","delete","get","list","patch","watch"]}
+        {"apiGroups":["apiextensions.k8s.io"],"resourceNames":["things.example.io"],"resources":["customresourcedefinitions"],"verbs":["get","list","watch"]}
     "#]]
     .assert_eq(&(rules.join("\n") + "\n"));
     let mut related = RelatedRule::new(
