@@ -369,7 +369,11 @@ impl Publication {
         let namespace = crate::object::meta(origin, "namespace");
         let in_namespace = self.only.namespaces.is_empty()
             || self.only.namespaces.iter().any(|it| it == namespace);
+        // What was returned is no order, even where its kind is offered: it would go round in a circle.
+        let returned = label(origin, names::AGENT) == self.agent.as_str()
+            && annotation(origin, names::FOUND_BY).is_some();
         in_namespace
+            && !returned
             && self
                 .only
                 .labels

@@ -277,14 +277,13 @@ impl Hearing<'_> {
                 self.note(Sight::Absent);
                 Heard::Next
             }
-            // The object is there, and its kind has no status: all is done that can be.
-            Deed::Forward(_) if !self.reply.body["details"]["name"].is_string() => {
+            // A missing subresource and a missing object are answered alike: a look tells which it is.
+            Deed::Forward(_) => {
                 if let Some(status) = self.status() {
-                    *status = StatusKnown::Nowhere;
+                    *status = StatusKnown::Missed;
                 }
-                Heard::Next
+                self.doubt()
             }
-            Deed::Forward(_) => self.doubt(),
             Deed::Unreturn(_) => {
                 if let Some(entry) = self.returned() {
                     entry.at = None;

@@ -34,6 +34,11 @@ pub(super) fn forward(
     let print = Fingerprint::of(status);
     match known {
         StatusKnown::Nowhere => return,
+        // The copy was looked at since then, and is there.
+        StatusKnown::Missed => {
+            *known = StatusKnown::Nowhere;
+            return;
+        }
         StatusKnown::Sent(Some(sent)) if *sent == print => return,
         StatusKnown::Unknown if status.is_null() => {
             *known = StatusKnown::Sent(Some(print));

@@ -250,6 +250,8 @@ pub enum StatusKnown {
     Unknown,
     /// The copy has it; its fingerprint, where it is known.
     Sent(Option<Fingerprint>),
+    /// The server answered that there is no such thing: either the copy is gone, or its kind has no status.
+    Missed,
     /// The kind of the copy has no status.
     Nowhere,
 }

@@ -206,6 +206,7 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
             // A consumer may delete it, or what they put in its place; it comes again.
             entry.dirty |= entry.at.is_some() || entry.foreign;
             entry.at = None;
+            entry.status = StatusKnown::Unknown;
             entry.looked = true;
             entry.foreign = false;
         }

@@ -223,6 +223,7 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
             entry.looked_copy = true;
             entry.foreign = false;
             entry.to = None;
+            entry.status = StatusKnown::Unknown;
         }
         Sight::Doubt => {
             step.look(&entry.copy, Depth::Body);

@@ -478,6 +478,30 @@ fn what_the_operator_names_in_the_status_comes_up() {
 }
 
 #[test]
+fn what_comes_up_is_no_order_even_where_its_kind_is_offered() {
+    let things = thing().offered;
+    let rule = RelatedRule::new(
+        "more",
+        Side::Service,
+        things.clone(),
+        Find::named("{copy.name}-more"),
+    );
+    let publication = compile(with(vec![rule]));
+    let mut case = Case::new(&publication, &["a"]);
+    case.world.put(
+        &there(things.clone(), "a-more"),
+        json!({"spec": {"size": 2}}),
+    );
+    case.begin();
+    let up = here(things, "a-more");
+    assert_eq!(case.world.objects[&up]["spec"]["size"], 2);
+    let mut circle = Agent::new(&publication, &key(&publication, "a-more"));
+    circle.event(&case.world, &up);
+    circle.run(&mut case.world, None);
+    assert_eq!(circle.take_sent(), Vec::<String>::new());
+}
+
+#[test]
 fn what_the_operator_labels_comes_up_each_under_a_name_of_its_own() {
     let rule = RelatedRule::new(
         "users",
