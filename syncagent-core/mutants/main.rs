@@ -26,11 +26,12 @@ mod plant;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use table::{Kind, Mutant};
 
@@ -42,12 +43,23 @@ struct Suite {
     build: &'static [&'static str],
 }
 
-const SUITES: &[Suite] = &[Suite {
-    name: "pure",
-    table: include_str!("pure.txt"),
-    package: "syncagent-core",
-    build: &["-p", "syncagent-core", "--no-default-features"],
-}];
+/// How long a test may take.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+const SUITES: &[Suite] = &[
+    Suite {
+        name: "pure",
+        table: include_str!("pure.txt"),
+        package: "syncagent-core",
+        build: &["-p", "syncagent-core", "--no-default-features"],
+    },
+    Suite {
+        name: "whole",
+        table: include_str!("whole.txt"),
+        package: "syncagent",
+        build: &["-p", "syncagent"],
+    },
+];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args()
@@ -152,7 +164,7 @@ fn run(
                         .tests
                         .iter()
                         .map(String::as_str)
-                        .filter(|name| !fails(&test, &sources, mutant, name))
+                        .filter(|name| !fails(&test, &sources, directory, mutant, name))
                         .collect();
                     lines
                         .lock()
@@ -245,15 +257,35 @@ fn sound(test: &Path, sources: &Path, named: &BTreeSet<&str>) -> Result<(), Stri
     }
 }
 
-/// Whether a test fails with the mutant switched on.
-fn fails(test: &Path, sources: &Path, mutant: &Mutant, name: &str) -> bool {
+/// Whether a test fails with the mutant switched on, within a while: one that never ends shows nothing.
+fn fails(test: &Path, sources: &Path, directory: &Path, mutant: &Mutant, name: &str) -> bool {
+    let log = directory.join(format!("{}.log", mutant.name));
+    let Ok(file) = File::create(&log) else {
+        return false;
+    };
     let mut command = command(test, sources);
     if mutant.kind == Kind::Code {
         command.env("SYNCAGENT_MUTANT", &mutant.name);
     }
-    let output = command.arg(name).output();
-    output.is_ok_and(|output| {
-        let said = String::from_utf8_lossy(&output.stdout);
-        !output.status.success() && said.contains(&format!("test {name} ... FAILED"))
-    })
+    let running = command.arg(name).stdout(file).stderr(Stdio::null()).spawn();
+    let Ok(mut running) = running else {
+        return false;
+    };
+    let start = Instant::now();
+    let status = loop {
+        match running.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if start.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            _ => {
+                let _ = running.kill();
+                let _ = running.wait();
+                eprintln!("{}: {name} does not end", mutant.name);
+                return false;
+            }
+        }
+    };
+    let said = std::fs::read_to_string(log).unwrap_or_default();
+    !status.success() && said.contains(&format!("test {name} ... FAILED"))
 }

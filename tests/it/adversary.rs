@@ -357,6 +357,9 @@ fn an_agent_of_the_same_name_for_another_kcp_retires_nothing() {
         let before = copies(&one, &consumer).await;
         two.start();
         two.filled().await;
+        // Long enough for what must not happen, and short of a quarrel without end.
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        assert_eq!(copies(&one, &consumer).await, before);
         let other = two.consumer("b").await;
         other.order(&thing, "a", &json!({"size": 2})).await;
         other.there(&thing, "a", things::synced).await;
