@@ -128,7 +128,14 @@ fn run(
     for mutant in &texts {
         variants.insert(&mutant.name, plant::replaced(&files, mutant)?);
     }
-    let places = plant::plant(&mut files, &compiled)?;
+    let (places, missing) = plant::plant(&mut files, &compiled)?;
+    for error in &missing {
+        println!("{error}");
+    }
+    let mutants: Vec<&Mutant> = mutants
+        .iter()
+        .filter(|it| it.kind == Kind::Text || places.contains_key(&it.name))
+        .collect();
     plant::renumber(&mut files)?;
     plant::write(&directory.join("source"), &files)?;
     for (name, files) in &variants {
@@ -155,7 +162,9 @@ fn run(
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::SeqCst);
-                    let Some(mutant) = mutants.get(at) else { break };
+                    let Some(mutant) = mutants.get(at).copied() else {
+                        break;
+                    };
                     let sources = match mutant.kind {
                         Kind::Code => root.to_owned(),
                         Kind::Text => directory.join(&mutant.name),
@@ -174,9 +183,9 @@ fn run(
             });
         }
     });
-    let (mut good, mut bad) = (0, 0);
+    let (mut good, mut bad) = (0, missing.len());
     for (at, missed) in lines.into_inner().expect("no panic") {
-        let mutant = &mutants[at];
+        let mutant = mutants[at];
         let verdict = if missed.is_empty() {
             good += 1;
             format!("noticed by {}", mutant.tests.join(", "))

@@ -188,11 +188,11 @@ pub(crate) fn replaced(files: &Files, mutant: &Mutant) -> Result<Files, String> 
     Ok(files)
 }
 
-/// Plants all mistakes, each behind its switch; says where.
+/// Plants all mistakes, each behind its switch; says where, and which have no place.
 pub(crate) fn plant(
     files: &mut Files,
     mutants: &[&Mutant],
-) -> Result<BTreeMap<String, String>, String> {
+) -> Result<(BTreeMap<String, String>, Vec<String>), String> {
     let mut spots = Vec::new();
     let mut missing = Vec::new();
     for mutant in mutants {
@@ -200,9 +200,6 @@ pub(crate) fn plant(
             Ok(spot) => spots.push((spot, *mutant)),
             Err(error) => missing.push(error),
         }
-    }
-    if !missing.is_empty() {
-        return Err(missing.join("\n"));
     }
     // From the end of each file, so that what was found stays where it is.
     spots.sort_by(|(a, _), (b, _)| (&a.file, b.from).cmp(&(&b.file, a.from)));
@@ -231,5 +228,5 @@ pub(crate) fn plant(
     // What a compiler says about style would hide what it says about mistakes.
     library.splice(0..0, *b"#![allow(warnings)]\n");
     library.extend_from_slice(SWITCH.as_bytes());
-    Ok(places)
+    Ok((places, missing))
 }

@@ -138,6 +138,54 @@ fn cut_watches_and_forgotten_history_lose_nothing() {
 }
 
 #[test]
+fn what_goes_while_nobody_can_watch_and_history_is_forgotten_is_noticed() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let (Some(kcp), Some(service)) = (
+            stage.world.embedded_kcp().cloned(),
+            stage.world.embedded_service().cloned(),
+        ) else {
+            return skipped("watches of real servers cannot be cut at will");
+        };
+        let consumer = stage.consumer("consumer").await;
+        for name in ["kept", "lost", "stripped"] {
+            consumer.order(&thing, name, &json!({"size": 1})).await;
+            consumer.there(&thing, name, things::synced).await;
+        }
+        stage.calm().await;
+        let lost = things::path(&thing, &consumer.cluster, "lost");
+        let before = stage.service.get(&lost).await.unwrap().body;
+        for server in [&kcp, &service] {
+            server
+                .faults()
+                .fail_next(usize::MAX, 503, |verb, _| verb == "watch");
+            server.faults().cut_watches();
+        }
+        // A copy vanishes on one side, an order on the other; no DELETED event tells.
+        let reply = stage.service.delete(&lost, &json!({})).await.unwrap();
+        assert!(reply.is_success(), "{reply:?}");
+        let stripped = things::path(&thing, "default", "stripped");
+        change(
+            &consumer.api,
+            &stripped,
+            &json!({"metadata": {"finalizers": null}}),
+        )
+        .await;
+        consumer.delete(&thing, "stripped").await;
+        for server in [&kcp, &service] {
+            server.faults().compact();
+            server.faults().clear();
+        }
+        let made = there(&stage.service, &thing, &consumer.cluster, "lost", |_| true).await;
+        assert_ne!(made["metadata"]["uid"], before["metadata"]["uid"]);
+        gone(&stage.service, &thing, &consumer.cluster, "stripped").await;
+        reflected(&stage, &consumer, "kept").await;
+        stage.stop().await;
+    });
+}
+
+#[test]
 fn an_agent_that_is_stopped_after_any_write_converges_when_it_is_started_again() {
     play(|| async {
         let thing = things::kind("Thing");

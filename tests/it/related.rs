@@ -163,17 +163,26 @@ fn a_shared_secret_stays_until_the_last_order_is_gone() {
                 .await;
             consumer.there(&thing, name, things::synced).await;
         }
-        consumer.delete(&thing, "a").await;
-        gone(&consumer.api, &thing, "default", "a").await;
-        stage.calm().await;
-        there(
+        let taken = there(
             &stage.service,
             &secret,
             &consumer.cluster,
             "app.taken",
-            |s| s["metadata"].get("deletionTimestamp").is_none(),
+            |_| true,
         )
         .await;
+        consumer.delete(&thing, "a").await;
+        gone(&consumer.api, &thing, "default", "a").await;
+        stage.calm().await;
+        let after = there(
+            &stage.service,
+            &secret,
+            &consumer.cluster,
+            "app.taken",
+            |_| true,
+        )
+        .await;
+        assert_eq!(after["metadata"], taken["metadata"], "it was never touched");
         consumer.delete(&thing, "b").await;
         gone(&stage.service, &secret, &consumer.cluster, "app.taken").await;
         gone(&consumer.api, &thing, "default", "b").await;
