@@ -49,6 +49,7 @@ mod forward;
 mod hold;
 mod keep;
 mod locate;
+mod lost;
 mod make;
 mod reflect;
 mod returned;
@@ -67,8 +68,8 @@ pub use keep::Leaves;
 pub use key::{Key, ObjectRef, Place};
 pub use query::{Listing, Member, Query};
 pub use record::{
-    CopyKnown, Drifted, FoundKnown, Known, MadeKnown, ReadKnown, Record, Refusal, ReturnedKnown,
-    StatusKnown, Synced, TakenKnown,
+    CopyKnown, Drifted, FoundKnown, Known, Lost, MadeKnown, ReadKnown, Record, Refusal,
+    ReturnedKnown, StatusKnown, Synced, TakenKnown,
 };
 pub use seen::{Depth, Question, Seen, Sight};
 pub use step::plan;

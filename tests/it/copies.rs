@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use syncagent::Notice;
-use syncagent_core::definition::{CopyNaming, FieldRule, Leaving, Rule};
+use syncagent_core::definition::{CopyNaming, FieldRule, Leaving, Loss, Rule};
 
 use crate::stage::{EXPORT, Stage, gone, play, there};
 use crate::things;
-use crate::world::{World, change, created, eventually, status};
+use crate::world::{Workspace, World, change, created, eventually, status};
 
 #[test]
 fn a_changed_naming_applies_to_new_orders_only() {
@@ -329,6 +329,82 @@ fn a_program_may_speak_for_a_person() {
             gone(&consumer.api, &thing, "default", name).await;
         }
         assert!(brake.on_since().is_none());
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn a_workspace_may_unbind_and_leave_its_copies() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut definition = things::taking("Thing");
+        definition.policy.losses.unbound = Loss::Report;
+        let mut stage = Stage::running(vec![definition]).await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.secret("pw", "x").await;
+        let spec = json!({"size": 1, "first": {"name": "pw"}});
+        for name in ["a", "b"] {
+            consumer.order(&thing, name, &spec).await;
+            consumer.there(&thing, name, things::synced).await;
+        }
+        // What the consumer deletes is deleted, whatever is said about unbinding.
+        consumer.delete(&thing, "b").await;
+        gone(&stage.service, &thing, &consumer.cluster, "b").await;
+        stage.calm().await;
+
+        let binding = "/apis/apis.kcp.io/v1alpha2/apibindings/things";
+        assert!(
+            consumer
+                .api
+                .delete(binding, &json!({}))
+                .await
+                .unwrap()
+                .is_success()
+        );
+        eventually("the binding is gone", || async {
+            (consumer.api.get(binding).await.unwrap().code == 404).then_some(())
+        })
+        .await;
+        stage.calm().await;
+        let uid = stage.copy(&consumer, &thing, "a").await["metadata"]["uid"].clone();
+        stage
+            .copy(&consumer, &things::core("Secret"), "pw.taken")
+            .await;
+        let free = |object: &Value| object["metadata"].get("finalizers").is_none();
+        consumer.there(&things::core("Secret"), "pw", free).await;
+        // It is listed as an orphan, also after a restart.
+        let orphan = |stage: &Stage| {
+            let stuck = stage.handle.as_ref().unwrap().stuck();
+            stuck.iter().any(|it| it.why.contains("is an orphan"))
+        };
+        assert!(orphan(&stage));
+        stage.stop().await;
+        // Another workspace keeps the export's endpoint alive.
+        stage.consumer("other").await;
+        stage.start();
+        eventually("it is listed again", || async {
+            orphan(&stage).then_some(())
+        })
+        .await;
+        stage.calm().await;
+        stage.copy(&consumer, &thing, "a").await;
+
+        // Who comes back finds it.
+        let workspace = Workspace {
+            cluster: consumer.cluster.clone(),
+            canonical: String::new(),
+            path: String::new(),
+            api: consumer.api.clone(),
+        };
+        let consumer = stage.bound(workspace).await;
+        consumer.order(&thing, "a", &spec).await;
+        consumer.there(&thing, "a", things::synced).await;
+        stage.calm().await;
+        assert_eq!(
+            stage.copy(&consumer, &thing, "a").await["metadata"]["uid"],
+            uid
+        );
+        assert!(!orphan(&stage));
         stage.stop().await;
     });
 }

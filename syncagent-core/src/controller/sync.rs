@@ -570,6 +570,7 @@ fn told(order: Order, effect: &Effect) -> Option<Notice> {
         Deed::Reflect => Notice::Reflected { order },
         Deed::Return(_) | Deed::Update(_) => Notice::Returned { order, object },
         Deed::Retire | Deed::Untake(_) | Deed::Unreturn(_) => Notice::Retired { order, object },
+        Deed::Leave => Notice::Kept { order, object },
         Deed::Release => Notice::Released { order },
         Deed::Namespace | Deed::Inherit | Deed::ReleaseTaken(_) => return None,
     })

@@ -97,6 +97,13 @@ pub enum Notice {
         /// Kind and name of the object there.
         object: String,
     },
+    /// An object on the service cluster stays although its order is gone: the policy of the publication says so.
+    Kept {
+        /// The order.
+        order: Order,
+        /// Kind, namespace and name of the object.
+        object: String,
+    },
     /// An object was deleted because its order goes away.
     Retired {
         /// The order.
@@ -186,6 +193,7 @@ impl fmt::Display for Notice {
             Self::Reflected { order } => write!(f, "reflected the status of {order}"),
             Self::Returned { order, object } => write!(f, "returned {object} for {order}"),
             Self::Retired { order, object } => write!(f, "retired {object} of {order}"),
+            Self::Kept { order, object } => write!(f, "kept {object}, whose order {order} is gone"),
             Self::Released { order } => write!(f, "released {order}"),
             Self::ExportPlanned {
                 export,

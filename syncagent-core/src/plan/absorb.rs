@@ -168,6 +168,11 @@ impl Hearing<'_> {
                 self.record.synced = status::synced(sent);
                 self.note(Sight::There(body.clone()));
             }
+            Deed::Leave => {
+                let known = CopyKnown::of(body, self.record.copy.as_ref(), &manager);
+                self.record.copy = Some(known);
+                self.note(Sight::There(body.clone()));
+            }
             Deed::Retire => {
                 return self.deleted(|record| {
                     record.copy = None;
@@ -307,6 +312,7 @@ impl Hearing<'_> {
             // The order is away, or the workspace does not serve the kind any more.
             Deed::Return(_) | Deed::Namespace => Heard::Later(Later::Unavailable),
             Deed::Hold
+            | Deed::Leave
             | Deed::Release
             | Deed::Reflect
             | Deed::HoldTaken(_)
@@ -374,7 +380,11 @@ impl Hearing<'_> {
                 Heard::Again
             }
             // A patch whose test failed has no causes.
-            Deed::Hold | Deed::Release | Deed::HoldTaken(_) | Deed::ReleaseTaken(_) => self.doubt(),
+            Deed::Hold
+            | Deed::Leave
+            | Deed::Release
+            | Deed::HoldTaken(_)
+            | Deed::ReleaseTaken(_) => self.doubt(),
             Deed::Inherit => self.doubt(),
             Deed::Reflect | Deed::Update(_) | Deed::Forward(_) if causes.is_empty() => self.doubt(),
             Deed::Reflect | Deed::Update(_) | Deed::Return(_) | Deed::Forward(_) => {

@@ -56,9 +56,11 @@ pub(super) fn learn<'a>(step: &mut Step<'a>, copy_ref: &ObjectRef) -> Copy<'a> {
             known.suspect |= worn;
             step.record.copy = Some(known);
             step.record.copy_absent = false;
+            step.record.lost = false;
             Copy::Ours(copy)
         }
         Sight::Absent => {
+            step.record.lost |= step.record.copy.is_some();
             step.record.copy = None;
             step.record.copy_absent = true;
             Copy::Absent

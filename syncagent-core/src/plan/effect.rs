@@ -35,6 +35,8 @@ pub enum Deed {
     Inherit,
     /// The status onto the origin.
     Reflect,
+    /// Marks the copy as kept, for its order is gone.
+    Leave,
     /// Deletes the copy.
     Retire,
     /// Our finalizer off the origin.

@@ -7,6 +7,8 @@ use super::copy::{Copy, learn};
 use super::effect::{Deed, Verb};
 use super::hold::remove_finalizer;
 use super::locate::locate;
+use super::lost;
+use super::record::Lost;
 use super::seen::Depth;
 use super::step::Step;
 use super::{filter, reflect, returned, taken, untake, withdraw};
@@ -41,6 +43,11 @@ pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
     }
     remember_taken(step);
     remember_found(step);
+    match lost::keeps(step, leaving) {
+        Err(()) => return,
+        Ok(Some(lost)) => return keep(step, leaving, lost),
+        Ok(None) => {}
+    }
     let done = match leaving {
         // The service may need what was taken until the copy is gone.
         Leaving::Deleted | Leaving::Unselected => retire(step) && clean_up(step),
@@ -49,6 +56,30 @@ pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
     };
     if done {
         release(step, leaving);
+    }
+}
+
+/// Lets the order go and keeps its copy, with what was taken for it: nothing of us is left in the workspace.
+fn keep(step: &mut Step<'_>, leaving: Leaving, lost: Lost) {
+    returned::resolve(step);
+    let mut done = true;
+    let mut entries = std::mem::take(&mut step.record.taken);
+    for entry in &mut entries {
+        done &= untake::let_original_go(step, entry);
+    }
+    step.record.taken = entries;
+    let mut entries = std::mem::take(&mut step.record.returned);
+    for entry in &mut entries {
+        done &= withdraw::withdraw_all_but_kept(step, entry);
+    }
+    step.record.returned = entries;
+    // The mark says that all of this is done.
+    if !done || !lost::mark(step, lost) {
+        return;
+    }
+    match leaving {
+        Leaving::Vanished => lost::finish(step, lost),
+        Leaving::Deleted | Leaving::Unselected => release(step, leaving),
     }
 }
 
@@ -176,6 +207,7 @@ fn release(step: &mut Step<'_>, leaving: Leaving) {
         }
         (Leaving::Vanished, _) => step.gone = true,
         (Leaving::Unselected, _) => {
+            step.record.lost = false;
             step.record.taken.clear();
             step.record.returned.clear();
             step.record.found.clear();

@@ -89,6 +89,7 @@ impl Deed {
             Self::Adopt => "adopt",
             Self::Inherit => "inherit",
             Self::Reflect => "reflect",
+            Self::Leave => "leave",
             Self::Retire => "retire",
             Self::Release => "release",
             Self::HoldTaken(_) => "hold-taken",

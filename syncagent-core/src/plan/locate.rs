@@ -76,6 +76,7 @@ pub(super) fn leave(step: &mut Step<'_>) {
         && *step.seen.of(&step.publication.copy_at(at)) == Sight::Absent
     {
         step.record.located = None;
+        step.record.lost |= step.record.copy.is_some();
         step.record.copy = None;
         step.record.copy_absent = true;
         step.record.returned.clear();

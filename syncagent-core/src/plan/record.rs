@@ -29,6 +29,10 @@ pub struct Record {
     pub deleting: bool,
     /// Whether our finalizer was taken off a deleted origin: what follows is none of our business.
     pub released: bool,
+    /// Whether the copy vanished and is not to be made again.
+    pub lost: bool,
+    /// Whether the copy is marked as kept without its order.
+    pub kept: Option<Lost>,
     /// Whether the order is not selected by the filter.
     pub outside: bool,
     /// Whether its namespace is not selected; `None`: not seen yet.
@@ -65,6 +69,15 @@ pub struct Record {
     pub made: Option<Box<MadeKnown>>,
     /// Where the rules of related objects look, in their order; empty when there are none.
     pub found: Vec<FoundKnown>,
+}
+
+/// What an order has lost whose copy is kept without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lost {
+    /// The workspace unbound the export.
+    Binding,
+    /// The order is gone although it was held.
+    Order,
 }
 
 /// One version of one object.

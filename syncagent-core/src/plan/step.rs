@@ -9,7 +9,9 @@ use super::key::{Key, ObjectRef};
 use super::query::Query;
 use super::record::{Known, Record};
 use super::seen::{Depth, Question, Seen, Sight};
-use super::{Context, Ending, Plan, end, filter, locate, reflect, returned, speak, taken, tend};
+use super::{
+    Context, Ending, Plan, end, filter, locate, lost, reflect, returned, speak, taken, tend,
+};
 use crate::definition::Deletion;
 use crate::naming::NamingError;
 use crate::object::fingerprint::Fingerprint;
@@ -110,6 +112,9 @@ impl<'a> Step<'a> {
     }
 
     fn decide(&mut self) {
+        if lost::is_kept(self) {
+            return;
+        }
         let origin_ref = self.publication.origin(self.key);
         match self.seen.of(&origin_ref) {
             Sight::There(origin) if !self.is_stale(origin) => {
@@ -132,9 +137,7 @@ impl<'a> Step<'a> {
             Sight::Doubt if self.record.released => self.gone = true,
             Sight::Doubt => self.look(&origin_ref, Depth::Body),
             Sight::Absent => end::end(self, end::Leaving::Vanished),
-            Sight::Barred => self
-                .refused
-                .push("the order cannot be read; its copy is kept".into()),
+            Sight::Barred => lost::unreadable(self),
         }
     }
 

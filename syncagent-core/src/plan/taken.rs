@@ -15,7 +15,7 @@ use super::seen::{Depth, Sight};
 use super::step::{Step, known_of};
 use super::untake::{goes_with_origin, let_go, release_deleted};
 use super::{drift, forward};
-use crate::definition::{Kind, Side};
+use crate::definition::{Kind, Loss, Side};
 use crate::names;
 use crate::object::identity::{Identity, Standing};
 use crate::object::{self, annotation, finalizers, is_deleting, is_older, version};
@@ -313,6 +313,7 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
             entry.finalizers.clear();
             vanished(step, entry);
         }
+        Sight::Barred if step.publication.policy().losses.claim == Loss::Keep => {}
         Sight::Barred => {
             step.trouble(
                 "NotAllowed",

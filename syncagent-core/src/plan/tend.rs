@@ -11,8 +11,8 @@ use super::key::ObjectRef;
 use super::record::{CopyKnown, Refusal};
 use super::seen::Depth;
 use super::step::Step;
-use super::{adopt, drift, fight};
-use crate::definition::Drift;
+use super::{adopt, drift, fight, lost};
+use crate::definition::{Drift, Vanished};
 use crate::names;
 use crate::object::identity::Standing;
 use crate::projection::{Intent, marked};
@@ -80,6 +80,7 @@ pub(super) fn tend<'a>(step: &mut Step<'a>, origin: Option<&Value>) -> Tended<'a
         Copy::Other => name_taken(step, intent.as_ref()),
         Copy::Unmarked(found) => adopt::adopt(step, &copy_ref, found, intent.as_ref()),
         Copy::Absent | Copy::Unknown if step.record.refusal.is_some() => {}
+        Copy::Absent | Copy::Unknown if lost::is_lost(step) => lost::say_lost(step),
         Copy::Absent | Copy::Unknown => match (&intent, origin) {
             (Some(intent), _) => place(step, &copy_ref, intent),
             (None, Some(_)) => {}
@@ -105,9 +106,13 @@ fn maintain(step: &mut Step<'_>, copy_ref: &ObjectRef, copy: &Copy<'_>, intent: 
     };
     if known.deleting {
         step.waiting.push("the copy is being deleted".into());
+        let after = match step.publication.policy().losses.vanished {
+            Vanished::Report => "",
+            _ => "; it will be made again",
+        };
         step.trouble(
             "Deleting",
-            "what was ordered is being deleted at the service; it will be made again",
+            format!("what was ordered is being deleted at the service{after}"),
         );
         return;
     }

@@ -21,6 +21,11 @@ pub(super) fn let_go(step: &mut Step<'_>, entry: &mut TakenKnown) -> bool {
     copy_done && drop_hold(step, entry)
 }
 
+/// Lets go of the consumer's object alone: its copy stays where it is. Says whether nothing is left to do.
+pub(super) fn let_original_go(step: &mut Step<'_>, entry: &mut TakenKnown) -> bool {
+    drop_hold(step, entry)
+}
+
 /// Whether the uses of other orders count.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whose {

@@ -11,7 +11,7 @@ use syncagent_core::publication::{Publication, Publications};
 use crate::fixture::{AGENT, CLUSTER, compile, full_thing, key, order, secret, service, thing};
 use crate::world::{Agent, World};
 
-fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
+pub(crate) fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
     let mut policy = Policy::derived();
     change(&mut policy);
     policy
@@ -37,15 +37,15 @@ fn label(world: &mut World, at: &ObjectRef, tier: &str) {
     world.edit(at, |it| it["metadata"]["labels"] = json!({"tier": tier}));
 }
 
-struct Case<'a> {
-    world: World,
-    agent: Agent<'a>,
-    password: ObjectRef,
-    taken: ObjectRef,
+pub(crate) struct Case<'a> {
+    pub(crate) world: World,
+    pub(crate) agent: Agent<'a>,
+    pub(crate) password: ObjectRef,
+    pub(crate) taken: ObjectRef,
 }
 
 /// An order with everything that belongs to it, settled.
-fn served(publication: &Publication) -> Case<'_> {
+pub(crate) fn served(publication: &Publication) -> Case<'_> {
     let mut agent = Agent::new(publication, &key(publication, "a"));
     let mut world = World::default();
     let at = |place: &ObjectRef, kind, name: &str| ObjectRef {
@@ -74,7 +74,7 @@ fn served(publication: &Publication) -> Case<'_> {
     }
 }
 
-fn reason(world: &World, at: &ObjectRef) -> Value {
+pub(crate) fn reason(world: &World, at: &ObjectRef) -> Value {
     let conditions = &world.objects[at]["status"]["conditions"];
     let list = conditions.as_array().into_iter().flatten();
     let ours = list.filter(|it| it["type"] == "Synced");
@@ -83,7 +83,7 @@ fn reason(world: &World, at: &ObjectRef) -> Value {
         .unwrap_or_default()
 }
 
-fn held(world: &World, at: &ObjectRef) -> bool {
+pub(crate) fn held(world: &World, at: &ObjectRef) -> bool {
     let finalizers = &world.objects[at]["metadata"]["finalizers"];
     finalizers.as_array().is_some_and(|it| !it.is_empty())
 }

@@ -5,6 +5,7 @@ mod fixture;
 mod found;
 mod histories;
 mod identity;
+mod losses;
 mod world;
 
 mod adversary;
