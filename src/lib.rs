@@ -88,8 +88,10 @@ pub use syncagent_core::io::announce::{Notice, Order};
 pub use syncagent_core::io::clients::{Connection, KcpAccess};
 #[cfg(feature = "agent")]
 pub use syncagent_core::plan::Hands;
+pub use syncagent_core::publication::{Problem, Problems};
 #[cfg(feature = "agent")]
 pub use syncagent_core::runtime::{Agent, Brake, Definitions, Exit, Handle, Standing};
+pub use syncagent_core::schema::compat::Difference;
 pub use syncagent_core::typed::{
     Condition, LocalObjectReference, Publish, PublishPart, PublishStatus, Reference, View,
 };

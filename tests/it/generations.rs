@@ -296,3 +296,58 @@ fn a_kind_that_is_missing_is_waited_for_while_others_run() {
         stage.stop().await;
     });
 }
+
+#[test]
+fn a_definition_that_breaks_objects_leaves_the_one_before_running() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::set(vec![noted("Thing", "old")]).await;
+        stage.export(&json!({})).await;
+        let definitions = stage.drive();
+        stage.filled().await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.order(&thing, "a", &json!({"size": 1})).await;
+        consumer.there(&thing, "a", things::synced).await;
+        let before = stands(&definitions, "things.example.io", |it| it.running).await;
+
+        let mut crd = things::crd(&thing);
+        crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["required"] =
+            json!(["size"]);
+        let mut strict = noted("Thing", "new");
+        strict.schema = syncagent_core::definition::SchemaSource::Type(crd);
+        definitions.set("things.example.io", strict.clone());
+        let held = stands(&definitions, "things.example.io", |it| {
+            !it.held_back.is_empty()
+        })
+        .await;
+        assert_eq!(
+            held.held_back[0].to_string(),
+            "v1: spec.size: the field becomes required"
+        );
+        assert!(held.running);
+        assert_eq!(held.schema, before.schema);
+        consumer.order(&thing, "b", &json!({"size": 1})).await;
+        consumer.there(&thing, "b", things::synced).await;
+        for name in ["a", "b"] {
+            assert_eq!(
+                stage.copy(&consumer, &thing, name).await["spec"]["note"],
+                "old"
+            );
+        }
+
+        strict.policy.breaking_changes = syncagent_core::definition::BreakingChanges::Allow;
+        definitions.set("things.example.io", strict);
+        for name in ["a", "b"] {
+            there(&stage.service, &thing, &consumer.cluster, name, |it| {
+                it["spec"]["note"] == "new"
+            })
+            .await;
+        }
+        let now = stands(&definitions, "things.example.io", |it| {
+            it.held_back.is_empty()
+        })
+        .await;
+        assert_ne!(now.schema, before.schema);
+        stage.stop().await;
+    });
+}

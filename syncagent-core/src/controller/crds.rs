@@ -123,6 +123,9 @@ impl Follower {
             }
             match find(&self.service, &self.kind).await {
                 Ok(found) => {
+                    // Discovery goes on showing a kind for a moment after its CRD is gone.
+                    let lags = found == Found::Bare && matches!(self.last, Some(Found::Crd(_)));
+                    let found = if lags { Found::Missing } else { found };
                     asking = false;
                     troubled = false;
                     let bare = found == Found::Bare;
