@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Kind;
+use super::{Kind, Mutation};
 
 /// Where an object is written by its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +66,8 @@ pub struct RelatedRule {
     pub labels: Vec<(String, String)>,
     /// Which keys of `data` cross; empty means all.
     pub keys: Vec<String>,
+    /// What is changed on the way, from the original to the copy, whichever way that is.
+    pub mutations: Vec<Mutation>,
     /// When the copies go.
     pub cleanup: Cleanup,
     /// Whether the status crosses too, from the original to the copy. Where the copy's kind has no status this is said
@@ -176,6 +178,10 @@ pub enum Unproven {
 pub enum Text {
     /// A template.
     Template(String),
+    /// A Go text template with sprig's functions. Its data: `.Side` (`kcp` or `service`), `.Object` (the primary on that
+    /// side), `.RemoteObject` (the order), `.LocalObject` (its copy), `.ClusterName`, `.ClusterPath` (empty), and `.Value`
+    /// (the name that was found).
+    Go(String),
     /// A pure function.
     With(TextFn),
 }
@@ -291,6 +297,7 @@ impl RelatedRule {
             namespaces: None,
             labels: Vec::new(),
             keys: Vec::new(),
+            mutations: Vec::new(),
             cleanup: Cleanup::default(),
             status: false,
             unproven: Unproven::default(),

@@ -129,6 +129,28 @@ impl Template {
         ])))
     }
 
+    /// Fills the template of a text in by which related objects are found or named.
+    pub(crate) fn fill_found(&self, scene: &crate::definition::Scene<'_>) -> Result<String, Fault> {
+        use crate::definition::Side;
+        let object = |object: Option<&serde_json::Value>| match object {
+            Some(object) => Value::of(object),
+            None => Value::of(&serde_json::json!({})),
+        };
+        let (side, this) = match scene.side {
+            Side::Workspace => ("kcp", scene.order),
+            Side::Service => ("service", scene.copy),
+        };
+        self.render(&Value::Context(std::sync::Arc::new([
+            ("Side", Value::text(side)),
+            ("Object", object(this)),
+            ("RemoteObject", object(scene.order)),
+            ("LocalObject", object(scene.copy)),
+            ("ClusterName", Value::text(scene.cluster)),
+            ("ClusterPath", Value::text("")),
+            ("Value", Value::text(scene.found.unwrap_or_default())),
+        ])))
+    }
+
     /// The fields of its data that it looks at, each as a path; `None`: perhaps all.
     pub(crate) fn looks(&self) -> Option<Vec<Vec<String>>> {
         let check = self.check()?;

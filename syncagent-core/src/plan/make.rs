@@ -14,7 +14,7 @@ use super::step::Step;
 use crate::definition::Part;
 use crate::names;
 use crate::object::{annotation, drop_nulls};
-use crate::related::{How, assemble, content, keep_keys, made_of};
+use crate::related::{How, assemble, content, made_of};
 
 pub(super) fn make(
     step: &mut Step<'_>,
@@ -45,31 +45,29 @@ pub(super) fn make(
         }
         return;
     }
-    let keys = match maker {
-        Maker::Found(rule) => Some(&rule.keys),
+    let compose = match maker {
         Maker::Rule(rule) => match &rule.how {
-            How::Copied(keys) => Some(keys),
-            How::Composed(_) => None,
+            How::Composed(compose) => Some((*compose, &rule.reads[..])),
+            How::Copied(_) => None,
         },
+        Maker::Found(_) => None,
     };
-    let (made, parts) = match (keys, maker) {
-        (Some(keys), _) => {
-            let Some(made) = copied(step, entry, keys) else {
-                return;
-            };
-            (made, vec![Part::Read(0)])
-        }
-        (None, Maker::Rule(rule)) => {
-            let How::Composed(compose) = &rule.how else {
-                return;
-            };
-            let reads = (&rule.reads[..], &entry.reads[..]);
-            let Some(made) = composed(step, reads, *compose, origin, copy) else {
+    let (made, parts) = match compose {
+        Some((compose, rules)) => {
+            let Some(made) = composed(step, (rules, &entry.reads), compose, origin, copy) else {
                 return;
             };
             made
         }
-        (None, Maker::Found(_)) => return,
+        None => match copied(step, entry, maker) {
+            Some(Ok(made)) => (made, vec![Part::Read(0)]),
+            Some(Err(message)) => {
+                step.trouble("Invalid", message.clone());
+                step.refused.push(message);
+                return;
+            }
+            None => return,
+        },
     };
     entry.made_of = Some(versions(step, &entry.reads, &parts));
     entry.parts = parts;
@@ -129,21 +127,29 @@ fn says_so(step: &mut Step<'_>, entry: &mut ReturnedKnown, made: &Value) -> bool
     true
 }
 
-/// An object of the service cluster, as it is; `None`: ask first.
-fn copied(step: &mut Step<'_>, entry: &ReturnedKnown, keys: &[String]) -> Option<Option<Value>> {
+/// What comes up of an object of the service cluster; `None`: ask first.
+fn copied(
+    step: &mut Step<'_>,
+    entry: &ReturnedKnown,
+    maker: Maker<'_>,
+) -> Option<Result<Option<Value>, String>> {
     let source = entry.reads.first()?;
-    match step.seen.of(&source.object) {
-        _ if source.known == Some(None) => Some(None),
-        Sight::There(object) => {
-            let mut content = content(object);
-            keep_keys(&mut content, keys);
-            Some(Some(Value::Object(content)))
-        }
+    let object = match step.seen.of(&source.object) {
+        _ if source.known == Some(None) => return Some(Ok(None)),
+        Sight::There(object) => object,
         _ => {
             step.look(&source.object, Depth::Body);
-            None
+            return None;
         }
-    }
+    };
+    let content = match maker {
+        Maker::Found(rule) => rule.content(object),
+        Maker::Rule(rule) => Ok(match &rule.how {
+            How::Copied(keys) => rule.copied(object, keys),
+            How::Composed(_) => Map::new(),
+        }),
+    };
+    Some(content.map(|it| Some(Value::Object(it))))
 }
 
 fn write(step: &mut Step<'_>, entry: &mut ReturnedKnown, maker: Maker<'_>, made: Value) {

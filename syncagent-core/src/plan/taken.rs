@@ -22,7 +22,7 @@ use crate::object::{self, annotation, finalizers, is_deleting, is_older, version
 use crate::projection::Intent;
 use crate::publication::Publication;
 use crate::related::find::{Pair, Related};
-use crate::related::{TakenName, assemble, content, keep_keys};
+use crate::related::{TakenName, assemble, content};
 
 pub(super) fn taken(
     step: &mut Step<'_>,
@@ -404,7 +404,14 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
     if entry.to.is_some() && !drifted && entry.from.as_ref() == Some(&known) {
         return;
     }
-    let mut body = body(step, entry, object);
+    let mut body = match body(step, entry, object) {
+        Ok(body) => body,
+        Err(message) => {
+            entry.refused = Some((known, message));
+            say_refused(step, entry);
+            return;
+        }
+    };
     match &entry.to {
         None => {
             if !ensure_namespace(step, &entry.copy.namespace) {
@@ -436,7 +443,7 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
     }
 }
 
-fn body(step: &Step<'_>, entry: &TakenKnown, object: &Value) -> Value {
+fn body(step: &Step<'_>, entry: &TakenKnown, object: &Value) -> Result<Value, String> {
     let identity = identity(entry);
     let known = known_of(object);
     let mut labels = identity.labels(step.publication.agent().as_str());
@@ -458,9 +465,9 @@ fn body(step: &Step<'_>, entry: &TakenKnown, object: &Value) -> Value {
     }
     let mut content = content(object);
     if let Some(found) = found {
+        content = found.content(object)?;
         annotations.insert(names::FOUND_FOR.into(), json!(find::found_for(step)));
         annotations.insert(names::FOUND_BY.into(), json!(found.id));
-        keep_keys(&mut content, &found.keys);
     }
     if let Some(fields) = drift::fields(&content) {
         annotations.insert(names::FIELDS.into(), json!(fields));
@@ -473,7 +480,7 @@ fn body(step: &Step<'_>, entry: &TakenKnown, object: &Value) -> Value {
     if !entry.copy.namespace.is_empty() {
         metadata["namespace"] = json!(entry.copy.namespace);
     }
-    assemble(&entry.copy.kind, metadata, content)
+    Ok(assemble(&entry.copy.kind, metadata, content))
 }
 
 /// The rule that found an object; `None`: a field of the order names it.

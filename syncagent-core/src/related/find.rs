@@ -5,11 +5,11 @@
 //! selections answered. Templates are rendered from the rule as it was compiled, for each order anew: nothing of one order
 //! ever reaches another.
 
-use regex::Regex;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::definition::{Cleanup, Kind, Rewrite, Scene, Scope, Side, TextFn};
+use crate::mutation::{Pattern, Pipeline};
 use crate::names;
 use crate::naming::{CopyName, Words};
 use crate::object::fingerprint::Fingerprint;
@@ -41,6 +41,8 @@ pub struct Related {
     pub labels: Vec<(String, String)>,
     /// Which keys of `data` cross; empty means all.
     pub keys: Vec<String>,
+    /// What is changed on the way.
+    pub mutations: Pipeline,
     /// When the copies go.
     pub cleanup: Cleanup,
     /// Whether the status crosses too.
@@ -92,7 +94,7 @@ pub enum Text {
 /// A compiled rewriting.
 #[derive(Clone, Debug)]
 pub struct Rewriting {
-    pattern: Option<Regex>,
+    pattern: Option<Pattern>,
     replacement: String,
 }
 
@@ -105,9 +107,7 @@ impl Rewriting {
     pub fn compile(rule: &Rewrite) -> Result<Self, String> {
         let pattern = match rule.pattern.as_str() {
             "" => None,
-            text => {
-                Some(Regex::new(text).map_err(|_| format!("`{text}` is no regular expression"))?)
-            }
+            text => Some(Pattern::parse(text).map_err(|fault| fault.to_string())?),
         };
         Ok(Self {
             pattern,
@@ -120,9 +120,7 @@ impl Rewriting {
     pub fn apply(&self, name: &str) -> String {
         match &self.pattern {
             None => self.replacement.clone(),
-            Some(pattern) => pattern
-                .replace_all(name, self.replacement.as_str())
-                .into_owned(),
+            Some(pattern) => pattern.replace_all(name, &self.replacement),
         }
     }
 }
@@ -192,6 +190,25 @@ pub enum Missing {
 }
 
 impl Related {
+    /// What of an object crosses.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be changed as declared: a sentence for the consumer.
+    pub fn content(&self, object: &Value) -> Result<Map<String, Value>, String> {
+        let mut object = object.clone();
+        if let Err(stop) = self.mutations.apply(&mut object, None) {
+            let kind = &self.kind.kind;
+            return Err(match stop.said {
+                Some(said) => format!("a {kind} cannot be brought over: {said}"),
+                None => format!("a {kind} cannot be brought over as the service wants it"),
+            });
+        }
+        let mut content = super::content(&object);
+        super::keep_keys(&mut content, &self.keys);
+        Ok(content)
+    }
+
     /// Which bodies say where to look.
     #[must_use]
     pub fn reads(&self) -> Reads {

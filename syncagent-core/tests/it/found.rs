@@ -1,9 +1,11 @@
 //! Related objects that are found: by labels, by reference, by name; on either side, and through every turn of their life.
 
 use serde_json::{Value, json};
+#[cfg(feature = "mutations")]
+use syncagent_core::definition::Text;
 use syncagent_core::definition::{
-    Called, Cleanup, CopyNaming, Definition, Expression, Find, Kind, Labelled, Objects, Only,
-    RelatedRule, Rewrite, Side, StatusRule, TextFn, Unproven,
+    Called, Change, Cleanup, CopyNaming, Definition, Expression, Find, Kind, Labelled, Mutation,
+    Objects, Only, RelatedRule, Rewrite, Side, StatusRule, TextFn, Unproven,
 };
 use syncagent_core::object::finalizers;
 use syncagent_core::plan::{Ending, Key, ObjectRef, Place};
@@ -946,6 +948,105 @@ fn every_crash_converges_to_the_same_world() {
             assert_eq!(left.len(), 4, "{end}: {left:#?}");
         }
     }
+}
+
+#[test]
+fn what_crosses_is_changed_on_the_way() {
+    let at = |path: &str, change| vec![Mutation::new(path, change)];
+    let pattern = Change::Regex {
+        pattern: "^(.*)$".into(),
+        replacement: "sh $1".into(),
+    };
+    let mut down = scripts();
+    down.mutations = at("data.text", pattern);
+    let mut up = RelatedRule::new("up", Side::Service, secret(), Find::named("{copy.name}-s"));
+    up.mutations = at("data.root", Change::Delete);
+    let publication = compile(with(vec![down, up]));
+    let mut case = Case::new(&publication, &["a"]);
+    case.config("one", &json!({"for": "a"}));
+    let source = json!({"data": {"root": "cg==", "app": "eA=="}});
+    case.world.put(&there(secret(), "a-s"), source);
+    case.begin();
+    let below = &case.world.objects[&there(config(), "one.scripts")];
+    assert_eq!(below["data"]["text"], "sh one");
+    let above = &case.world.objects[&here(secret(), "a-up")];
+    assert_eq!(above["data"], json!({"app": "eA=="}));
+    case.agents[0].assert_settled(&mut case.world);
+}
+
+#[test]
+fn a_function_that_refuses_is_heard_and_blocks_nothing_else() {
+    let mut rule = scripts();
+    rule.mutations = vec![Mutation::new(
+        "data.text",
+        Change::Function(|value| match value.as_str() {
+            Some("bad") => Err("data.text must be a script".into()),
+            _ => Ok(value.clone()),
+        }),
+    )];
+    let publication = compile(with(vec![rule]));
+    let mut case = Case::new(&publication, &["a"]);
+    let bad = case.config("bad", &json!({"for": "a"}));
+    case.config("good", &json!({"for": "a"}));
+    case.begin();
+    assert!(case.is_there(&there(config(), "good.scripts")));
+    assert!(!case.is_there(&there(config(), "bad.scripts")));
+    assert_eq!(
+        case.condition()["message"],
+        "a ConfigMap cannot be brought over: data.text must be a script"
+    );
+    case.agents[0].assert_settled(&mut case.world);
+    case.world
+        .edit(&bad, |it| it["data"]["text"] = json!("echo"));
+    case.see(&[bad]);
+    assert!(case.is_there(&there(config(), "bad.scripts")));
+    assert_eq!(case.condition()["status"], "True");
+}
+
+/// What a `PublishedResource` says: texts of both sides, and values that follow the order.
+#[cfg(feature = "mutations")]
+#[test]
+fn gos_templates_find_and_name() {
+    let go = |text: &str| Text::Go(text.into());
+    let selector = Labelled {
+        labels: vec![("for".into(), go("{{ .RemoteObject.metadata.name }}"))],
+        expressions: Vec::new(),
+    };
+    let mut down = RelatedRule::new(
+        "down",
+        Side::Workspace,
+        config(),
+        Objects::from(Find::Labels(selector)).called(Called::Text(go(
+            "{{ .Value }}-{{ .LocalObject.metadata.name }}-{{ sha1sum .ClusterName | trunc 8 }}",
+        ))),
+    );
+    down.unproven = Unproven::Allowed;
+    let mut up = RelatedRule::new(
+        "up",
+        Side::Service,
+        secret(),
+        Objects::from(Find::Named(go(
+            r#"{{ if eq .Side "kcp" }}mine{{ else }}{{ .Object.metadata.name }}-s{{ end }}"#,
+        )))
+        .called(Called::Mirrored),
+    );
+    up.unproven = Unproven::Allowed;
+    let publication = compile(with(vec![down, up]));
+    let mut case = Case::new(&publication, &["a", "b"]);
+    case.config("one", &json!({"for": "a"}));
+    case.config("two", &json!({"for": "b"}));
+    case.world
+        .put(&there(secret(), "a-s"), json!({"data": {"x": "eA=="}}));
+    case.begin();
+    let copies = case.world.objects.keys();
+    let copies: Vec<_> = copies
+        .filter(|it| it.kind == config() && it.place == Place::Service)
+        .map(|it| it.name.as_str())
+        .collect();
+    assert_eq!(copies.len(), 1, "{copies:?}");
+    assert!(copies[0].starts_with("one-a-"), "{copies:?}");
+    assert!(case.is_there(&here(secret(), "mine")));
+    case.agents[0].assert_settled(&mut case.world);
 }
 
 #[test]

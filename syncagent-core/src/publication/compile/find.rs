@@ -104,7 +104,9 @@ impl Compiler<'_> {
             Some(search) => Some(self.search(&what, rule, search, true)?),
             None => None,
         };
+        let mutations = self.pipeline(&rule.mutations);
         let related = Related {
+            mutations,
             id: rule.id.clone(),
             origin: rule.origin,
             kind: rule.kind.clone(),
@@ -249,16 +251,41 @@ impl Compiler<'_> {
     ) -> Option<Text> {
         match text {
             definition::Text::With(make) => Some(Text::With(make.clone())),
+            definition::Text::Go(text) => self.go_text(what, text),
             definition::Text::Template(text) => {
                 self.template(what, text, allowed).map(Text::Template)
             }
         }
     }
 
+    #[cfg(feature = "mutations")]
+    fn go_text(&mut self, what: &str, text: &str) -> Option<Text> {
+        match crate::mutation::Template::parse(text) {
+            // What went wrong is the provider's to know, and it may hold names of the service cluster.
+            Ok(template) => Some(Text::With(definition::TextFn::new(move |scene| {
+                let made = template.fill_found(scene);
+                made.map_err(|_| "the name of a related object cannot be made".to_owned())
+            }))),
+            Err(fault) => {
+                self.problems.push(format!("{what}: {fault}"));
+                None
+            }
+        }
+    }
+
+    #[cfg(not(feature = "mutations"))]
+    fn go_text(&mut self, what: &str, _: &str) -> Option<Text> {
+        self.problems.push(format!(
+            "{what}: this program was built without Go's templates; build it with the feature `mutations`"
+        ));
+        None
+    }
+
     /// A label may hold more characters than a name.
     fn label_text(&mut self, what: &str, text: &definition::Text) -> Option<Text> {
         match text {
             definition::Text::With(make) => Some(Text::With(make.clone())),
+            definition::Text::Go(text) => self.go_text(what, text),
             definition::Text::Template(text) => match Template::parse(text, Placeholder::SET) {
                 Ok(template) => Some(Text::Template(template)),
                 Err(mistakes) => {

@@ -66,7 +66,7 @@ impl Compiler<'_> {
         compiled
     }
 
-    fn pipeline(&mut self, mutations: &[Mutation]) -> Pipeline {
+    pub(super) fn pipeline(&mut self, mutations: &[Mutation]) -> Pipeline {
         match Pipeline::compile(mutations) {
             Ok(pipeline) => pipeline,
             Err(faults) => {
