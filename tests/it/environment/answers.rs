@@ -219,7 +219,8 @@ fn a_storm_of_conflicts_passes() {
         stage.forget();
         resize(&consumer, &names, 2).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
-        no_more_than(600, &stage, 5).await;
+        // Every order tries four times a minute at most, each time with six writes and a look before each.
+        no_more_than(4 * 12 * names.len() + 20, &stage, 5).await;
         server.faults().clear();
         tokio::time::sleep(Duration::from_secs(45)).await;
         resized(&stage, &consumer, &names, 2).await;
@@ -245,7 +246,8 @@ fn a_server_that_is_broken_is_left_in_peace() {
         );
         resize(&consumer, &names, 2).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
-        no_more_than(160, &stage, 5).await;
+        // Every order tries four times a minute at most.
+        no_more_than(4 * names.len() + 20, &stage, 5).await;
         server.faults().clear();
         tokio::time::sleep(Duration::from_secs(45)).await;
         resized(&stage, &consumer, &names, 2).await;
@@ -277,7 +279,7 @@ fn a_token_that_is_no_longer_known_is_waited_for() {
         }
         resize(&consumer, &names, 2).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
-        no_more_than(120, &stage, 10).await;
+        no_more_than(4 * names.len() + 80, &stage, 10).await;
         let told = problems(&stage);
         assert!(told.len() <= 8, "{told:#?}");
         service(&stage).token(&token, "agent", &["system:masters"]);
