@@ -73,6 +73,8 @@
 //! - `agent` (default): the agent itself. Without it there are the derives and their types, for a crate of types only.
 //! - `cli` (default): `Agent::from_args`.
 //! - `metrics` (default): what the agent counts, `Handle::metrics`.
+//! - `mutations`: regular expressions and Go templates in mutations, and Go templates as namings.
+//! - `cel`: expressions in CEL.
 //!
 //! k8s-openapi needs the choice of a Kubernetes version; the program makes it, with a feature of its own dependency
 //! (`k8s-openapi = { version = "0.29", features = ["latest"] }`).
@@ -101,6 +103,7 @@ pub use syncagent_derive::{Publish, PublishPart, PublishStatus};
 /// What the derives call. It changes without notice.
 #[doc(hidden)]
 pub mod __private {
+    pub use syncagent_core::definition;
     pub use syncagent_core::definition::{
         Definition, FieldRule, SchemaSource, StatusField, StatusRule,
     };

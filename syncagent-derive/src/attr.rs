@@ -15,10 +15,12 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Meta};
 
 pub(crate) use groups::{
-    LabelAttr, OnlyAttr, PassAttr, ReadsAttr, ReturnsAttr, SetAttr, TakesAttr,
+    LabelAttr, LossesAttr, MadeStatusAttr, MutationAttr, NamespaceAttr, OnlyAttr, PassAttr,
+    ReadsAttr, RelatedAttr, ReturnsAttr, RewriteAttr, SelectedAttr, SetAttr, TakesAttr,
+    VersionAttr,
 };
 pub(crate) use neighbours::{KubeAttr, SerdeContainer, SerdeField};
-pub(crate) use values::{FnName, Text, TypeName, Word};
+pub(crate) use values::{FnName, Text, Texts, TypeName, Word};
 
 /// Keys above a struct with `#[derive(Publish)]`.
 const ON_STRUCT: &[&str] = &[
@@ -26,11 +28,30 @@ const ON_STRUCT: &[&str] = &[
     "only",
     "schema",
     "service",
+    "fields",
     "set",
+    "down",
+    "up",
     "returns",
+    "related",
+    "reserved",
+    "status",
     "pass",
+    "namespace",
+    "versions",
+    "version",
+    "singular",
+    "short_names",
+    "categories",
     "drift",
     "adoption",
+    "deletion",
+    "deletion_by_order",
+    "leaving",
+    "losses",
+    "events",
+    "breaking_changes",
+    "concurrency",
     "conditions",
     "crate",
 ];
@@ -59,8 +80,27 @@ pub(crate) struct StructAttr {
     pub(crate) set: Vec<SetAttr>,
     pub(crate) returns: Vec<ReturnsAttr>,
     pub(crate) pass: Option<PassAttr>,
+    pub(crate) fields: Option<Texts>,
+    pub(crate) down: Vec<MutationAttr>,
+    pub(crate) up: Vec<MutationAttr>,
+    pub(crate) related: Vec<RelatedAttr>,
+    pub(crate) reserved: Option<Texts>,
+    pub(crate) status: Option<MadeStatusAttr>,
+    pub(crate) namespace: Option<NamespaceAttr>,
+    pub(crate) versions: Option<Texts>,
+    pub(crate) version: Vec<VersionAttr>,
+    pub(crate) singular: Option<Text>,
+    pub(crate) short_names: Option<Texts>,
+    pub(crate) categories: Option<Texts>,
     pub(crate) drift: Option<Text>,
     pub(crate) adoption: Option<Text>,
+    pub(crate) deletion: Option<Text>,
+    pub(crate) deletion_by_order: Option<bool>,
+    pub(crate) leaving: Option<Text>,
+    pub(crate) losses: Option<LossesAttr>,
+    pub(crate) events: Option<Text>,
+    pub(crate) breaking_changes: Option<Text>,
+    pub(crate) concurrency: Option<usize>,
     pub(crate) conditions: Option<bool>,
     pub(crate) krate: Option<syn::Path>,
 }
@@ -106,8 +146,35 @@ impl StructAttr {
                     .returns
                     .extend(acc.handle(ReturnsAttr::from_nested_meta(&item))),
                 "pass" => once(&mut it.pass, &key, &item, acc),
+                "fields" => once(&mut it.fields, &key, &item, acc),
+                "down" => it
+                    .down
+                    .extend(acc.handle(MutationAttr::from_nested_meta(&item))),
+                "up" => it
+                    .up
+                    .extend(acc.handle(MutationAttr::from_nested_meta(&item))),
+                "related" => it
+                    .related
+                    .extend(acc.handle(RelatedAttr::from_nested_meta(&item))),
+                "reserved" => once(&mut it.reserved, &key, &item, acc),
+                "status" => once(&mut it.status, &key, &item, acc),
+                "namespace" => once(&mut it.namespace, &key, &item, acc),
+                "versions" => once(&mut it.versions, &key, &item, acc),
+                "version" => it
+                    .version
+                    .extend(acc.handle(VersionAttr::from_nested_meta(&item))),
+                "singular" => once(&mut it.singular, &key, &item, acc),
+                "short_names" => once(&mut it.short_names, &key, &item, acc),
+                "categories" => once(&mut it.categories, &key, &item, acc),
                 "drift" => once(&mut it.drift, &key, &item, acc),
                 "adoption" => once(&mut it.adoption, &key, &item, acc),
+                "deletion" => once(&mut it.deletion, &key, &item, acc),
+                "deletion_by_order" => once(&mut it.deletion_by_order, &key, &item, acc),
+                "leaving" => once(&mut it.leaving, &key, &item, acc),
+                "losses" => once(&mut it.losses, &key, &item, acc),
+                "events" => once(&mut it.events, &key, &item, acc),
+                "breaking_changes" => once(&mut it.breaking_changes, &key, &item, acc),
+                "concurrency" => once(&mut it.concurrency, &key, &item, acc),
                 "conditions" => once(&mut it.conditions, &key, &item, acc),
                 _ => once(&mut it.krate, &key, &item, acc),
             }
@@ -182,7 +249,50 @@ fn keys(attrs: &[Attribute], stands: Stands, acc: &mut Accumulator) -> Vec<(Stri
 /// The keys that a key has in its parentheses.
 fn known_inside(key: &str) -> &'static [&'static str] {
     match key {
-        "only" => &["namespaces", "label"],
+        "only" => &["namespaces", "label", "selector", "namespace_selector"],
+        "down" | "up" => &[
+            "at",
+            "set",
+            "default",
+            "delete",
+            "regex",
+            "replacement",
+            "template",
+            "cel",
+            "with",
+        ],
+        "losses" => &["unbound", "stripped", "unreadable", "claim", "vanished"],
+        "namespace" => &["label", "annotation"],
+        "annotation" => &["key", "value"],
+        "version" => &["service", "offered"],
+        "status" => &["with", "reads"],
+        "related" => &[
+            "id",
+            "origin",
+            "into",
+            "identity",
+            "reference",
+            "named",
+            "selected",
+            "rewrite",
+            "called",
+            "mirrored",
+            "within",
+            "label",
+            "keys",
+            "cleanup",
+            "status",
+        ],
+        "within" => &[
+            "reference",
+            "named",
+            "selected",
+            "rewrite",
+            "called",
+            "mirrored",
+        ],
+        "selected" => &["label", "matches"],
+        "rewrite" => &["pattern", "replacement"],
         "set" => &["at", "value"],
         "pass" => &["labels", "annotations"],
         "takes" => &["name", "label"],

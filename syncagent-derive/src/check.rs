@@ -18,6 +18,11 @@ impl Publication {
     pub(crate) fn check(&self, acc: &mut Accumulator) {
         self.check_naming(acc);
         self.check_returns(acc);
+        self.check_policies(acc);
+        self.check_mutations(acc);
+        for text in &self.reserved {
+            template(text, Placeholder::BESIDE_COPY, acc);
+        }
         for field in &self.fields {
             field.check(acc);
         }
@@ -127,6 +132,39 @@ impl Publication {
                 _ => String::new(),
             };
             acc.point_at(text, format!("{collision}{remedy}"));
+        }
+    }
+
+    /// Policies that do not go together, and those that would delete on no evidence.
+    fn check_policies(&self, acc: &mut Accumulator) {
+        let chosen = |key: &str| self.policies.iter().find(|it| it.key == key);
+        let corrects = chosen("drift").is_none_or(|it| it.variant == "Correct");
+        if let Some(it) = chosen("adoption").filter(|it| it.variant == "LabelOnly" && corrects) {
+            let message = "`label-only` leaves what differs as it is, and `drift = \"correct\"` sets it right at once: write `drift = \"keep\"`, or `adoption = \"take-over\"`";
+            acc.point_at(&it.text, message);
+        }
+        for key in ["unreadable", "claim"] {
+            if let Some(it) = chosen(key).filter(|it| it.variant == "Retire") {
+                let message = format!(
+                    "`{key}` is no evidence that a consumer wants a copy gone: write \"keep\" or \"report\""
+                );
+                acc.point_at(&it.text, message);
+            }
+        }
+    }
+
+    fn check_mutations(&self, acc: &mut Accumulator) {
+        for it in &self.down {
+            check_target(&it.at, acc);
+        }
+        for it in &self.up {
+            check_path(&it.at, acc);
+            if !it.at.value.starts_with("status.") {
+                acc.point_at(
+                    &it.at,
+                    "only the status goes up: write a path below `status`, or `down(..)`",
+                );
+            }
         }
     }
 
@@ -332,9 +370,25 @@ fn check_path(at: &Text, acc: &mut Accumulator) {
         let it = it.strip_suffix("[]").unwrap_or(it);
         !it.is_empty() && !it.contains(['[', ']', ' ', '{', '}'])
     };
-    if !path.split('.').all(segment) {
+    if !unquoted(path).split('.').all(segment) {
         acc.point_at(at, format!("`{path}` is no path: it starts at the object and goes by dots, as in `spec.hosts[].name`"));
     }
+}
+
+/// The path with a plain word in the place of each quoted key: `metadata.labels["acme.io/tier"]`.
+fn unquoted(path: &str) -> String {
+    let mut out = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once("[\"") {
+        out.push_str(before);
+        let Some((_, behind)) = after.split_once("\"]") else {
+            return path.to_owned();
+        };
+        out.push_str(".key");
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Why a text is no DNS label, if it is none.

@@ -10,8 +10,8 @@ use syn::{Generics, Path};
 
 use crate::attr::{LabelAttr, Text};
 use crate::model::{
-    Field, Naming, Part, Place, Publication, Return, Role, Schema, Service, Source, Status,
-    StatusField, StatusType,
+    Called, Change, Choice, Field, Find, Mutation, Naming, Objects, Part, Place, Publication,
+    Related, Requirement, Return, Role, Schema, Service, Source, Status, StatusField, StatusType,
 };
 
 impl Publication {
@@ -45,10 +45,16 @@ impl Publication {
             let (labels, annotations) = (values(&self.pass_labels), values(&self.pass_annotations));
             quote!(definition.pass = __syncagent::pass(&[#(#labels),*], &[#(#annotations),*]);)
         };
-        let schema = match self.schema {
+        let schema = match &self.schema {
             Schema::Type => quote!(),
             Schema::Cluster => quote!(definition.schema = __syncagent::SchemaSource::Cluster;),
+            Schema::Fields(fields) => {
+                let fields = values(fields);
+                quote!(definition.schema = __syncagent::subset(&[#(#fields),*]);)
+            }
         };
+        let selectors = self.selectors();
+        let more = self.more();
         let returns = self.returns.iter().map(Return::expand);
         let status = match &self.status {
             Status::None => quote!(),
@@ -77,12 +83,94 @@ impl Publication {
             &quote! {
                 #[allow(unused_mut)]
                 let mut definition = #offer;
-                #schema #copy #only
+                #schema #copy #only #selectors
                 { #prefix #(#rules)* }
-                #(#set)* #pass #(#returns)* #status #conditions
+                #(#set)* #pass #(#returns)* #status #conditions #more
                 __syncagent::complete(definition)
             },
         )
+    }
+
+    fn selectors(&self) -> TokenStream {
+        let mut out = TokenStream::new();
+        if !self.selector.is_empty() {
+            let demands = self.selector.iter().map(Requirement::expand);
+            out.extend(quote!(definition.only.selector.expressions = ::std::vec![#(#demands),*];));
+        }
+        if !self.namespace_selector.is_empty() {
+            let demands = self.namespace_selector.iter().map(Requirement::expand);
+            out.extend(
+                quote!(definition.only.namespace_selector.expressions = ::std::vec![#(#demands),*];),
+            );
+        }
+        out
+    }
+
+    /// What few publications say.
+    fn more(&self) -> TokenStream {
+        let mut out = TokenStream::new();
+        for it in &self.down {
+            let it = it.expand();
+            out.extend(quote!(definition.mutations.down.push(#it);));
+        }
+        for it in &self.up {
+            let it = it.expand();
+            out.extend(quote!(definition.mutations.up.push(#it);));
+        }
+        out.extend(self.related.iter().map(Related::expand));
+        if !self.reserved.is_empty() {
+            let names = values(&self.reserved);
+            out.extend(quote!(definition.reserved = __syncagent::texts(&[#(#names),*]);));
+        }
+        if let Some((function, reads)) = &self.made_status {
+            let reads = reads.iter().map(|it| {
+                let (kind, name) = (&it.kind.0, &it.name.value);
+                quote!(__syncagent::reads::<#kind>(#name))
+            });
+            out.extend(quote! {
+                definition.made_status = ::core::option::Option::Some(__syncagent::made_status(
+                    ::std::vec![#(#reads),*],
+                    |sources| __syncagent::composed::<Self, _>(#function, sources),
+                ));
+            });
+        }
+        if !self.namespace_labels.is_empty() || !self.namespace_annotations.is_empty() {
+            let (labels, annotations) = (
+                pairs(&self.namespace_labels),
+                pairs(&self.namespace_annotations),
+            );
+            out.extend(quote!(definition.namespaces = __syncagent::namespace(&[#(#labels),*], &[#(#annotations),*]);));
+        }
+        for (service, offered) in &self.versions {
+            let (service, offered) = (&service.value, &offered.value);
+            out.extend(quote!(definition.versions.push(__syncagent::version(#service, #offered));));
+        }
+        if let Some(singular) = &self.singular {
+            let singular = &singular.value;
+            out.extend(
+                quote!(definition.names.singular = ::core::option::Option::Some(#singular.into());),
+            );
+        }
+        for (field, texts) in [
+            ("short_names", &self.short_names),
+            ("categories", &self.categories),
+        ] {
+            if let Some(texts) = texts {
+                let field = Ident::new(field, proc_macro2::Span::call_site());
+                let texts = values(texts);
+                out.extend(quote!(definition.names.#field = ::core::option::Option::Some(__syncagent::texts(&[#(#texts),*]));));
+            }
+        }
+        out.extend(self.policies.iter().map(Choice::expand));
+        if let Some(by_order) = self.deletion_by_order {
+            out.extend(quote!(definition.policy.deletion_by_order = #by_order;));
+        }
+        if let Some(count) = self.concurrency {
+            out.extend(
+                quote!(definition.policy.concurrency = ::core::option::Option::Some(#count);),
+            );
+        }
+        out
     }
 
     fn service_type(&self) -> TokenStream {
@@ -103,6 +191,163 @@ impl Publication {
                 }
             },
         )
+    }
+}
+
+impl Choice {
+    fn expand(&self) -> TokenStream {
+        let ident = |it: &str| Ident::new(it, proc_macro2::Span::call_site());
+        let fields = self.field.split('.').map(ident);
+        let (kind, variant) = (ident(self.kind), ident(self.variant));
+        quote!(definition.policy.#(#fields).* = __syncagent::definition::#kind::#variant;)
+    }
+}
+
+impl Requirement {
+    fn expand(&self) -> TokenStream {
+        let (key, values) = (&self.key, &self.values);
+        let operator = Ident::new(self.operator, proc_macro2::Span::call_site());
+        quote!(__syncagent::requirement(#key, __syncagent::definition::Operator::#operator, &[#(#values),*]))
+    }
+
+    /// The same demand as one on related objects.
+    fn expand_found(&self) -> TokenStream {
+        let (key, values) = (&self.key, &self.values);
+        let operator = Ident::new(self.operator, proc_macro2::Span::call_site());
+        if self.operator.contains("Exist") {
+            quote!(__syncagent::definition::Expression::#operator(#key.into()))
+        } else {
+            quote!(__syncagent::definition::Expression::#operator(#key.into(), __syncagent::texts(&[#(#values),*])))
+        }
+    }
+}
+
+impl Mutation {
+    fn expand(&self) -> TokenStream {
+        let at = &self.at.value;
+        let change = match &self.change {
+            Change::Set(value) => {
+                quote_spanned!(value.span()=> Set(__syncagent::constant(&#value)))
+            }
+            Change::Default(value) => {
+                quote_spanned!(value.span()=> Default(__syncagent::constant(&#value)))
+            }
+            Change::Delete => quote!(Delete),
+            Change::Regex(pattern, replacement) => {
+                let (pattern, replacement) = (&pattern.value, &replacement.value);
+                quote!(Regex { pattern: #pattern.into(), replacement: #replacement.into() })
+            }
+            Change::Template(text) => {
+                let text = &text.value;
+                quote!(Template(#text.into()))
+            }
+            Change::Cel(text) => {
+                let text = &text.value;
+                quote!(Cel(#text.into()))
+            }
+            Change::With(function) => {
+                let convert = convert(function, None);
+                quote!(Function(#convert))
+            }
+        };
+        quote!(__syncagent::definition::Mutation::new(#at, __syncagent::definition::Change::#change))
+    }
+}
+
+impl Related {
+    fn expand(&self) -> TokenStream {
+        let (kind, id) = (&self.kind, &self.id.value);
+        let origin = Ident::new(self.origin, proc_macro2::Span::call_site());
+        let objects = self.objects.expand();
+        let mut more = TokenStream::new();
+        if let Some(into) = &self.into {
+            more.extend(quote!(rule.into = __syncagent::object::<#into>();));
+        }
+        if let Some(identity) = &self.identity {
+            let identity = &identity.value;
+            more.extend(quote!(rule.identity = ::core::option::Option::Some(#identity.into());));
+        }
+        if let Some(namespaces) = &self.namespaces {
+            let namespaces = namespaces.expand();
+            more.extend(quote!(rule.namespaces = ::core::option::Option::Some(#namespaces);));
+        }
+        if !self.labels.is_empty() {
+            let labels = pairs(&self.labels);
+            more.extend(quote!(rule.labels = __syncagent::owned_pairs(&[#(#labels),*]);));
+        }
+        if !self.keys.is_empty() {
+            let keys = values(&self.keys);
+            more.extend(quote!(rule.keys = __syncagent::texts(&[#(#keys),*]);));
+        }
+        if let Some(cleanup) = self.cleanup {
+            let cleanup = Ident::new(cleanup, proc_macro2::Span::call_site());
+            more.extend(quote!(rule.cleanup = __syncagent::definition::Cleanup::#cleanup;));
+        }
+        if self.status {
+            more.extend(quote!(rule.status = true;));
+        }
+        quote! {
+            definition.related.push({
+                #[allow(unused_mut)]
+                let mut rule = __syncagent::definition::RelatedRule::new(
+                    #id,
+                    __syncagent::definition::Side::#origin,
+                    __syncagent::object::<#kind>(),
+                    #objects,
+                );
+                #more
+                rule
+            });
+        }
+    }
+}
+
+impl Objects {
+    fn expand(&self) -> TokenStream {
+        let rewrite = |it: &crate::attr::RewriteAttr| {
+            let (pattern, replacement) = (&it.pattern.value, &it.replacement.value);
+            quote!(__syncagent::definition::Rewrite { pattern: #pattern.into(), replacement: #replacement.into() })
+        };
+        let find = match &self.find {
+            Find::Reference(path, rewritten) => {
+                let path = &path.value;
+                let rewritten = match rewritten {
+                    Some(it) => {
+                        let it = rewrite(it);
+                        quote!(::core::option::Option::Some(#it))
+                    }
+                    None => quote!(::core::option::Option::None),
+                };
+                quote!(Reference { path: #path.into(), rewrite: #rewritten })
+            }
+            Find::Selected(labels, demands) => {
+                let labels = pairs(labels);
+                let demands = demands.iter().map(Requirement::expand_found);
+                quote!(Labels(__syncagent::labelled(&[#(#labels),*], ::std::vec![#(#demands),*])))
+            }
+            Find::Named(name) => {
+                let name = &name.value;
+                quote!(Named(#name.into()))
+            }
+        };
+        let called = match &self.called {
+            Called::Default => quote!(Default),
+            Called::Text(text) => {
+                let text = &text.value;
+                quote!(Text(#text.into()))
+            }
+            Called::Rewritten(it) => {
+                let it = rewrite(it);
+                quote!(Rewritten(#it))
+            }
+            Called::Mirrored => quote!(Mirrored),
+        };
+        quote! {
+            __syncagent::definition::Objects {
+                find: __syncagent::definition::Find::#find,
+                called: __syncagent::definition::Called::#called,
+            }
+        }
     }
 }
 

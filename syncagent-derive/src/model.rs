@@ -3,16 +3,22 @@
 //! Texts keep their spans, for `check` compares them with each other and points at them.
 
 mod fields;
+mod policy;
+mod related;
+mod selector;
 
 use darling::Error;
 use darling::error::Accumulator;
 use syn::{Data, DeriveInput, Fields, FieldsNamed, Generics, Ident, Path, parse_quote};
 
 use crate::attr::{
-    FnName, KubeAttr, LabelAttr, ReadsAttr, ReturnsAttr, SerdeContainer, SetAttr, Stands,
-    StructAttr, Text,
+    FnName, KubeAttr, LabelAttr, MutationAttr, ReadsAttr, ReturnsAttr, SerdeContainer, SetAttr,
+    Stands, StructAttr, Text,
 };
 pub(crate) use fields::{Field, Place, Role, StatusField};
+pub(crate) use policy::Choice;
+pub(crate) use related::{Called, Find, Objects, Related};
+pub(crate) use selector::{Requirement, requirements};
 
 /// A struct with `#[derive(Publish)]`.
 pub(crate) struct Publication {
@@ -28,7 +34,25 @@ pub(crate) struct Publication {
     pub(crate) copy: Naming,
     pub(crate) namespaces: Vec<Text>,
     pub(crate) labels: Vec<LabelAttr>,
+    pub(crate) selector: Vec<Requirement>,
+    pub(crate) namespace_selector: Vec<Requirement>,
     pub(crate) set: Vec<SetAttr>,
+    pub(crate) down: Vec<Mutation>,
+    pub(crate) up: Vec<Mutation>,
+    pub(crate) related: Vec<Related>,
+    pub(crate) reserved: Vec<Text>,
+    /// A function that makes the status, and what it may see.
+    pub(crate) made_status: Option<(Path, Vec<ReadsAttr>)>,
+    pub(crate) namespace_labels: Vec<LabelAttr>,
+    pub(crate) namespace_annotations: Vec<LabelAttr>,
+    /// As the service cluster calls them, and as consumers see them.
+    pub(crate) versions: Vec<(Text, Text)>,
+    pub(crate) singular: Option<Text>,
+    pub(crate) short_names: Option<Vec<Text>>,
+    pub(crate) categories: Option<Vec<Text>>,
+    pub(crate) policies: Vec<Choice>,
+    pub(crate) deletion_by_order: Option<bool>,
+    pub(crate) concurrency: Option<usize>,
     pub(crate) pass_labels: Vec<Text>,
     pub(crate) pass_annotations: Vec<Text>,
     pub(crate) returns: Vec<Return>,
@@ -44,10 +68,28 @@ pub(crate) enum Service {
 }
 
 /// Where the published schema comes from.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum Schema {
     Type,
     Cluster,
+    Fields(Vec<Text>),
+}
+
+/// A value that is changed on its way.
+pub(crate) struct Mutation {
+    pub(crate) at: Text,
+    pub(crate) change: Change,
+}
+
+/// What happens to it.
+pub(crate) enum Change {
+    Set(syn::Expr),
+    Default(syn::Expr),
+    Delete,
+    Regex(Text, Text),
+    Template(Text),
+    Cel(Text),
+    With(Path),
 }
 
 /// How copies are named.
@@ -114,15 +156,26 @@ impl Publication {
             acc.push(Error::custom(message).with_span(&input.ident));
             return None;
         };
-        let schema = schema(attr.schema.as_ref(), acc);
-        only_choice("drift", attr.drift.as_ref(), "correct", acc);
-        only_choice("adoption", attr.adoption.as_ref(), "refuse", acc);
+        let policies = policy::choices(&attr, acc);
+        let schema = schema(attr.schema.as_ref(), attr.fields.map(|it| it.0), acc);
         let pass = attr
             .pass
             .map_or_else(Default::default, |it| (it.labels.0, it.annotations.0));
-        let only = attr
-            .only
-            .map_or_else(Default::default, |it| (it.namespaces.0, it.labels));
+        let mut selectors = (Vec::new(), Vec::new());
+        let only = attr.only.map_or_else(Default::default, |it| {
+            selectors = (
+                requirements(it.selector.as_ref(), acc),
+                requirements(it.namespace_selector.as_ref(), acc),
+            );
+            (it.namespaces.0, it.labels)
+        });
+        let namespace = attr
+            .namespace
+            .map_or_else(Default::default, |it| (it.labels, it.annotations));
+        let versions = attr.versions.unwrap_or_default().0.into_iter();
+        let versions = versions
+            .map(|it| (it.clone(), it))
+            .chain(attr.version.into_iter().map(|it| (it.service, it.offered)));
         Some(Self {
             krate: krate(attr.krate),
             namespaced: kube.namespaced,
@@ -130,11 +183,31 @@ impl Publication {
             service: attr
                 .service
                 .map_or(Service::Same, |it| Service::Other(it.0)),
-            schema: schema.unwrap_or(Schema::Type),
+            schema: schema.clone().unwrap_or(Schema::Type),
             copy: attr.copy.map_or(Naming::Default, |text| naming(text, acc)),
             namespaces: only.0,
             labels: only.1,
+            selector: selectors.0,
+            namespace_selector: selectors.1,
             set: attr.set,
+            down: mutations(attr.down, acc),
+            up: mutations(attr.up, acc),
+            related: attr
+                .related
+                .into_iter()
+                .filter_map(|it| Related::of(it, acc))
+                .collect(),
+            reserved: attr.reserved.unwrap_or_default().0,
+            made_status: attr.status.map(|it| (it.with.0, it.reads)),
+            namespace_labels: namespace.0,
+            namespace_annotations: namespace.1,
+            versions: versions.collect(),
+            singular: attr.singular,
+            short_names: attr.short_names.map(|it| it.0),
+            categories: attr.categories.map(|it| it.0),
+            policies,
+            deletion_by_order: attr.deletion_by_order,
+            concurrency: attr.concurrency,
             pass_labels: pass.0,
             pass_annotations: pass.1,
             returns: attr
@@ -221,7 +294,14 @@ fn krate(given: Option<Path>) -> Path {
 }
 
 /// `None` where the word is unknown.
-fn schema(text: Option<&Text>, acc: &mut Accumulator) -> Option<Schema> {
+fn schema(text: Option<&Text>, fields: Option<Vec<Text>>, acc: &mut Accumulator) -> Option<Schema> {
+    if let Some(fields) = fields {
+        if let Some(text) = text.filter(|it| it.value != "cluster") {
+            let message = "`fields` picks from the schema of the service cluster: write `schema = \"cluster\"`, or take one of them away";
+            acc.point_at(text, message);
+        }
+        return Some(Schema::Fields(fields));
+    }
     let Some(text) = text else {
         return Some(Schema::Type);
     };
@@ -238,16 +318,43 @@ fn schema(text: Option<&Text>, acc: &mut Accumulator) -> Option<Schema> {
     }
 }
 
-/// A key that so far has one value, its default.
-fn only_choice(key: &str, text: Option<&Text>, choice: &str, acc: &mut Accumulator) {
-    if let Some(text) = text.filter(|it| it.value != choice) {
-        acc.point_at(
-            text,
-            format!(
-                "`{key}` can be \"{choice}\", which is the default; other policies do not exist yet"
-            ),
-        );
+/// What each mutation does; one that does nothing, or two things, is a mistake.
+fn mutations(attrs: Vec<MutationAttr>, acc: &mut Accumulator) -> Vec<Mutation> {
+    let mut all = Vec::new();
+    for attr in attrs {
+        if let (None, Some(text)) = (&attr.regex, &attr.replacement) {
+            acc.point_at(text, "`replacement` goes with `regex`");
+        }
+        let replacement = attr.replacement.unwrap_or_else(|| Text {
+            value: String::new(),
+            span: attr.at.span,
+        });
+        let changes = [
+            attr.set.map(|it| Change::Set(it.0)),
+            attr.default.map(|it| Change::Default(it.0)),
+            attr.delete.map(|_| Change::Delete),
+            attr.regex.map(|it| Change::Regex(it, replacement)),
+            attr.template.map(Change::Template),
+            attr.cel.map(Change::Cel),
+            attr.with.map(|it| Change::With(it.0)),
+        ];
+        let mut changes = changes.into_iter().flatten();
+        match (changes.next(), changes.next()) {
+            (Some(change), None) => all.push(Mutation {
+                at: attr.at,
+                change,
+            }),
+            (first, _) => {
+                let message = if first.is_some() {
+                    "a mutation does one thing: write a second one for the other"
+                } else {
+                    "say what happens there: `set = ..`, `default = ..`, `delete`, `regex = \"..\"`, `template = \"..\"`, `cel = \"..\"` or `with = a_function`"
+                };
+                acc.point_at(&attr.at, message);
+            }
+        }
     }
+    all
 }
 
 fn naming(text: Text, acc: &mut Accumulator) -> Naming {

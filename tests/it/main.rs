@@ -11,6 +11,7 @@ mod drift;
 mod environment;
 mod found;
 mod generations;
+mod mutations;
 mod offering;
 mod orders;
 mod outages;

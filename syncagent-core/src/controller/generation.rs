@@ -299,6 +299,11 @@ impl Generations {
         }
         for candidate in &candidates {
             keep(candidate.publication.id(), &mut wanted);
+            let warnings = candidate.publication.warnings();
+            if !warnings.is_empty() {
+                let id = candidate.publication.id().to_owned();
+                told.entry(id).or_default().extend(warnings.iter().cloned());
+            }
         }
         let settled = match memory.export.clone() {
             Some(export) => {

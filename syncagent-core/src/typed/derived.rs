@@ -10,9 +10,9 @@ pub use serde_json::Value;
 
 use super::{Publish, Reference, ServedScope, View, compose, crd_of, kind_of, reference};
 use crate::definition::{
-    Convert, CopyNaming, Definition, FieldRule, Kind, Only, Pass, ReadRule, ReturnRule,
-    ReturnSource, Rule, SchemaSource, Scope, SetRule, Sources, StatusField, StatusRule,
-    StatusSource, TakeRule,
+    Convert, CopyNaming, Definition, Expression, FieldRule, Kind, Labelled, MadeStatus,
+    NamespaceRule, Only, Operator, Pass, ReadRule, Requirement, ReturnRule, ReturnSource, Rule,
+    SchemaSource, Scope, SetRule, Sources, StatusField, StatusRule, StatusSource, TakeRule,
 };
 
 /// A Rust type that stands for a kind of object, of one version.
@@ -68,6 +68,83 @@ pub fn only(namespaces: &[&str], labels: &[(&str, &str)]) -> Only {
         labels: pairs(labels),
         ..Only::default()
     }
+}
+
+/// `fields = [..]`
+#[must_use]
+pub fn subset(fields: &[&str]) -> SchemaSource {
+    SchemaSource::Subset(owned(fields))
+}
+
+/// One demand of `only(selector = "..")`.
+#[must_use]
+pub fn requirement(key: &str, operator: Operator, values: &[&str]) -> Requirement {
+    Requirement {
+        key: key.to_owned(),
+        operator,
+        values: owned(values),
+    }
+}
+
+/// `selected(label(..), matches = "..")`
+#[must_use]
+pub fn labelled(labels: &[(&str, &str)], expressions: Vec<Expression>) -> Labelled {
+    let labels = labels
+        .iter()
+        .map(|&(key, value)| (key.into(), value.into()));
+    Labelled {
+        labels: labels.collect(),
+        expressions,
+    }
+}
+
+/// `namespace(label(..), annotation(..))`
+#[must_use]
+pub fn namespace(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> NamespaceRule {
+    NamespaceRule {
+        labels: pairs(labels),
+        annotations: pairs(annotations),
+    }
+}
+
+/// `version(service = "..", offered = "..")`
+#[must_use]
+pub fn version(service: &str, offered: &str) -> (String, String) {
+    (service.to_owned(), offered.to_owned())
+}
+
+/// `status(with = .., reads(..))`
+#[must_use]
+pub fn made_status(reads: Vec<ReadRule>, make: fn(&Sources) -> Option<Value>) -> MadeStatus {
+    MadeStatus { reads, make }
+}
+
+/// The kind of a type.
+#[must_use]
+pub fn object<K: Object>() -> Kind {
+    K::kind()
+}
+
+/// A list of texts.
+#[must_use]
+pub fn texts(texts: &[&str]) -> Vec<String> {
+    owned(texts)
+}
+
+/// Keys and values.
+#[must_use]
+pub fn owned_pairs(labels: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs(labels)
+}
+
+/// The value of `set` and `default` of a mutation.
+///
+/// # Panics
+///
+/// When the value has no form in JSON.
+#[must_use]
+pub fn constant(value: &(impl Serialize + ?Sized)) -> Value {
+    serde_json::to_value(value).expect("a constant has a form in JSON")
 }
 
 /// `pass(labels = [..], annotations = [..])`

@@ -6,7 +6,7 @@ use darling::util::parse_expr;
 use darling::{Error, FromMeta, Result};
 use syn::{Expr, Lit, Meta};
 
-use super::values::{FnName, Text, Texts, TypeName};
+use super::values::{FnName, Text, Texts, TypeName, Value, Word};
 
 /// `label(key = "..", value = "..")`
 #[derive(Clone, FromMeta)]
@@ -24,6 +24,147 @@ pub(crate) struct OnlyAttr {
     pub(crate) namespaces: Texts,
     #[darling(multiple, rename = "label")]
     pub(crate) labels: Vec<LabelAttr>,
+    pub(crate) selector: Option<Text>,
+    pub(crate) namespace_selector: Option<Text>,
+}
+
+/// `down(at = "..", ..)` and `up(at = "..", ..)`
+#[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
+pub(crate) struct MutationAttr {
+    pub(crate) at: Text,
+    pub(crate) set: Option<Value>,
+    pub(crate) default: Option<Value>,
+    pub(crate) delete: Option<Word>,
+    pub(crate) regex: Option<Text>,
+    pub(crate) replacement: Option<Text>,
+    pub(crate) template: Option<Text>,
+    pub(crate) cel: Option<Text>,
+    pub(crate) with: Option<FnName>,
+}
+
+/// `losses(unbound = "..", ..)`
+#[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
+pub(crate) struct LossesAttr {
+    pub(crate) unbound: Option<Text>,
+    pub(crate) stripped: Option<Text>,
+    pub(crate) unreadable: Option<Text>,
+    pub(crate) claim: Option<Text>,
+    pub(crate) vanished: Option<Text>,
+}
+
+/// `namespace(label(..), annotation(..))`
+#[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
+pub(crate) struct NamespaceAttr {
+    #[darling(multiple, rename = "label")]
+    pub(crate) labels: Vec<LabelAttr>,
+    #[darling(multiple, rename = "annotation")]
+    pub(crate) annotations: Vec<LabelAttr>,
+}
+
+/// `version(service = "..", offered = "..")`
+#[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
+pub(crate) struct VersionAttr {
+    pub(crate) service: Text,
+    pub(crate) offered: Text,
+}
+
+/// `status(with = .., reads(..))`
+#[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
+pub(crate) struct MadeStatusAttr {
+    pub(crate) with: FnName,
+    #[darling(multiple)]
+    pub(crate) reads: Vec<ReadsAttr>,
+}
+
+/// `rewrite(pattern = "..", replacement = "..")`
+#[derive(Clone, FromMeta)]
+#[darling(allow_unknown_fields)]
+pub(crate) struct RewriteAttr {
+    pub(crate) pattern: Text,
+    pub(crate) replacement: Text,
+}
+
+/// `selected(label(..), matches = "..")`
+#[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
+pub(crate) struct SelectedAttr {
+    #[darling(multiple, rename = "label")]
+    pub(crate) labels: Vec<LabelAttr>,
+    pub(crate) matches: Option<Text>,
+}
+
+/// `within(..)`: how namespaces are found, and what they become.
+#[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
+pub(crate) struct WithinAttr {
+    pub(crate) reference: Option<Text>,
+    pub(crate) named: Option<Text>,
+    pub(crate) selected: Option<SelectedAttr>,
+    pub(crate) rewrite: Option<RewriteAttr>,
+    pub(crate) called: Option<Text>,
+    pub(crate) mirrored: Option<Word>,
+}
+
+/// `related(Secret, id = "..", origin = "..", reference = "..", ..)`
+pub(crate) struct RelatedAttr {
+    pub(crate) kind: TypeName,
+    pub(crate) keys: RelatedKeys,
+}
+
+#[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
+pub(crate) struct RelatedKeys {
+    pub(crate) id: Text,
+    pub(crate) origin: Text,
+    pub(crate) into: Option<TypeName>,
+    pub(crate) identity: Option<Text>,
+    pub(crate) reference: Option<Text>,
+    pub(crate) named: Option<Text>,
+    pub(crate) selected: Option<SelectedAttr>,
+    pub(crate) rewrite: Option<RewriteAttr>,
+    pub(crate) called: Option<Text>,
+    pub(crate) mirrored: Option<Word>,
+    pub(crate) within: Option<WithinAttr>,
+    #[darling(multiple, rename = "label")]
+    pub(crate) labels: Vec<LabelAttr>,
+    #[darling(default)]
+    pub(crate) keys: Texts,
+    pub(crate) cleanup: Option<Text>,
+    #[darling(default)]
+    pub(crate) status: bool,
+}
+
+impl FromMeta for RelatedAttr {
+    fn from_word() -> Result<Self> {
+        Err(Error::custom(
+            "say which objects: `related(Secret, id = \"..\", origin = \"service\", named = \"{copy.name}-ca\")`",
+        ))
+    }
+
+    fn from_expr(expr: &Expr) -> Result<Self> {
+        Err(
+            Error::custom("say in parentheses which objects: `related(Secret, id = \"..\", ..)`")
+                .with_span(expr),
+        )
+    }
+
+    fn from_list(items: &[NestedMeta]) -> Result<Self> {
+        let mut acc = Error::accumulator();
+        let words = |it: &NestedMeta| matches!(it, NestedMeta::Meta(Meta::Path(path)) if path.is_ident("mirrored"));
+        let (words, items): (Vec<_>, Vec<_>) = items.iter().cloned().partition(words);
+        let (kind, mut rest) = split_kind(&items, "related", &mut acc);
+        rest.extend(words);
+        let keys = acc.handle(RelatedKeys::from_list(&rest));
+        let both = kind.zip(keys);
+        acc.finish()?;
+        let (kind, keys) = both.expect("no mistake was found");
+        Ok(Self { kind, keys })
+    }
 }
 
 /// `set(at = "..", value = ..)`

@@ -162,6 +162,19 @@ fn no_item(what: &str, expr: &Expr) -> Error {
     .with_span(expr)
 }
 
+/// A value: any expression.
+#[derive(Clone)]
+pub(crate) struct Value(pub(crate) Expr);
+
+impl FromMeta for Value {
+    fn from_meta(item: &syn::Meta) -> Result<Self> {
+        match item {
+            syn::Meta::NameValue(pair) => Ok(Self(pair.value.clone())),
+            other => Err(Error::custom("a value is missing: write `= ..`").with_span(other)),
+        }
+    }
+}
+
 /// A key without a value.
 #[derive(Clone, Copy)]
 pub(crate) struct Word;

@@ -532,3 +532,208 @@ fn status(it: &Definition) -> Vec<String> {
         .map(|it| format!("{} {}", it.path, source(&it.source)))
         .collect()
 }
+
+mod everything {
+    use syncagent::definition::{
+        Adoption, BreakingChanges, Called, Change, Cleanup, Deletion, Drift, Events, Expression,
+        Find, Leaving, Loss, Operator, Side, Text, Vanished,
+    };
+
+    use super::*;
+
+    /// A thing about which all is said.
+    #[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    #[kube(
+        group = "example.io",
+        version = "v1",
+        kind = "Thing",
+        namespaced,
+        status = "ThingStatus"
+    )]
+    #[publish(only(
+        label(key = "stage", value = "prod"),
+        selector = "tier in (gold, silver), size != huge, owner, !legacy",
+        namespace_selector = "team notin (a)",
+    ))]
+    #[publish(
+        drift = "keep",
+        adoption = "label-only",
+        deletion = "foreground",
+        deletion_by_order = false
+    )]
+    #[publish(
+        leaving = "retire",
+        events = "all",
+        breaking_changes = "warn",
+        concurrency = 4
+    )]
+    #[publish(losses(
+        unbound = "keep",
+        stripped = "report",
+        unreadable = "keep",
+        claim = "keep",
+        vanished = "report"
+    ))]
+    #[publish(
+        down(at = "spec.size", set = 3),
+        down(at = "spec.color", default = "red")
+    )]
+    #[publish(
+        down(at = "spec.note", delete),
+        down(at = "spec.hosts[].name", regex = "x$", replacement = "y")
+    )]
+    #[publish(down(
+        at = "metadata.labels[\"acme.io/tier\"]",
+        template = "{{ .LocalObject.spec.color }}"
+    ))]
+    #[publish(down(at = "spec.count", cel = "size(self.spec.hosts)"), down(at = "spec.size", with = double))]
+    #[publish(up(at = "status.phase", regex = "^db-"))]
+    #[publish(related(
+        ConfigMap, id = "scripts", origin = "workspace",
+        selected(label(key = "example.io/for", value = "{name}"), matches = "kind = script"),
+        called = "{found}.script", label(key = "a", value = "b"), keys = ["run"], cleanup = "with-origin", status = true,
+    ))]
+    #[publish(related(
+        Secret, id = "ca", origin = "service", reference = "spec.caRef", rewrite(pattern = "^", replacement = "ca-"),
+        mirrored, into = ConfigMap, identity = "abc", within(named = "shared", called = "{namespace}"),
+    ))]
+    #[publish(reserved = ["{copy.name}-ca"], namespace(label(key = "a", value = "{workspace}"), annotation(key = "c", value = "d")))]
+    #[publish(versions = ["v1"], version(service = "v1beta1", offered = "v1alpha1"))]
+    #[publish(singular = "thingy", short_names = ["th"], categories = [])]
+    #[publish(fields = ["spec.size", "status.phase"])]
+    #[publish(status(with = status, reads(Service, name = "{copy.name}-rw")))]
+    pub struct ThingSpec {
+        pub size: i32,
+    }
+
+    #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+    pub struct ThingStatus {
+        pub phase: Option<String>,
+    }
+
+    fn double(size: &i32) -> i32 {
+        size * 2
+    }
+
+    fn status(order: &View<Thing>) -> Option<ThingStatus> {
+        let service = order.read::<Service>()?;
+        Some(ThingStatus {
+            phase: service.metadata.name,
+        })
+    }
+
+    #[test]
+    fn filters_select_by_labels() {
+        let only = Thing::definition().only;
+        assert_eq!(only.labels, [("stage".to_owned(), "prod".to_owned())]);
+        let said: Vec<_> = only.selector.expressions.iter().collect();
+        let operators: Vec<_> = said.iter().map(|it| it.operator).collect();
+        use Operator::{DoesNotExist, Exists, In, NotIn};
+        assert_eq!(operators, [In, NotIn, Exists, DoesNotExist]);
+        assert_eq!(said[0].values, ["gold", "silver"]);
+        assert_eq!(
+            (said[1].key.as_str(), said[1].values.as_slice()),
+            ("size", &["huge".to_owned()][..])
+        );
+        assert_eq!(said[3].key, "legacy");
+        assert_eq!(only.namespace_selector.expressions[0].operator, NotIn);
+    }
+
+    #[test]
+    fn every_policy_can_be_chosen() {
+        let policy = Thing::definition().policy;
+        assert_eq!(
+            (policy.drift, policy.adoption),
+            (Drift::Keep, Adoption::LabelOnly)
+        );
+        assert_eq!(
+            (policy.deletion, policy.deletion_by_order),
+            (Deletion::Foreground, false)
+        );
+        assert_eq!(
+            (policy.leaving, policy.events),
+            (Leaving::Retire, Events::All)
+        );
+        assert_eq!(policy.breaking_changes, BreakingChanges::Warn);
+        assert_eq!(policy.concurrency, Some(4));
+        let losses = policy.losses;
+        assert_eq!(
+            (losses.unbound, losses.stripped),
+            (Loss::Keep, Loss::Report)
+        );
+        assert_eq!((losses.unreadable, losses.claim), (Loss::Keep, Loss::Keep));
+        assert_eq!(losses.vanished, Vanished::Report);
+    }
+
+    #[test]
+    fn values_are_changed_in_both_directions() {
+        let mutations = Thing::definition().mutations;
+        let down = &mutations.down;
+        assert!(matches!(&down[0].change, Change::Set(it) if *it == json!(3)));
+        assert!(matches!(&down[1].change, Change::Default(it) if *it == json!("red")));
+        assert!(matches!(&down[2].change, Change::Delete));
+        assert!(
+            matches!(&down[3].change, Change::Regex { pattern, replacement } if pattern == "x$" && replacement == "y")
+        );
+        assert!(matches!(&down[4].change, Change::Template(it) if it.starts_with("{{")));
+        assert!(matches!(&down[5].change, Change::Cel(it) if it == "size(self.spec.hosts)"));
+        let Change::Function(double) = &down[6].change else {
+            panic!("{:?}", down[6])
+        };
+        assert_eq!(double(&json!(4)), Ok(json!(8)));
+        assert!(
+            matches!(&mutations.up[0].change, Change::Regex { replacement, .. } if replacement.is_empty())
+        );
+    }
+
+    #[test]
+    fn related_objects_are_found() {
+        let related = Thing::definition().related;
+        let scripts = &related[0];
+        assert_eq!(
+            (scripts.origin, scripts.cleanup, scripts.status),
+            (Side::Workspace, Cleanup::WithOrigin, true)
+        );
+        let Find::Labels(labelled) = &scripts.objects.find else {
+            panic!("{scripts:?}")
+        };
+        assert_eq!(
+            labelled.expressions,
+            [Expression::In("kind".into(), vec!["script".into()])]
+        );
+        assert!(matches!(&labelled.labels[0].1, Text::Template(it) if it == "{name}"));
+        assert!(
+            matches!(&scripts.objects.called, Called::Text(Text::Template(it)) if it == "{found}.script")
+        );
+        assert_eq!(scripts.keys, ["run"]);
+        let ca = &related[1];
+        assert_eq!(
+            (ca.kind.kind.as_str(), ca.into.kind.as_str()),
+            ("Secret", "ConfigMap")
+        );
+        assert_eq!(ca.identity.as_deref(), Some("abc"));
+        assert!(
+            matches!(&ca.objects.find, Find::Reference { path, rewrite: Some(_) } if path == "spec.caRef")
+        );
+        assert!(matches!(&ca.objects.called, Called::Mirrored));
+        let within = ca.namespaces.as_ref().expect("namespaces");
+        assert!(matches!(&within.find, Find::Named(Text::Template(it)) if it == "shared"));
+    }
+
+    #[test]
+    fn what_else_can_be_said() {
+        let it = Thing::definition();
+        assert_eq!(it.reserved, ["{copy.name}-ca"]);
+        assert_eq!(it.namespaces.labels[0].1, "{workspace}");
+        assert_eq!(it.namespaces.annotations[0].0, "c");
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(it.versions, [pair("v1", "v1"), pair("v1beta1", "v1alpha1")]);
+        assert_eq!(it.names.singular.as_deref(), Some("thingy"));
+        assert_eq!(it.names.short_names, Some(vec!["th".to_owned()]));
+        assert_eq!(it.names.categories, Some(Vec::new()));
+        assert!(matches!(&it.schema, SchemaSource::Subset(fields) if fields.len() == 2));
+        assert!(matches!(it.status, StatusRule::Whole));
+        let made = it.made_status.expect("a function");
+        assert_eq!(made.reads[0].name, "{copy.name}-rw");
+    }
+}

@@ -5,7 +5,7 @@ use syncagent::Publish;
 
 #[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[kube(group = "cache.acme.io", version = "v1", kind = "Cache", namespaced)]
-#[publish(schema = "crd", drift = "keep", adoption = "take-over")]
+#[publish(schema = "crd")]
 pub struct CacheSpec {
     pub size: String,
 }
