@@ -3,6 +3,9 @@
 //! The bodies of the order and of its copy are needed only when what they say about it changed. A selection is registered
 //! before it is made, its members too, by name: so a joiner is told by the labels of its event, and a leaver by its own.
 //! An answer that may not be had ("forbidden") is no answer: what was found before stays.
+//!
+//! *Caveat*: what left a selection while the agent was down is found by the marks of its copy. When somebody took that copy
+//! away in the same time, nothing tells that the object was held, and our finalizer stays on it.
 
 use serde_json::Value;
 

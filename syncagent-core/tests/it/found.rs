@@ -1,5 +1,8 @@
 //! Related objects that are found: by labels, by reference, by name; on either side, and through every turn of their life.
 
+use std::fmt::Write as _;
+
+use expect_test::expect_file;
 use serde_json::{Value, json};
 #[cfg(feature = "mutations")]
 use syncagent_core::definition::Text;
@@ -12,6 +15,7 @@ use syncagent_core::plan::{Ending, Key, ObjectRef, Place};
 use syncagent_core::publication::{Publication, Publications};
 
 use crate::fixture::{AGENT, CLUSTER, compile, key, kind, order, secret, thing};
+use crate::related_table::{COPIES, SIDES, change};
 use crate::world::{Agent, World};
 
 fn config() -> Kind {
@@ -1047,6 +1051,78 @@ fn gos_templates_find_and_name() {
     assert!(copies[0].starts_with("one-a-"), "{copies:?}");
     assert!(case.is_there(&here(secret(), "mine")));
     case.agents[0].assert_settled(&mut case.world);
+}
+
+/// `found_table.txt` has one world per line, as `related_table.txt` has: what is read (GETs and LISTs), what is written, and
+/// what the consumer is told.
+#[test]
+fn every_small_world_of_found_objects() {
+    let up = RelatedRule::new(
+        "users",
+        Side::Service,
+        secret(),
+        Find::Labels(Labelled::label("for", "{copy.name}")),
+    );
+    let publication = compile(with(vec![scripts(), up]));
+    let mut start = Case::new(&publication, &["a"]);
+    let one = start.config("one", &json!({"for": "a"}));
+    let source = there(secret(), "s");
+    let labelled = json!({"metadata": {"labels": {"for": "a"}}, "data": {"text": "x"}});
+    start.world.put(&source, labelled);
+    start.begin();
+    let returned = start.agents[0].record.returned[0].object.clone();
+    let below = [one, there(config(), "one.scripts")];
+    let above = [source, returned];
+    let mut table = String::from(
+        "which    source     object    known | gets, lists; writes; what the consumer is told\n",
+    );
+    let new = json!({"data": {"text": "new"}});
+    for (which, [source, object]) in [("down", &below), ("up", &above)] {
+        for source_is in SIDES.into_iter().chain(["unlabelled"]) {
+            for object_is in COPIES {
+                for known in ["none", "same"] {
+                    let (mut world, mut agent) = (start.world.clone(), start.agents[0].clone());
+                    change(&mut world, source, source_is, &new);
+                    change(&mut world, object, object_is, &new);
+                    let theirs = world.objects.get(object).cloned();
+                    (agent.gets, agent.lists) = (0, 0);
+                    if known == "none" {
+                        agent.restart(&world);
+                    } else {
+                        for at in [source, object] {
+                            agent.hint(&world, at);
+                        }
+                    }
+                    agent.run(&mut world, None);
+                    let (gets, lists, sent) = (agent.gets, agent.lists, agent.sent.join(", "));
+                    let condition = &world.objects[&agent.origin()]["status"]["conditions"][0];
+                    let reason = condition["reason"].as_str().unwrap_or("-");
+                    let world_is = format!("{which:<8} {source_is:<10} {object_is:<9} {known:<5}");
+                    writeln!(table, "{world_is} | {gets}, {lists}; {sent}; {reason}").unwrap();
+                    if object_is == "foreign" {
+                        assert_eq!(world.objects.get(object), theirs.as_ref(), "{world_is}");
+                    }
+                    if (source_is, object_is) == ("as it was", "as it was") {
+                        assert_eq!((gets, sent.as_str()), (0, ""), "{world_is}");
+                    }
+                    // After a restart the copy is what tells of a leaver: without one nobody knows that it was held.
+                    let told = known == "same" || !["absent", "foreign"].contains(&object_is);
+                    if source_is == "unlabelled" && which == "down" && told {
+                        assert!(finalizers(&world.objects[source]).is_empty(), "{world_is}");
+                    }
+                    if known == "same" {
+                        assert_eq!(lists, 0, "{world_is}: events tell who joins and leaves");
+                    }
+                    assert!(
+                        gets <= 6 && lists <= 2 && agent.sent.len() <= 4,
+                        "{world_is}"
+                    );
+                    agent.assert_settled(&mut world);
+                }
+            }
+        }
+    }
+    expect_file!["found_table.txt"].assert_eq(&table);
 }
 
 #[test]

@@ -11,10 +11,10 @@ use syncagent_core::plan::{ObjectRef, Record};
 use crate::fixture::{compile, full_thing, key, order, secret, service};
 use crate::world::{Agent, World};
 
-const SIDES: [&str; 4] = ["as it was", "absent", "changed", "deleting"];
-const COPIES: [&str; 4] = ["as it was", "absent", "drifted", "foreign"];
+pub(crate) const SIDES: [&str; 4] = ["as it was", "absent", "changed", "deleting"];
+pub(crate) const COPIES: [&str; 4] = ["as it was", "absent", "drifted", "foreign"];
 
-fn change(world: &mut World, at: &ObjectRef, how: &str, new: &Value) {
+pub(crate) fn change(world: &mut World, at: &ObjectRef, how: &str, new: &Value) {
     match how {
         "as it was" => {}
         "absent" => {
@@ -25,6 +25,7 @@ fn change(world: &mut World, at: &ObjectRef, how: &str, new: &Value) {
             fields.extend(new.as_object().expect("fields").clone());
         }),
         "deleting" => world.delete(at),
+        "unlabelled" => world.edit(at, |it| it["metadata"]["labels"] = json!({})),
         // Somebody took a field that is ours: by its data, and by who owns it.
         "drifted" => world.edit(at, |it| {
             it["data"] = json!({"drift": "x"});
