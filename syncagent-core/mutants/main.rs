@@ -51,7 +51,13 @@ const SUITES: &[Suite] = &[
         name: "pure",
         table: include_str!("pure.txt"),
         package: "syncagent-core",
-        build: &["-p", "syncagent-core", "--no-default-features"],
+        build: &[
+            "-p",
+            "syncagent-core",
+            "--no-default-features",
+            "--features",
+            "mutations,cel",
+        ],
     },
     Suite {
         name: "whole",

@@ -63,9 +63,21 @@ pub fn sha1_hex(text: &str) -> String {
     hex
 }
 
-/// JSON with sorted keys and no spaces.
+/// Numbers beyond this are not told apart by a float anyway.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// JSON with sorted keys and no spaces; `3.0` is `3`, for a server that goes through a schema writes it so.
 fn canonical(value: &Value, out: &mut String) {
     match value {
+        Value::Number(number)
+            if number.is_f64()
+                && number
+                    .as_f64()
+                    .is_some_and(|it| it.fract() == 0.0 && it.abs() < EXACT) =>
+        {
+            let whole = number.as_f64().unwrap_or_default() + 0.0;
+            write!(out, "{whole:.0}").expect("writing to a string does not fail");
+        }
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();
             entries.sort_by_key(|(key, _)| *key);

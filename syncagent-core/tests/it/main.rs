@@ -11,6 +11,7 @@ mod world;
 mod adversary;
 mod agents;
 mod convergence;
+mod defects;
 mod deletion;
 mod drift;
 mod drift_table;

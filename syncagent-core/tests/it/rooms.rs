@@ -10,7 +10,7 @@ fn root() -> PathBuf {
     other.unwrap_or_else(|| here.expect("the repository").to_owned())
 }
 
-fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     let path = root().join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }

@@ -23,10 +23,30 @@ pub(crate) struct World {
     pub(crate) normalises: Option<fn(&mut Value)>,
     /// Which orders care about what.
     pub(crate) index: BTreeMap<Key, Vec<ObjectRef>>,
+    /// Whether numbers without a fraction are kept as integers, as a server does that goes through a schema.
+    pub(crate) plain_numbers: bool,
     /// Whether reads of the workspace's Secrets are forbidden.
     pub(crate) barred: bool,
     /// Kinds whose objects have no status to write.
     pub(crate) statusless: Vec<String>,
+}
+
+fn plain(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(plain),
+        Value::Array(list) => list.iter_mut().for_each(plain),
+        Value::Number(number) => {
+            if let Some(float) = number
+                .as_f64()
+                .filter(|it| number.is_f64() && it.fract() == 0.0)
+            {
+                #[allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
+                let whole = float as i64;
+                *value = json!(whole);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn status(code: u16, reason: &str, details: &Value) -> Reply {
@@ -59,6 +79,9 @@ impl World {
 
     /// Creates or replaces an object as its own server would: new version, new generation when the spec changed.
     pub(crate) fn put(&mut self, at: &ObjectRef, mut object: Value) {
+        if self.plain_numbers {
+            plain(&mut object);
+        }
         let version = self.tick().to_string();
         let before = self.objects.get(at);
         if before == Some(&object) {

@@ -1,0 +1,97 @@
+//! What goes wrong elsewhere: `defects.md` lists it, with the tests that show it right here.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use syncagent_core::definition::{StatusField, StatusRule, StatusSource};
+
+use crate::fixture::{compile, full_thing, key, order, thing};
+use crate::rooms::read;
+use crate::world::{Agent, World};
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let mut numbers = BTreeSet::new();
+    for row in include_str!("defects.md").lines() {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let Some(number) = cells.first().and_then(|it| it.parse::<u8>().ok()) else {
+            continue;
+        };
+        assert!(numbers.insert(number), "{number} is there twice");
+        for named in cells[2].split(", ") {
+            let (place, path) = named.split_once(' ').expect("a place and a path");
+            let (file, test) = path.split_once("::").expect("a module and a test");
+            let file = match place {
+                "core" => format!("syncagent-core/tests/it/{file}.rs"),
+                "agent" => format!("tests/it/{file}.rs"),
+                "unit" => format!("syncagent-core/src/{file}.rs"),
+                other => panic!("{number}: what is {other}?"),
+            };
+            let found = read(&file).contains(&format!("fn {test}("));
+            assert!(found, "{number}: {file} has no {test}");
+        }
+    }
+    // All 23 but the one that is not the engine's.
+    let all: BTreeSet<u8> = (1..=23).filter(|it| *it != 14).collect();
+    assert_eq!(numbers, all);
+}
+
+#[test]
+fn an_order_gets_a_finalizer_and_no_mark() {
+    let publication = compile(full_thing());
+    let mut agent = Agent::new(&publication, &key(&publication, "a"));
+    let mut world = World::default();
+    let spec = json!({"size": 1, "secret": {"name": "pw"}});
+    world.put(&agent.origin(), order(&publication, &agent.key, &spec));
+    agent.event(&world, &agent.origin());
+    agent.run(&mut world, None);
+    let metadata = world.objects[&agent.origin()]["metadata"].as_object();
+    let fields: BTreeSet<&str> = metadata
+        .expect("metadata")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let wanted = [
+        "finalizers",
+        "generation",
+        "managedFields",
+        "name",
+        "namespace",
+        "resourceVersion",
+        "uid",
+    ];
+    assert_eq!(fields, wanted.into());
+}
+
+#[test]
+fn a_number_is_the_same_however_it_is_written() {
+    let mut definition = thing();
+    definition.status = StatusRule::Fields(vec![StatusField {
+        path: "status.phase".into(),
+        source: StatusSource::With {
+            at: "status.ready".into(),
+            with: |it| Ok(json!(it.as_f64().unwrap_or_default())),
+        },
+    }]);
+    let publication = compile(definition);
+    let mut agent = Agent::new(&publication, &key(&publication, "a"));
+    let mut world = World::default();
+    // The server writes `3.0` as `3`.
+    world.plain_numbers = true;
+    world.put(
+        &agent.origin(),
+        order(&publication, &agent.key, &json!({"size": 1})),
+    );
+    agent.event(&world, &agent.origin());
+    agent.run(&mut world, None);
+    world.edit(&agent.copy(), |it| it["status"] = json!({"ready": 3}));
+    agent.event(&world, &agent.copy());
+    agent.run(&mut world, None);
+    let shown: &Value = &world.objects[&agent.origin()]["status"]["phase"];
+    assert!(shown.is_i64() || shown.is_u64(), "{shown}");
+    agent.assert_settled(&mut world);
+    agent.restart(&world);
+    agent.take_sent();
+    agent.run(&mut world, None);
+    assert_eq!(agent.take_sent(), Vec::<String>::new());
+}
