@@ -72,6 +72,12 @@ pub struct Definition {
     /// Names that the operator will need beside a copy, as in `{copy.name}-ca`: nothing of a consumer is placed under
     /// them. `{copy.name}` stands for the name of any copy.
     pub reserved: Vec<String>,
+    /// Related objects that are deleted and made anew when the server says that a field of theirs cannot be changed: by
+    /// the id of a rule, or by the path of the field that takes them. Of all others this is reported, and nothing is done
+    /// until what they are made of changes.
+    ///
+    /// Only what carries our identity is deleted, by its uid. In between there is none: whoever reads it has to bear that.
+    pub recreate: Vec<String>,
     /// What flows back as status.
     pub status: StatusRule,
     /// What a function says in the status, beside what flows back.
@@ -121,6 +127,7 @@ impl Definition {
             reserved: Vec::new(),
             status: StatusRule::Whole,
             made_status: None,
+            recreate: Vec::new(),
             policy: Policy::derived(),
         }
     }

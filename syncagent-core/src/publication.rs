@@ -52,6 +52,7 @@ pub struct Publication {
     reserved: Vec<Template>,
     warnings: Vec<String>,
     hidden: Vec<Path>,
+    recreate: Vec<String>,
     policy: Policy,
 }
 
@@ -645,6 +646,12 @@ impl Publication {
                 .and_then(|it| it.strip_suffix(after))
                 .is_some_and(|it| !it.is_empty())
         })
+    }
+
+    /// Whether a related object whose fields cannot be changed is made anew: by its rule's id, or its field's path.
+    #[must_use]
+    pub fn recreates(&self, rule: &str) -> bool {
+        self.recreate.iter().any(|it| it == rule)
     }
 
     /// What is decided once per publication.

@@ -58,6 +58,22 @@ fn is_untyped(status: &Value) -> bool {
     message.starts_with("failed to create typed patch object")
 }
 
+/// Whether a field cannot be changed on what exists.
+fn is_immutable(causes: &[(String, String)]) -> bool {
+    causes
+        .iter()
+        .any(|(_, message)| message.contains("immutable"))
+}
+
+/// Fields, and what is wrong with them.
+fn listed(causes: &[(String, String)]) -> String {
+    let causes = causes.iter();
+    let causes: Vec<String> = causes
+        .map(|(field, message)| format!("{field}: {message}"))
+        .collect();
+    causes.join("; ")
+}
+
 struct Hearing<'a> {
     publication: &'a Publication,
     key: &'a Key,
@@ -193,6 +209,7 @@ impl Hearing<'_> {
                     taken.looked_copy = true;
                     taken.from = taken.seen.clone();
                     taken.refused = None;
+                    taken.recreate = false;
                 }
                 self.note(Sight::There(body.clone()));
             }
@@ -209,6 +226,7 @@ impl Hearing<'_> {
                     entry.content = Some(returned::print(&content(body)));
                     entry.looked = true;
                     entry.dirty = false;
+                    entry.recreate = false;
                 }
                 self.note(Sight::There(body.clone()));
             }
@@ -358,17 +376,19 @@ impl Hearing<'_> {
             Deed::Retake(_) if causes.iter().any(|(field, _)| field == "metadata.uid") => {
                 self.doubt()
             }
+            Deed::Retake(rule) if is_immutable(&causes) && self.publication.recreates(rule) => {
+                if let Some(taken) = self.taken() {
+                    taken.recreate = true;
+                }
+                Heard::Again
+            }
             Deed::Take(_) | Deed::Retake(_) => {
-                let causes = causes
-                    .iter()
-                    .map(|(field, message)| format!("{field}: {message}"));
-                let causes: Vec<String> = causes.collect();
                 if let Some(taken) = self.taken() {
                     let (kind, name) = (&taken.origin.kind.kind, &taken.origin.name);
                     let what = if causes.is_empty() {
                         "it is invalid".to_owned()
                     } else {
-                        causes.join("; ")
+                        listed(&causes)
                     };
                     let message = format!("the service does not take the {kind} {name:?}: {what}");
                     let own = [(taken.copy.name.clone(), name.clone())];
@@ -387,6 +407,23 @@ impl Hearing<'_> {
             | Deed::ReleaseTaken(_) => self.doubt(),
             Deed::Inherit => self.doubt(),
             Deed::Reflect | Deed::Update(_) | Deed::Forward(_) if causes.is_empty() => self.doubt(),
+            Deed::Update(rule) if is_immutable(&causes) && self.publication.recreates(rule) => {
+                if let Some(entry) = self.returned() {
+                    entry.recreate = true;
+                }
+                Heard::Again
+            }
+            Deed::Update(_) | Deed::Return(_) if !causes.is_empty() => {
+                if let Some(entry) = self.returned() {
+                    let (kind, name) = (&entry.object.kind.kind, &entry.object.name);
+                    let message = format!(
+                        "the {kind} {name:?} cannot be returned: {}",
+                        listed(&causes)
+                    );
+                    entry.refused = entry.made_of.clone().map(|made| (made, message));
+                }
+                Heard::Again
+            }
             Deed::Reflect | Deed::Update(_) | Deed::Return(_) | Deed::Forward(_) => {
                 Heard::Later(Later::Denied)
             }

@@ -36,6 +36,27 @@ pub(super) fn make(
         return;
     }
     let current = versions(step, &entry.reads, &entry.parts);
+    if let Some((at, message)) = entry.refused.clone() {
+        if entry.made_of.as_ref() == Some(&current) && at == current {
+            step.refused.push(format!(
+                "the workspace does not take a {}",
+                entry.object.kind.kind
+            ));
+            step.trouble("Invalid", message);
+            return;
+        }
+        entry.refused = None;
+    }
+    if let Some(at) = entry.at.as_ref().filter(|_| entry.recreate) {
+        step.push(
+            Deed::Unreturn(entry.id.clone()),
+            entry.object.clone(),
+            Verb::Delete,
+            json!({"preconditions": {"uid": at.uid}}),
+            "a field of it cannot be changed, so it is made anew",
+        );
+        return;
+    }
     if entry.made_of.as_ref() == Some(&current) && !entry.dirty {
         if entry.at.is_none() {
             step.waiting.push(format!(

@@ -186,6 +186,8 @@ pub struct TakenKnown {
     pub foreign: bool,
     /// The version of the consumer's object that the service cluster refused, and the message for the consumer.
     pub refused: Option<(Known, String)>,
+    /// Whether its copy has a field that cannot be changed, and is made anew.
+    pub recreate: bool,
     /// Whether the order does not name the object any more.
     pub dropped: bool,
     /// The status that the copy has, where the rule says that it crosses.
@@ -215,6 +217,10 @@ pub struct ReturnedKnown {
     pub content: Option<Fingerprint>,
     /// Whether it must be made anew, whatever the versions say.
     pub dirty: bool,
+    /// What the workspace refused, as `made_of`, and the message for the consumer.
+    pub refused: Option<(String, String)>,
+    /// Whether a field of it cannot be changed, and it is made anew.
+    pub recreate: bool,
     /// Whether it is not found any more.
     pub dropped: bool,
     /// The status that it has, where the rule says that it crosses.
@@ -312,6 +318,7 @@ impl Record {
         }
         for returned in &mut self.returned {
             returned.looked &= !returned.foreign;
+            returned.refused = None;
         }
     }
 }

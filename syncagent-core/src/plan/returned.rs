@@ -174,6 +174,8 @@ impl ReturnedKnown {
             made_of: None,
             content: None,
             dirty: false,
+            refused: None,
+            recreate: false,
             dropped: false,
             status: StatusKnown::Unknown,
         }

@@ -147,6 +147,7 @@ impl TakenKnown {
             looked_copy: false,
             foreign: false,
             refused: None,
+            recreate: false,
             dropped: false,
             status: StatusKnown::Unknown,
         }
@@ -412,6 +413,16 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
             return;
         }
     };
+    if let Some(to) = entry.to.as_ref().filter(|_| entry.recreate) {
+        step.push(
+            Deed::Untake(entry.path.clone()),
+            entry.copy.clone(),
+            Verb::Delete,
+            json!({"preconditions": {"uid": to.uid}}),
+            "a field of it cannot be changed, so it is made anew",
+        );
+        return;
+    }
     match &entry.to {
         None => {
             if !ensure_namespace(step, &entry.copy.namespace) {

@@ -16,7 +16,7 @@ mod status;
 pub(super) use find::kind_on;
 
 use super::{Problem, Problems, Publication, Publications};
-use crate::definition::{Adoption, CollidingNames, Definition, Drift, Kind};
+use crate::definition::{Adoption, CollidingNames, Definition, Drift, Kind, Rule};
 use crate::names::{self, AgentName};
 use crate::naming::Scheme;
 use crate::object::path::Path;
@@ -231,6 +231,7 @@ impl<'a> Compiler<'a> {
             Err(problems) => self.problems.extend(problems),
         }
         self.policy();
+        self.recreate();
         self.source();
         let projection = self.projection();
         let up = self.up();
@@ -265,6 +266,7 @@ impl<'a> Compiler<'a> {
                 reserved,
                 warnings: self.warnings,
                 hidden,
+                recreate: definition.recreate.clone(),
                 policy: definition.policy.clone(),
             }),
             _ => Err(self
@@ -275,6 +277,23 @@ impl<'a> Compiler<'a> {
                     what,
                 })
                 .collect()),
+        }
+    }
+
+    /// What is made anew must be a related object.
+    fn recreate(&mut self) {
+        let definition = self.definition;
+        let taken = definition.fields.iter().filter_map(|it| match it.rule {
+            Rule::Takes(_) => Some(&it.path),
+            _ => None,
+        });
+        let returned = definition.returns.iter().map(|it| &it.id);
+        let found = definition.related.iter().map(|it| &it.id);
+        let known: BTreeSet<&String> = taken.chain(returned).chain(found).collect();
+        for rule in definition.recreate.iter().filter(|it| !known.contains(it)) {
+            self.problems.push(format!(
+                "recreate: `{rule}` is neither the id of a rule of related objects nor a field that takes one"
+            ));
         }
     }
 

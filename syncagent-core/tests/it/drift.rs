@@ -2,7 +2,9 @@
 //! where a copy would be made.
 
 use serde_json::{Value, json};
-use syncagent_core::definition::{Adoption, Definition, Drift, Pass, Policy};
+use syncagent_core::definition::{
+    Adoption, Definition, Drift, Pass, Policy, ReturnSource, Sources,
+};
 use syncagent_core::plan::{Ending, Hands, ObjectRef, Verb};
 use syncagent_core::publication::Publication;
 
@@ -906,4 +908,142 @@ fn what_a_consumer_did_to_a_returned_object_while_the_agent_was_down_is_found_in
         assert_eq!(agent.take_sent(), ["Update(\"connection\") 200"]);
         assert_eq!(world.objects[&returned]["data"], right);
     }
+}
+
+/// A Secret comes up as another one is below, with its type.
+fn passed_on(sources: &Sources) -> Option<Value> {
+    let taken = sources.taken("spec.secret").next()?;
+    Some(json!({"type": taken["type"], "data": taken["data"]}))
+}
+
+#[test]
+fn a_related_object_that_cannot_be_changed_is_reported_or_made_anew() {
+    for recreate in [false, true] {
+        let mut definition = full_thing();
+        definition.returns[0].source = ReturnSource::With {
+            reads: vec![],
+            compose: passed_on,
+        };
+        if recreate {
+            definition.recreate = vec!["spec.secret".into(), "connection".into()];
+        }
+        let publication = compile(definition);
+        let (mut world, mut agent) = with_related(&publication);
+        let (taken, returned) = (there(&agent, "pw.taken"), here(&agent, "a-connection"));
+        let uids = [&taken, &returned].map(|at| world.objects[at]["metadata"]["uid"].clone());
+        // The consumer replaces their Secret by one of another type.
+        let pw = here(&agent, "pw");
+        world.objects.remove(&pw);
+        world.put(
+            &pw,
+            json!({"data": {"password": "Zg=="}, "type": "kubernetes.io/tls"}),
+        );
+        agent.hint(&world, &pw);
+        let ending = agent.run(&mut world, None);
+        let sent: Vec<_> = agent
+            .take_sent()
+            .into_iter()
+            .filter(|it| !it.starts_with("Hold"))
+            .collect();
+        if recreate {
+            assert_eq!(ending, Some(Ending::Settled), "{sent:?}");
+            assert_eq!(
+                sent,
+                [
+                    "Retake(\"spec.secret\") 422",
+                    "Untake(\"spec.secret\") 200",
+                    "Take(\"spec.secret\") 200",
+                    "Update(\"connection\") 422",
+                    "Unreturn(\"connection\") 200",
+                    "Return(\"connection\") 200",
+                ]
+            );
+            for (at, uid) in [&taken, &returned].into_iter().zip(uids) {
+                assert_eq!(world.objects[at]["type"], "kubernetes.io/tls");
+                assert_ne!(world.objects[at]["metadata"]["uid"], uid);
+            }
+            agent.assert_settled(&mut world);
+        } else {
+            assert_eq!(
+                sent.last().map(String::as_str),
+                Some("Reflect 200"),
+                "{sent:?}"
+            );
+            assert!(!sent.iter().any(|it| it.starts_with("Un")), "{sent:?}");
+            let (reason, message) = synced(&world, &agent);
+            assert_eq!(reason, "Invalid");
+            assert!(
+                message.contains("\"pw\"") && message.contains("immutable"),
+                "{message}"
+            );
+            assert!(!message.contains("taken"), "{message}");
+            for (at, uid) in [&taken, &returned].into_iter().zip(uids) {
+                assert_eq!(world.objects[at]["type"], "Opaque");
+                assert_eq!(world.objects[at]["metadata"]["uid"], uid);
+            }
+            // It is not tried again before something changes.
+            agent.assert_settled(&mut world);
+            world.edit(&agent.origin(), |it| it["spec"]["size"] = json!(2));
+            agent.event(&world, &agent.origin());
+            agent.run(&mut world, None);
+            let sent = agent.take_sent();
+            assert_eq!(sent, ["Refresh 200"]);
+        }
+    }
+}
+
+#[test]
+fn what_is_made_anew_survives_a_death_in_between_and_is_nobody_elses() {
+    let mut definition = full_thing();
+    definition.recreate = vec!["spec.secret".into()];
+    let publication = compile(definition);
+    let (settled, agent) = with_related(&publication);
+    let (pw, taken) = (here(&agent, "pw"), there(&agent, "pw.taken"));
+    for cut in 0..5 {
+        let (mut world, mut agent) = (settled.clone(), agent.clone());
+        world.objects.remove(&pw);
+        world.put(
+            &pw,
+            json!({"data": {"password": "Zg=="}, "type": "kubernetes.io/tls"}),
+        );
+        agent.hint(&world, &pw);
+        agent.run(&mut world, Some(cut));
+        agent.restart(&world);
+        agent.run(&mut world, None);
+        assert_eq!(world.objects[&taken]["type"], "kubernetes.io/tls", "{cut}");
+        agent.assert_settled(&mut world);
+    }
+    // Somebody puts something of theirs in its place, just before it is deleted.
+    let (mut world, mut agent) = (settled, agent);
+    world.objects.remove(&pw);
+    world.put(
+        &pw,
+        json!({"data": {"password": "Zg=="}, "type": "kubernetes.io/tls"}),
+    );
+    agent.hint(&world, &pw);
+    // Held, and refused.
+    assert_eq!(agent.run(&mut world, Some(2)), None);
+    assert!(agent.record.taken[0].recreate, "{:?}", agent.sent);
+    world.objects.remove(&taken);
+    world.put(&taken, json!({"data": {"theirs": "Zg=="}}));
+    let theirs = world.objects[&taken].clone();
+    let ending = agent.run(&mut world, None);
+    assert!(matches!(ending, Some(Ending::Refused(_))), "{ending:?}");
+    assert_eq!(world.objects[&taken], theirs);
+}
+
+#[test]
+fn what_is_made_anew_must_be_a_related_object() {
+    let mut definition = full_thing();
+    definition.recreate = vec![
+        "spec.secret".into(),
+        "connection".into(),
+        "spec.size".into(),
+    ];
+    let compiled = syncagent_core::publication::Publications::compile("a", &[definition]);
+    let text = compiled.expect_err("no such rule").to_string();
+    assert!(
+        text.contains("`spec.size`") && text.starts_with("1 problem:"),
+        "{text}"
+    );
 }

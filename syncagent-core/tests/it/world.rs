@@ -248,6 +248,9 @@ impl World {
                 }
             }
         }
+        if changes_type(&before, &object) {
+            return frozen();
+        }
         if object != before {
             self.put(at, object.clone());
         }
@@ -361,6 +364,7 @@ impl World {
             Some(before) if wanted_version.is_some_and(|it| it != version(before)) => {
                 return status(409, "Conflict", &json!({}));
             }
+            Some(before) if changes_type(before, &sent) => return frozen(),
             Some(before) => {
                 let mut object = before.clone();
                 let entries = before["metadata"]["managedFields"].as_array();
@@ -407,6 +411,16 @@ impl World {
         }
         all
     }
+}
+
+/// The type of a Secret never changes.
+fn changes_type(before: &Value, after: &Value) -> bool {
+    before["type"].is_string() && after["type"].is_string() && before["type"] != after["type"]
+}
+
+fn frozen() -> Reply {
+    let causes = json!([{"field": "type", "message": "Invalid value: \"x\": field is immutable"}]);
+    status(422, "Invalid", &json!({"causes": causes}))
 }
 
 fn owned(value: &Value) -> Value {
