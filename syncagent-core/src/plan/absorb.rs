@@ -98,12 +98,24 @@ impl Hearing<'_> {
         Heard::Again
     }
 
+    /// What the answer is about. Two fields may name one object; each is answered for itself.
     fn taken(&mut self) -> Option<&mut TakenKnown> {
         let object = &self.effect.request.object;
-        self.record
-            .taken
-            .iter_mut()
-            .find(|it| it.copy == *object || it.origin == *object)
+        let rule = match &self.effect.deed {
+            Deed::HoldTaken(rule)
+            | Deed::Take(rule)
+            | Deed::Retake(rule)
+            | Deed::Untake(rule)
+            | Deed::ReleaseTaken(rule) => Some(rule),
+            _ => None,
+        };
+        let about = |it: &TakenKnown| it.copy == *object || it.origin == *object;
+        let all = &mut self.record.taken;
+        let at = all
+            .iter()
+            .position(|it| about(it) && rule == Some(&it.path))
+            .or_else(|| all.iter().position(about));
+        at.map(|at| &mut all[at])
     }
 
     fn returned(&mut self) -> Option<&mut ReturnedKnown> {

@@ -8,7 +8,7 @@ use syncagent_core::definition::{
 use syncagent_core::plan::{Ending, Hands, ObjectRef, Verb};
 use syncagent_core::publication::Publication;
 
-use crate::fixture::{compile, full_thing, key, order, secret, service, thing};
+use crate::fixture::{compile, full_thing, key, order, secret, service, takes, thing};
 use crate::world::{Agent, World, take_over, take_over_as, without};
 
 fn with(change: impl FnOnce(&mut Policy)) -> Publication {
@@ -1046,4 +1046,34 @@ fn what_is_made_anew_must_be_a_related_object() {
         text.contains("`spec.size`") && text.starts_with("1 problem:"),
         "{text}"
     );
+}
+
+#[test]
+fn two_fields_that_name_one_secret_are_refused_each_for_itself() {
+    for recreate in [false, true] {
+        let mut definition = full_thing();
+        definition.fields.push(takes("spec.admin", "{name}.taken"));
+        if recreate {
+            definition.recreate = vec!["spec.secret".into(), "spec.admin".into()];
+        }
+        let publication = compile(definition);
+        let (mut world, mut agent) = with_related(&publication);
+        let spec = json!({"size": 1, "secret": {"name": "pw"}, "admin": {"name": "pw"}});
+        reorder(&mut world, &mut agent, &spec);
+        let (pw, taken) = (here(&agent, "pw"), there(&agent, "pw.taken"));
+        world.objects.remove(&pw);
+        world.put(
+            &pw,
+            json!({"data": {"password": "Zg=="}, "type": "kubernetes.io/tls"}),
+        );
+        agent.hint(&world, &pw);
+        agent.run(&mut world, None);
+        let wanted = if recreate {
+            "kubernetes.io/tls"
+        } else {
+            "Opaque"
+        };
+        assert_eq!(world.objects[&taken]["type"], wanted);
+        agent.assert_settled(&mut world);
+    }
 }
