@@ -20,6 +20,7 @@
 //! state    all of it, and when what happens
 //! sync     one step of one order
 //! roster   the generation of each publication that runs
+//! sweep        lets go of what nobody needs
 //! fleet    all watches and all workers, and how one generation follows another
 //! ```
 
@@ -44,4 +45,5 @@ pub(crate) mod roster;
 mod schema;
 pub(crate) mod selections;
 pub(crate) mod state;
+mod sweep;
 pub(crate) mod sync;

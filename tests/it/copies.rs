@@ -6,7 +6,7 @@ use syncagent_core::definition::{CopyNaming, FieldRule, Leaving, Loss, Rule};
 
 use crate::stage::{EXPORT, Stage, gone, play, there};
 use crate::things;
-use crate::world::{Workspace, World, change, created, eventually, status};
+use crate::world::{Workspace, World, change, created, eventually, skipped, status};
 
 #[test]
 fn a_changed_naming_applies_to_new_orders_only() {
@@ -405,6 +405,52 @@ fn a_workspace_may_unbind_and_leave_its_copies() {
             uid
         );
         assert!(!orphan(&stage));
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn what_is_held_for_no_order_is_let_go() {
+    play(|| async {
+        if World::is_real() {
+            return skipped("a sweep comes every few minutes");
+        }
+        let (thing, secret) = (things::kind("Thing"), things::core("Secret"));
+        let mut stage = Stage::running(vec![things::taking("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        for name in ["needed", "leaked"] {
+            consumer.secret(name, "x").await;
+        }
+        let spec = json!({"size": 1, "first": {"name": "needed"}});
+        consumer.order(&thing, "a", &spec).await;
+        consumer.there(&thing, "a", things::synced).await;
+        let held = |object: &Value| object["metadata"]["finalizers"].clone();
+        let ours = held(
+            &consumer
+                .there(&secret, "needed", |it| !held(it).is_null())
+                .await,
+        );
+        // What a crash between two writes leaves behind.
+        let path = things::path(&secret, "default", "leaked");
+        let both = json!(["somebody/else", ours[0]]);
+        let leak = json!({"metadata": {"finalizers": both}});
+        change(&consumer.api, &path, &leak).await;
+        for restarted in [false, true] {
+            if restarted {
+                change(&consumer.api, &path, &leak).await;
+                stage.stop().await;
+                stage.start();
+            }
+            stage.calm().await;
+            stage.forget();
+            tokio::time::sleep(std::time::Duration::from_secs(1200)).await;
+            let left = consumer.get(&secret, "leaked").await.body;
+            assert_eq!(held(&left), json!(["somebody/else"]));
+            assert_eq!(held(&consumer.get(&secret, "needed").await.body), ours);
+            let patches = stage.requests();
+            let patches = patches.iter().filter(|line| line.contains("patch"));
+            assert_eq!(patches.collect::<Vec<_>>(), ["kcp patch secrets leaked"]);
+        }
         stage.stop().await;
     });
 }

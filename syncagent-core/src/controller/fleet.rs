@@ -68,6 +68,9 @@ pub(crate) async fn run(
     for _ in 0..fleet.course.workers {
         fleet.tasks.spawn(work(fleet.shared.clone()));
     }
+    if !fleet.shared.dry {
+        fleet.tasks.spawn(super::sweep::sweep(fleet.shared.clone()));
+    }
     loop {
         fleet.heed_wanted(&wanted.borrow_and_update());
         let known = urls.borrow_and_update().clone();

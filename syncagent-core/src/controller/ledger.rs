@@ -245,6 +245,24 @@ impl Ledger {
         Some(found.collect())
     }
 
+    /// Every object of a workspace that carries a finalizer, as far as complete lists show.
+    pub(crate) fn held(&self, finalizer: &str) -> Vec<(Source, ObjectRef, Value)> {
+        let mut held = Vec::new();
+        for ((source, kind), sheet) in &self.sheets {
+            if *source == Source::Service || !sheet.synced || sheet.listing {
+                continue;
+            }
+            for row in &sheet.rows {
+                let at = row.object(source, kind);
+                let object = self.show(row, &at);
+                if object::finalizers(&object).iter().any(|it| it == finalizer) {
+                    held.push((source.clone(), at, object));
+                }
+            }
+        }
+        held
+    }
+
     /// A row as an object, with what it is called. Unless it is a consumer's namespace, most of its labels are not kept.
     fn show(&self, row: &Row, at: &ObjectRef) -> Value {
         let mut metadata = row.outline(&self.words);

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::gate::Gates;
@@ -369,6 +370,36 @@ impl State {
     /// Whether everything that exists was told, and every order was served.
     pub(crate) fn is_quiet(&self, now: Instant) -> bool {
         self.gates.is_complete(now) && self.queue.is_idle()
+    }
+
+    /// Objects of workspaces that carry our finalizer and that no order needs, as far as that can be told now.
+    pub(crate) fn unneeded(
+        &self,
+        finalizer: &str,
+        now: Instant,
+    ) -> Vec<(Source, ObjectRef, Value)> {
+        let known = self.gates.is_complete(now) && self.gates.orders_listed();
+        if !known || self.queue.waiting() > 0 || !self.gated.is_empty() {
+            return Vec::new();
+        }
+        let mut held = self.ledger.held(finalizer);
+        held.retain(|(_, at, _)| self.index.interested(at).next().is_none());
+        if held.is_empty() {
+            return held;
+        }
+        for order in self.orders.all() {
+            let place = self.orders.key(order).workspace();
+            if !held.iter().any(|(_, at, _)| at.place == place) {
+                continue;
+            }
+            let record = self.orders.record(order);
+            let unrest = self.orders.entry(order).busy().is_some() || record.deleting;
+            held.retain(|(_, at, _)| {
+                let needed = record.taken.iter().any(|it| it.origin == *at);
+                at.place != place || !(unrest || needed)
+            });
+        }
+        held
     }
 
     /// How many orders are known.

@@ -97,6 +97,11 @@ pub enum Notice {
         /// Kind and name of the object there.
         object: String,
     },
+    /// An object of a consumer was let go that was held for no order.
+    Swept {
+        /// Which.
+        object: String,
+    },
     /// An object on the service cluster stays although its order is gone: the policy of the publication says so.
     Kept {
         /// The order.
@@ -193,6 +198,7 @@ impl fmt::Display for Notice {
             Self::Reflected { order } => write!(f, "reflected the status of {order}"),
             Self::Returned { order, object } => write!(f, "returned {object} for {order}"),
             Self::Retired { order, object } => write!(f, "retired {object} of {order}"),
+            Self::Swept { object } => write!(f, "let go of {object}, which no order needs"),
             Self::Kept { order, object } => write!(f, "kept {object}, whose order {order} is gone"),
             Self::Released { order } => write!(f, "released {order}"),
             Self::ExportPlanned {
