@@ -399,7 +399,7 @@ pub(crate) async fn install(service: &Server, crd: &Value) {
 }
 
 /// A kubeconfig, read as a client reads it.
-async fn parsed(text: &str) -> kube::Config {
+pub(crate) async fn parsed(text: &str) -> kube::Config {
     let file = kube::config::Kubeconfig::from_yaml(text).unwrap();
     kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
         .await
