@@ -36,6 +36,7 @@ mod gated;
 pub(crate) mod generation;
 mod index;
 pub(crate) mod ledger;
+mod numbered;
 mod orders;
 pub mod pack;
 mod parked;

@@ -6,17 +6,16 @@
 //! Objects are kept as hashes of what names them, 64 bits with a secret of this process. Should two of them ever agree, an
 //! order hears news that are none of its business, which a step does not mind.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 
-use super::few::Few;
+use super::few::Sets;
 use crate::plan::ObjectRef;
 
 /// Which orders are interested in which objects.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     secret: RandomState,
-    orders: HashMap<u64, Few>,
+    orders: Sets,
     /// By order, sorted.
     objects: Vec<Box<[u64]>>,
 }
@@ -29,7 +28,7 @@ impl Index {
         let at = objects.binary_search(&object);
         if let Err(at) = at {
             objects.insert(at, object);
-            self.add(order, object);
+            self.orders.add(object, order);
         }
         *self.objects(order) = objects.into();
         at.is_err()
@@ -50,10 +49,10 @@ impl Index {
         }
         let before = std::mem::take(self.objects(order));
         for gone in before.iter().filter(|it| now.binary_search(it).is_err()) {
-            self.drop_one(order, *gone);
+            self.orders.remove(*gone, order);
         }
         for new in now.iter().filter(|it| before.binary_search(it).is_err()) {
-            self.add(order, *new);
+            self.orders.add(*new, order);
         }
         *self.objects(order) = now.into();
     }
@@ -65,8 +64,7 @@ impl Index {
 
     /// Who is interested in an object.
     pub(crate) fn interested(&self, object: &ObjectRef) -> impl Iterator<Item = u32> {
-        let few = self.orders.get(&self.secret.hash_one(object));
-        few.into_iter().flat_map(Few::iter)
+        self.orders.of(self.secret.hash_one(object))
     }
 
     fn objects(&mut self, order: u32) -> &mut Box<[u64]> {
@@ -75,21 +73,6 @@ impl Index {
             self.objects.resize_with(at + 1, Box::default);
         }
         &mut self.objects[at]
-    }
-
-    fn add(&mut self, order: u32, object: u64) {
-        self.orders
-            .entry(object)
-            .and_modify(|few| few.add(order))
-            .or_insert(Few::One(order));
-    }
-
-    fn drop_one(&mut self, order: u32, object: u64) {
-        if let Some(few) = self.orders.get_mut(&object)
-            && few.remove(order)
-        {
-            self.orders.remove(&object);
-        }
     }
 }
 

@@ -3,8 +3,9 @@
 //! Related kinds are watched as metadata only, so no Secret's data is ever in memory between two steps. There may be many
 //! more of them than orders, so a row is small and packed: what an object is called, its uid, version, finalizers and
 //! deletion; of a workspace's namespaces also their labels, which may select orders. Of objects that carry marks of this
-//! agent the marks are kept too, for they say what the object was made of, and the entry of this agent in `managedFields`, which says whether somebody took a field. Nothing else is kept: whoever
-//! needs other labels finds them in the event, or asks for the object.
+//! agent the marks are kept too, for they say what the object was made of, and the entry of this agent in `managedFields`,
+//! which says whether somebody took a field. Nothing else is kept: whoever needs other labels finds them in the event, or
+//! asks for the object.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashSet};
@@ -13,7 +14,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::pack::{Words, plant, raw, raws, root};
+use super::numbered::Numbered;
+use super::pack::{Words, number, numbers, plant, raw, raws, root};
 use crate::definition::Kind;
 use crate::names;
 use crate::object;
@@ -28,10 +30,14 @@ pub(crate) enum Source {
     Endpoint(Arc<str>),
 }
 
+/// Who owns which field, packed; the same for many objects.
+type Fields = Numbered<[u8]>;
+
 /// All sheets, one per kind and source.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     words: Words,
+    fields: Fields,
     sheets: BTreeMap<(Source, Kind), Sheet>,
 }
 
@@ -45,7 +51,7 @@ struct Sheet {
     rows: HashSet<Row>,
 }
 
-/// One object: the round that told of it, what it is called, and its outline, packed.
+/// One object: the round that told of it, what it is called, the number of its fields plus one, and its outline, packed.
 #[derive(Debug)]
 struct Row(Box<[u8]>);
 
@@ -63,22 +69,59 @@ impl Row {
         out
     }
 
-    fn new(round: u8, called: &[u8], outline: &Value, words: &Words) -> Self {
+    /// Packs an outline. Who owns which field is the same for many objects, so that part is shared.
+    fn new(
+        round: u8,
+        called: &[u8],
+        mut outline: Value,
+        words: &Words,
+        fields: &mut Fields,
+    ) -> Self {
         let mut row = vec![round];
         row.extend_from_slice(called);
+        let owned = outline.as_object_mut().and_then(|it| it.remove(FIELDS));
+        let owned = owned.map(|owned| {
+            let mut packed = Vec::new();
+            plant(&owned, words, &[], &mut packed);
+            u64::from(fields.take(&packed[..])) + 1
+        });
+        number(owned.unwrap_or_default(), &mut row);
         let near = texts(&mut &*called);
-        plant(outline, words, &near, &mut row);
+        plant(&outline, words, &near, &mut row);
         Self(row.into())
+    }
+
+    /// The number of its fields.
+    fn fields(&self) -> Option<u32> {
+        let mut rest = &self.0[1..];
+        texts(&mut rest);
+        let number = numbers(&mut rest).unwrap_or_default().checked_sub(1)?;
+        u32::try_from(number).ok()
+    }
+
+    /// Lets go of what it shares.
+    fn drop(self, fields: &mut Fields) {
+        if let Some(number) = self.fields() {
+            fields.give_back(number);
+        }
     }
 
     fn round(&self) -> u8 {
         self.0[0]
     }
 
-    fn outline(&self, words: &Words) -> Value {
+    fn outline(&self, words: &Words, fields: &Fields) -> Value {
         let mut rest = &self.0[1..];
         let near = texts(&mut rest);
-        root(&mut rest, words, &near).expect("what was packed can be unpacked")
+        numbers(&mut rest);
+        let read = |mut bytes: &[u8], near: &[&str]| {
+            root(&mut bytes, words, near).expect("what was packed can be unpacked")
+        };
+        let mut outline = read(rest, &near);
+        if let Some(number) = self.fields() {
+            outline[FIELDS] = read(fields.of(number), &[]);
+        }
+        outline
     }
 
     fn object(&self, source: &Source, kind: &Kind) -> ObjectRef {
@@ -123,6 +166,9 @@ impl PartialEq for Row {
 
 impl Eq for Row {}
 
+/// The part of an outline that says who owns which field.
+const FIELDS: &str = "managedFields";
+
 /// What is kept of an object: its metadata, without its name.
 fn outline(at: &ObjectRef, object: &Value) -> Value {
     let metadata = &object["metadata"];
@@ -152,7 +198,7 @@ fn outline(at: &ObjectRef, object: &Value) -> Value {
     }
     kept["labels"] = labels.into();
     kept["annotations"] = annotations.into();
-    let entries = metadata["managedFields"].as_array();
+    let entries = metadata[FIELDS].as_array();
     let ours = |entry: &&Value| {
         let manager = entry["manager"].as_str().unwrap_or_default();
         manager.starts_with(names::MANAGER)
@@ -165,7 +211,7 @@ fn outline(at: &ObjectRef, object: &Value) -> Value {
             .collect()
     });
     if entries.is_some() {
-        kept["managedFields"] = Value::Array(ours.map(Value::Object).collect());
+        kept[FIELDS] = Value::Array(ours.map(Value::Object).collect());
     }
     kept
 }
@@ -186,9 +232,10 @@ impl Ledger {
             return Vec::new();
         }
         let round = sheet.round;
-        let gone = sheet.rows.extract_if(|row| row.round() != round);
-        let mut gone: Vec<_> = gone.map(|row| row.object(source, kind)).collect();
+        let rows: Vec<_> = sheet.rows.extract_if(|row| row.round() != round).collect();
+        let mut gone: Vec<_> = rows.iter().map(|row| row.object(source, kind)).collect();
         gone.sort();
+        rows.into_iter().for_each(|row| row.drop(&mut self.fields));
         gone
     }
 
@@ -199,28 +246,38 @@ impl Ledger {
         let sheet = sheet.or_default();
         let called = Row::called(at);
         let outline = outline(at, object);
-        let row = Row::new(sheet.round, &called, &outline, &self.words);
-        let known = sheet.rows.replace(row);
-        known.is_none_or(|row| {
-            row.outline(&self.words)["resourceVersion"] != outline["resourceVersion"]
-        })
+        let row = Row::new(sheet.round, &called, outline, &self.words, &mut self.fields);
+        let Some(known) = sheet.rows.replace(row) else {
+            return true;
+        };
+        let before = known.outline(&self.words, &self.fields);
+        known.drop(&mut self.fields);
+        before["resourceVersion"] != object::version(object)
     }
 
     /// An object left the watch.
     pub(crate) fn left(&mut self, source: &Source, at: &ObjectRef) {
         let called = Row::called(at);
-        self.sheet(source, &at.kind).rows.remove(&called[..]);
+        if let Some(row) = self.sheet(source, &at.kind).rows.take(&called[..]) {
+            row.drop(&mut self.fields);
+        }
     }
 
     /// Drops what was told of one kind, given as `plural.group`: nobody listens any more.
     pub(crate) fn forget_resource(&mut self, source: &Source, resource: &str) {
-        self.sheets
-            .retain(|(at, kind), _| at != source || names::resource(kind) != resource);
+        self.forget_sheets(|(at, kind)| at == source && names::resource(kind) == resource);
     }
 
     /// Drops what an endpoint told. It says nothing about the objects.
     pub(crate) fn forget(&mut self, source: &Source) {
-        self.sheets.retain(|(at, _), _| at != source);
+        self.forget_sheets(|(at, _)| at == source);
+    }
+
+    fn forget_sheets(&mut self, which: impl Fn(&(Source, Kind)) -> bool) {
+        for (_, sheet) in self.sheets.extract_if(.., |at, _| which(at)) {
+            let rows = sheet.rows.into_iter();
+            rows.for_each(|row| row.drop(&mut self.fields));
+        }
     }
 
     /// What a selection answers; `None` when the watch cannot tell: of the labels it keeps only those of objects with our
@@ -265,7 +322,7 @@ impl Ledger {
 
     /// A row as an object, with what it is called. Unless it is a consumer's namespace, most of its labels are not kept.
     fn show(&self, row: &Row, at: &ObjectRef) -> Value {
-        let mut metadata = row.outline(&self.words);
+        let mut metadata = row.outline(&self.words, &self.fields);
         metadata["name"] = at.name.as_str().into();
         if !at.namespace.is_empty() {
             metadata["namespace"] = at.namespace.as_str().into();
@@ -365,6 +422,16 @@ mod tests {
             "managedFields": [{"manager": "syncagent:things", "operation": "Apply",
                 "fieldsV1": {"f:data": {"f:password": {}}}}]}});
         assert_eq!(ledger.answer(&source, &at), Some(Sight::Outline(shown)));
+        // Who owns which field is kept once for all, and no longer than anybody has it.
+        let other = ObjectRef::service_namespace("b");
+        marked["metadata"]["name"] = json!("b");
+        ledger.there(&source, &other, &marked);
+        ledger.there(&source, &other, &marked);
+        assert_eq!(ledger.fields.len(), 1);
+        ledger.left(&source, &at);
+        assert_eq!(ledger.fields.len(), 1);
+        ledger.forget(&source);
+        assert_eq!(ledger.fields.len(), 0);
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! An agent of many tenants is mostly this table, so a row is small: the key and the record lie packed in one piece, and
 //! everything that only an order with work to do has is beside it, in a box that is gone when the work is done.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::few::Few;
+use super::few::Sets;
+use super::numbered::Numbered;
 use super::pack::{Words, number, numbers, pack, raw, raws, unpack};
 use super::parked::Parked;
 use super::queue::Laned;
@@ -33,55 +33,6 @@ impl Laned for Turn {
 
     fn lane(&self) -> u32 {
         self.cluster
-    }
-}
-
-/// Texts that have numbers; those that nobody uses any more give theirs back.
-#[derive(Debug, Default)]
-struct Numbered {
-    numbers: HashMap<Arc<str>, u32>,
-    texts: Vec<(Arc<str>, u32)>,
-    free: Vec<u32>,
-}
-
-impl Numbered {
-    fn find(&self, text: &str) -> Option<u32> {
-        self.numbers.get(text).copied()
-    }
-
-    fn text(&self, number: u32) -> &Arc<str> {
-        &self.texts[number as usize].0
-    }
-
-    /// The number of a text, which is used once more.
-    fn take(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.find(text) {
-            self.texts[number as usize].1 += 1;
-            return number;
-        }
-        let shared: Arc<str> = text.into();
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.texts[number as usize] = (shared.clone(), 1);
-                number
-            }
-            None => {
-                self.texts.push((shared.clone(), 1));
-                u32::try_from(self.texts.len() - 1).expect("fewer texts than numbers")
-            }
-        };
-        self.numbers.insert(shared, number);
-        number
-    }
-
-    fn give_back(&mut self, number: u32) {
-        let (text, uses) = &mut self.texts[number as usize];
-        *uses -= 1;
-        if *uses == 0 {
-            self.numbers.remove(text);
-            *text = Arc::default();
-            self.free.push(number);
-        }
     }
 }
 
@@ -141,11 +92,11 @@ impl Entry {
 pub(crate) struct Orders {
     words: Words,
     secret: RandomState,
-    clusters: Numbered,
-    publications: Numbered,
-    endpoints: Numbered,
+    clusters: Numbered<str>,
+    publications: Numbered<str>,
+    endpoints: Numbered<str>,
     /// By the hash of the key.
-    numbers: HashMap<u64, Few>,
+    numbers: Sets,
     entries: Vec<Entry>,
     free: Vec<u32>,
 }
@@ -161,8 +112,8 @@ impl Orders {
         let publication = self.publications.find(&key.publication)?;
         let cluster = self.clusters.find(&key.cluster)?;
         let name = Called::new(publication, cluster, key).bytes();
-        let few = self.numbers.get(&self.secret.hash_one(&name))?;
-        few.iter()
+        self.numbers
+            .of(self.secret.hash_one(&name))
             .find(|order| self.entries[*order as usize].row.starts_with(&name))
     }
 
@@ -171,17 +122,14 @@ impl Orders {
         if let Some(order) = self.find(key) {
             return order;
         }
-        let publication = self.publications.take(&key.publication);
-        let cluster = self.clusters.take(&key.cluster);
+        let publication = self.publications.take(key.publication.as_str());
+        let cluster = self.clusters.take(key.cluster.as_str());
         let name = Called::new(publication, cluster, key).bytes();
         let order = self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry::default());
             u32::try_from(self.entries.len() - 1).expect("fewer orders than numbers")
         });
-        self.numbers
-            .entry(self.secret.hash_one(&name))
-            .and_modify(|few| few.add(order))
-            .or_insert(Few::One(order));
+        self.numbers.add(self.secret.hash_one(&name), order);
         // Nothing behind what it is called is a record that knows nothing.
         self.entries[order as usize].row = name.into();
         order
@@ -192,13 +140,7 @@ impl Orders {
         let entry = std::mem::take(&mut self.entries[order as usize]);
         let (called, _) = Called::read(&entry.row);
         let hash = self.secret.hash_one(called.bytes());
-        if self
-            .numbers
-            .get_mut(&hash)
-            .is_some_and(|few| few.remove(order))
-        {
-            self.numbers.remove(&hash);
-        }
+        self.numbers.remove(hash, order);
         self.clusters.give_back(called.cluster);
         self.publications.give_back(called.publication);
         if let Some(number) = entry.endpoint.checked_sub(1) {
@@ -268,7 +210,7 @@ impl Orders {
 
     /// The publication of an order.
     pub(crate) fn publication_of(&self, order: u32) -> &str {
-        self.publications.text(self.turn(order).publication)
+        self.publications.of(self.turn(order).publication)
     }
 
     /// Whether an order is of this publication.
@@ -283,8 +225,8 @@ impl Orders {
 
     fn named(&self, called: &Called<'_>) -> Key {
         Key {
-            publication: self.publications.text(called.publication).to_string(),
-            cluster: self.clusters.text(called.cluster).to_string(),
+            publication: self.publications.of(called.publication).to_string(),
+            cluster: self.clusters.of(called.cluster).to_string(),
             namespace: called.namespace.to_owned(),
             name: called.name.to_owned(),
         }
@@ -294,7 +236,7 @@ impl Orders {
     pub(crate) fn record(&self, order: u32) -> Record {
         let (called, packed) = Called::read(&self.entry(order).row);
         let near = [
-            &**self.clusters.text(called.cluster),
+            &**self.clusters.of(called.cluster),
             called.namespace,
             called.name,
         ];
@@ -310,7 +252,7 @@ impl Orders {
         let (called, _) = Called::read(&row);
         let mut packed = called.bytes();
         let near = [
-            &**self.clusters.text(called.cluster),
+            &**self.clusters.of(called.cluster),
             called.namespace,
             called.name,
         ];
@@ -321,7 +263,7 @@ impl Orders {
     /// The endpoint that told of an order.
     pub(crate) fn endpoint(&self, order: u32) -> Option<&Arc<str>> {
         let number = self.entry(order).endpoint.checked_sub(1)?;
-        Some(self.endpoints.text(number))
+        Some(self.endpoints.of(number))
     }
 
     /// An endpoint tells of an order.
