@@ -9,6 +9,7 @@ mod budgets;
 mod copies;
 mod drift;
 mod environment;
+mod fairness;
 mod found;
 mod generations;
 mod mutations;

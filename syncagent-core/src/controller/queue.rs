@@ -7,7 +7,7 @@
 //!
 //! Changes go before what is only looked at again ([`Urgency`]), with the same fairness in both; now and then one of the
 //! latter goes first, so that they are never starved. Keys are of classes (publications), and a class may be full: its
-//! keys then keep their places while others are served.
+//! keys then keep their places while others are served. Neither may one lane have everybody who works ([`Queue::share`]).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Debug;
@@ -48,6 +48,9 @@ pub struct Queue<K: Laned, T: Ord + Copy> {
     due: HashMap<K, T>,
     /// How many changes were handed out since the last resync.
     run: u32,
+    /// How many keys of each lane are being worked on, and how many may be.
+    busy: HashMap<K::Lane, usize>,
+    share: usize,
 }
 
 /// What is queued with one urgency; classes are served in turn.
@@ -92,16 +95,26 @@ impl<K: Laned> Lanes<K> {
         line.push_back(key);
     }
 
-    fn pop(&mut self) -> Option<K> {
-        let lane = self.turn.pop_front()?;
-        let line = self.lanes.get_mut(&lane)?;
-        let key = line.pop_front()?;
-        if line.is_empty() {
-            self.lanes.remove(&lane);
-        } else {
-            self.turn.push_back(lane);
+    /// The next key of a lane that has room, among those that are meant.
+    fn pop(&mut self, room: impl Fn(&K::Lane) -> bool, meant: impl Fn(&K) -> bool) -> Option<K> {
+        for _ in 0..self.turn.len() {
+            let lane = self.turn.pop_front()?;
+            let line = self.lanes.get_mut(&lane)?;
+            let mut key = None;
+            if room(&lane) {
+                // A key that became urgent meanwhile is in the other rank as well; here it is skipped.
+                key = std::iter::from_fn(|| line.pop_front()).find(|key| meant(key));
+            }
+            if line.is_empty() {
+                self.lanes.remove(&lane);
+            } else {
+                self.turn.push_back(lane);
+            }
+            if key.is_some() {
+                return key;
+            }
         }
-        Some(key)
+        None
     }
 }
 
@@ -114,15 +127,19 @@ impl<K: Laned> Rank<K> {
         self.classes.entry(class).or_default().push(key);
     }
 
-    /// The next key of a class that has room, among those that are meant.
-    fn pop(&mut self, room: &impl Fn(&K::Class) -> bool, meant: impl Fn(&K) -> bool) -> Option<K> {
+    /// The next key of a class and a lane that have room, among those that are meant.
+    fn pop(
+        &mut self,
+        room: &impl Fn(&K::Class) -> bool,
+        lane: impl Fn(&K::Lane) -> bool,
+        meant: impl Fn(&K) -> bool,
+    ) -> Option<K> {
         for _ in 0..self.turn.len() {
             let class = self.turn.pop_front()?;
             let lanes = self.classes.get_mut(&class)?;
             let mut key = None;
             if room(&class) {
-                // A key that became urgent meanwhile is in the other rank as well; here it is skipped.
-                key = std::iter::from_fn(|| lanes.pop()).find(|key| meant(key));
+                key = lanes.pop(&lane, &meant);
             }
             if lanes.turn.is_empty() {
                 self.classes.remove(&class);
@@ -147,11 +164,18 @@ impl<K: Laned, T: Ord + Copy> Default for Queue<K, T> {
             later: BTreeMap::new(),
             due: HashMap::new(),
             run: 0,
+            busy: HashMap::new(),
+            share: usize::MAX,
         }
     }
 }
 
 impl<K: Laned, T: Ord + Copy> Queue<K, T> {
+    /// Of one lane no more keys than this are worked on at once, so that there is somebody left for the others.
+    pub fn share(&mut self, most: usize) {
+        self.share = most.max(1);
+    }
+
     /// Queues a key for now. Being pushed beats waiting: an appointment for later is dropped.
     pub fn push(&mut self, key: K, urgency: Urgency) {
         let urgency = match self.cancel(&key) {
@@ -197,13 +221,16 @@ impl<K: Laned, T: Ord + Copy> Queue<K, T> {
         }
         let change = |key: &K| self.queued.get(key) == Some(&Urgency::Change);
         let resync = |key: &K| self.queued.get(key) == Some(&Urgency::Resync);
+        let (busy, share) = (&self.busy, self.share);
+        let lane = |lane: &K::Lane| busy.get(lane).is_none_or(|busy| *busy < share);
         let key = if self.run < RUN {
-            let first = self.changes.pop(&room, change);
-            first.or_else(|| self.resyncs.pop(&room, resync))
+            let first = self.changes.pop(&room, lane, change);
+            first.or_else(|| self.resyncs.pop(&room, lane, resync))
         } else {
-            let first = self.resyncs.pop(&room, resync);
-            first.or_else(|| self.changes.pop(&room, change))
+            let first = self.resyncs.pop(&room, lane, resync);
+            first.or_else(|| self.changes.pop(&room, lane, change))
         }?;
+        *self.busy.entry(key.lane()).or_default() += 1;
         match self.queued.remove(&key) {
             Some(Urgency::Change) => self.run = (self.run + 1).min(RUN),
             _ => self.run = 0,
@@ -214,7 +241,16 @@ impl<K: Laned, T: Ord + Copy> Queue<K, T> {
 
     /// Says that the work on a key is done; it comes again when it was pushed meanwhile.
     pub fn finish(&mut self, key: &K) {
-        if let Some(Some(urgency)) = self.running.remove(key) {
+        let Some(again) = self.running.remove(key) else {
+            return;
+        };
+        if let Some(busy) = self.busy.get_mut(&key.lane()) {
+            *busy -= 1;
+            if *busy == 0 {
+                self.busy.remove(&key.lane());
+            }
+        }
+        if let Some(urgency) = again {
             self.push(key.clone(), urgency);
         }
     }

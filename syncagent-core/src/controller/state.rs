@@ -85,10 +85,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A state that takes its chance from this seed.
-    pub(crate) fn seeded(seed: u64) -> Self {
+    /// A state that takes its chance from this seed, and is asked for work by so many.
+    pub(crate) fn new(seed: u64, workers: usize) -> Self {
+        let mut queue = Queue::default();
+        // A quarter of those who work is never all one tenant's.
+        queue.share(workers - workers / 4);
         Self {
             pauses: Pauses::new(seed),
+            queue,
             ..Self::default()
         }
     }

@@ -312,7 +312,7 @@ impl Agent {
             announcer,
             clock: self.clock.clone(),
             endpoints: Mutex::default(),
-            state: Mutex::new(State::seeded(seed)),
+            state: Mutex::new(State::new(seed, self.workers)),
             work: Notify::new(),
             board: self.board.clone(),
             brake: self.brake.clone(),

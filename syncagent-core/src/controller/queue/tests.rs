@@ -158,3 +158,23 @@ fn a_poisoned_object_does_not_hold_its_neighbours_up() {
     let rest: Vec<_> = std::iter::from_fn(|| pop(&mut queue, 0)).collect();
     assert_eq!(rest, [("a", 1), ("a", 2)]);
 }
+
+#[test]
+fn no_lane_has_everybody_who_works() {
+    let mut queue = Queue::<Key, u64>::default();
+    queue.share(3);
+    for n in 0..10 {
+        queue.push(("noisy", n), Change);
+    }
+    let first: Vec<_> = std::iter::from_fn(|| pop(&mut queue, 0)).collect();
+    assert_eq!(first.len(), 3);
+    queue.push(("quiet", 0), Resync);
+    assert_eq!(
+        pop(&mut queue, 0),
+        Some(("quiet", 0)),
+        "there is room for it"
+    );
+    assert_eq!(pop(&mut queue, 0), None);
+    queue.finish(&first[0]);
+    assert_eq!(pop(&mut queue, 0), Some(("noisy", 3)));
+}
