@@ -31,6 +31,8 @@ const PAGE: usize = 500;
 const TURN: Duration = Duration::from_secs(290);
 /// How long a stream may be silent: bookmarks come every minute.
 const SILENCE: Duration = Duration::from_secs(150);
+/// How many bytes of a stream are kept ready between two chunks.
+const CALM: usize = 16 << 10;
 /// How soon a resource that is not served yet is asked for again, and for how long so often: after that it is not about
 /// to be.
 const NOT_YET: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -352,6 +354,10 @@ async fn follow(target: &Target, version: &mut String, events: &mpsc::Sender<Eve
             }
         }
         rest.drain(..from);
+        // After a burst the line buffer is small again: there is one for each watch.
+        if rest.capacity() > CALM {
+            rest.shrink_to(CALM);
+        }
     }
 }
 

@@ -37,6 +37,10 @@ impl Default for Words {
             names::RELATED_VERSION,
             names::ORDER,
             names::MADE_OF,
+            names::FIELDS,
+            names::RELATED_KIND,
+            names::FOUND_FOR,
+            names::FOUND_BY,
         ];
         for mark in marks {
             words.add(mark);
@@ -103,6 +107,12 @@ impl Words {
             self.add_own(&finalizer);
         }
         self.add(object::label(object, names::AGENT));
+        // The same for all Secrets of one shape; consumers choose the shapes, so they get half of the room.
+        if self.list.len() < MOST / 2
+            && let Some(fields) = object::annotation(object, names::FIELDS)
+        {
+            self.add(fields);
+        }
         let entries = object["metadata"]["managedFields"].as_array();
         for entry in entries.into_iter().flatten() {
             self.add_own(entry["manager"].as_str().unwrap_or_default());
