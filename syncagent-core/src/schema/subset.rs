@@ -39,41 +39,22 @@ impl Subset {
     /// Whether something at or below a path is seen.
     #[must_use]
     pub fn touches(&self, path: &Path) -> bool {
-        let mut node = self;
-        for step in path.steps() {
-            if node.whole {
-                return true;
-            }
-            let next = match step {
-                Step::Field(name) => node.fields.get(name),
-                Step::Each => node.each.as_deref(),
-            };
-            match next {
-                Some(next) => node = next,
-                None => return false,
-            }
-        }
-        true
+        self.at(path).is_some()
     }
 
     /// Whether all of a path is seen.
     #[must_use]
     pub fn covers(&self, path: &Path) -> bool {
-        let mut node = self;
-        for step in path.steps() {
-            if node.whole {
-                return true;
-            }
-            let next = match step {
-                Step::Field(name) => node.fields.get(name),
-                Step::Each => node.each.as_deref(),
-            };
-            match next {
-                Some(next) => node = next,
-                None => return false,
-            }
-        }
-        node.whole
+        self.at(path).is_some_and(|node| node.whole)
+    }
+
+    /// What is seen at a path, or above it where that is seen whole; `None`: nothing.
+    fn at(&self, path: &Path) -> Option<&Self> {
+        path.steps().iter().try_fold(self, |node, step| match step {
+            _ if node.whole => Some(node),
+            Step::Field(name) => node.fields.get(name),
+            Step::Each => node.each.as_deref(),
+        })
     }
 
     /// The object without what is not seen.
