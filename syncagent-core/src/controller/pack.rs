@@ -5,7 +5,7 @@
 //! nothing here. It is made for memory only: nothing says which field is which, and nothing of it is ever stored or sent.
 //!
 //! Structs are their fields in order, numbers have as many bytes as they need. Most of a record is text, and most of that
-//! text is of a few sorts, which [`text`] knows: uids, versions, times, digests, names that the order's key has already,
+//! text is of a few sorts, which `text` knows: uids, versions, times, digests, names that the order's key has already,
 //! and the [`Words`] that all records share, such as the names of kinds and of conditions.
 
 mod read;
