@@ -2,6 +2,8 @@
 //!
 //! Read the modules in the order in which they are declared: each layer only knows the ones above it.
 
+#[cfg(feature = "typed")]
+pub mod api;
 pub mod definition;
 pub mod names;
 pub mod object;
@@ -18,6 +20,9 @@ pub mod schema;
 pub mod publication;
 
 pub mod access;
+
+#[cfg(feature = "compat")]
+pub mod compat;
 
 pub mod plan;
 #[cfg(feature = "typed")]

@@ -25,7 +25,6 @@
 //! assert_eq!(rule.path, "spec.superuserSecret");
 //! ```
 
-mod condition;
 pub mod derived;
 
 use std::marker::PhantomData;
@@ -37,7 +36,7 @@ use serde_json::Value;
 
 use crate::definition::{Definition, FieldRule, Kind, Scope, Sources, StatusField};
 
-pub use condition::Condition;
+pub use crate::api::condition::Condition;
 
 /// A type whose objects are offered to workspaces: the root type that `#[kube(...)]` makes, as in `Cluster`.
 #[diagnostic::on_unimplemented(

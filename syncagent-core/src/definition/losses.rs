@@ -3,6 +3,7 @@
 //! A copy is somebody's database. What is not a deletion by the consumer has a policy here, and where it is not certain
 //! that the consumer wants the copy gone, the default keeps it.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::names;
@@ -14,7 +15,8 @@ use crate::object::annotation;
 /// The consumer may choose by an annotation on the order, `syncagent.kcp.io/deletion-propagation-policy`, where
 /// [`Policy::deletion_by_order`](super::Policy::deletion_by_order) allows it; the annotation never reaches the copy. An
 /// object that an order takes has its own; everything else that is deleted is deleted in the background.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typed", derive(schemars::JsonSchema))]
 pub enum Deletion {
     /// The copy goes at once, and its dependents after it. The order is let go when the copy is gone.
     #[default]
@@ -26,7 +28,8 @@ pub enum Deletion {
 }
 
 /// What becomes of the copy of an order that leaves the filter ([`Only`](super::Only)) and lives on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typed", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Leaving {
     /// It stays, and so does everything that belongs to it; its status is still shown. It no longer follows the order, and

@@ -1,5 +1,7 @@
 //! What is decided once per publication.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Deletion, Leaving, Losses};
 
 /// What is decided once per publication.
@@ -46,7 +48,8 @@ pub enum CollidingNames {
 ///
 /// A person's consent to one very schema is the annotation `syncagent.kcp.io/accept-schema` of the export, with the
 /// schema's name; it counts under every policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typed", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum BreakingChanges {
     /// The export goes on naming the old schema, and every difference is reported.
@@ -60,7 +63,8 @@ pub enum BreakingChanges {
 /// Which events a consumer sees in their workspace.
 ///
 /// Events need a claim on `events`. Where a binding does not accept it they are left out, and nothing else is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typed", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Events {
     /// None; the export makes no claim on them.
@@ -75,7 +79,8 @@ pub enum Events {
 ///
 /// Whatever the policy, fields that the consumer never wrote belong to the operator, and the marks that say whose copy it
 /// is are restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typed", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Drift {
     /// It is set right. A field that somebody resets three times in a row is left to them, and reported, until the
@@ -92,7 +97,8 @@ pub enum Drift {
 /// What happens when an object of the copy's name exists without an identity.
 ///
 /// An object with the identity of another order, or of another agent, is never touched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typed", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Adoption {
     /// It is left alone and reported.

@@ -20,6 +20,7 @@ pub struct Kind {
 
 /// Whether the objects of a kind live in namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "typed", derive(schemars::JsonSchema))]
 pub enum Scope {
     /// They do.
     Namespaced,

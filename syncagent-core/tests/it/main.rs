@@ -10,6 +10,7 @@ mod world;
 
 mod adversary;
 mod agents;
+mod compat_api;
 mod convergence;
 mod defects;
 mod deletion;
