@@ -248,7 +248,7 @@ impl Publication {
     /// Whether the published schema is made from the CRD of the service cluster.
     #[must_use]
     pub fn needs_crd(&self) -> bool {
-        !matches!(self.schema, SchemaSource::Type(_))
+        !matches!(self.schema, SchemaSource::Type(_) | SchemaSource::Ready(_))
     }
 
     /// Whether two publications are the same in everything, functions included: what runs need not be replaced.
@@ -265,8 +265,9 @@ impl Publication {
     /// When the CRD does not have the version.
     pub fn resource_schema(&self, crd: Option<&Value>) -> Result<Value, Problems> {
         let own = match &self.schema {
+            SchemaSource::Ready(ready) => return Ok(ready.clone()),
             SchemaSource::Type(own) => Some(own),
-            _ => crd,
+            SchemaSource::Cluster | SchemaSource::Subset(_) => crd,
         };
         let Some(crd) = own else {
             let what = format!(

@@ -28,7 +28,7 @@ use super::definitions::{Definitions, Standing};
 use super::export::{EXPORTS, Offering, conflicts, entry, fill, is_ordinary, resource};
 use super::schema;
 use crate::access;
-use crate::definition::{BreakingChanges, Definition, Kind, Scope};
+use crate::definition::{BreakingChanges, Definition, Kind};
 use crate::error::{Error, ErrorKind};
 use crate::io::AbortOnDrop;
 use crate::io::announce::{Announcer, Notice};
@@ -648,12 +648,8 @@ fn hold_against(publication: Publication, memory: &Memory) -> Result<(Publicatio
 
 /// Whether a schema serves a kind as it is to be offered.
 fn serves(spec: &Value, offered: &Kind) -> bool {
-    let scope = match offered.scope {
-        Scope::Namespaced => "Namespaced",
-        Scope::Cluster => "Cluster",
-    };
     let mut versions = spec["versions"].as_array().into_iter().flatten();
-    spec["scope"] == scope
+    spec["scope"] == offered.scope.word()
         && spec["names"]["kind"] == offered.kind.as_str()
         && versions.any(|it| it["name"] == offered.version.as_str() && it["served"] != false)
 }

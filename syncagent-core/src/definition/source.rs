@@ -28,6 +28,17 @@ pub enum Scope {
     Cluster,
 }
 
+impl Scope {
+    /// As CRDs and schemas spell it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Namespaced => "Namespaced",
+            Self::Cluster => "Cluster",
+        }
+    }
+}
+
 /// Where the schema that consumers see comes from.
 #[derive(Clone, Debug)]
 pub enum SchemaSource {
@@ -38,6 +49,10 @@ pub enum SchemaSource {
     /// Some fields of the CRD of the service cluster, by path: `spec.size`, `spec.items[].name`, `status.phase`. Consumers
     /// see only these; what they do not see is neither sent nor cleared.
     Subset(Vec<String>),
+    /// An `APIResourceSchema` that was made elsewhere, with its name and metadata: it is published as it is. It has to offer
+    /// the offered kind, stored in its version. What else a definition says about what is offered (versions, names, the name
+    /// of the schema, room for a condition) is not applied to it.
+    Ready(Value),
 }
 
 /// What the offered kind is called beside its kind and plural. What is not said is as in the schema's CRD where that is

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::compile::source;
 use super::{Problem, Publication};
-use crate::definition::{SchemaSource, Scope};
+use crate::definition::SchemaSource;
 use crate::names;
 use crate::object::path::{Path, Step};
 use crate::schema::{self, Lookup, Subset};
@@ -17,15 +17,11 @@ use crate::status::Up;
 pub(super) fn against(publication: &Publication, crd: &Value) -> Vec<Problem> {
     let service = &publication.service;
     let resource = names::resource(service);
-    let scope = match service.scope {
-        Scope::Namespaced => "Namespaced",
-        Scope::Cluster => "Cluster",
-    };
     let mut problems = Vec::new();
     for (what, at, ours) in [
         ("group", &crd["spec"]["group"], service.group.as_str()),
         ("kind", &crd["spec"]["names"]["kind"], service.kind.as_str()),
-        ("scope", &crd["spec"]["scope"], scope),
+        ("scope", &crd["spec"]["scope"], service.scope.word()),
     ] {
         if *at != json!(ours) {
             let theirs = at.as_str().unwrap_or("nothing");
@@ -38,10 +34,13 @@ pub(super) fn against(publication: &Publication, crd: &Value) -> Vec<Problem> {
     if publication.needs_crd() {
         wanted.extend(publication.versions.iter().map(|(service, _)| service));
         problems.extend(source::unlike(
-            crd,
             &publication.versions,
             &publication.offered,
-            publication.subset.as_ref(),
+            |name| {
+                let schema = schema::of_version(schema::version(crd, name)?);
+                let subset = publication.subset.as_ref();
+                Some(subset.map_or_else(|| schema.clone(), |subset| subset.schema(schema)))
+            },
         ));
     }
     wanted.dedup();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Subset, of_version, version};
-use crate::definition::{Kind, OfferedNames, SchemaName, Scope};
+use crate::definition::{Kind, OfferedNames, SchemaName};
 use crate::object::fingerprint::Fingerprint;
 use crate::object::path::{Path, Step};
 use crate::status::SYNCED;
@@ -44,10 +44,7 @@ pub fn published(crd: &Value, offer: &Offer<'_>) -> Result<Value, String> {
     let mut spec = json!({
         "group": offer.offered.group,
         "names": names(&crd["spec"]["names"], offer),
-        "scope": match offer.offered.scope {
-            Scope::Namespaced => "Namespaced",
-            Scope::Cluster => "Cluster",
-        },
+        "scope": offer.offered.scope.word(),
         "versions": versions,
     });
     if several {

@@ -1,9 +1,10 @@
 //! The schema that consumers see.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use syncagent_core::definition::{Definition, FieldRule, Rule, SchemaSource};
+use syncagent_core::publication::Publications;
 
-use crate::fixture::{compile, crd, kind, spec_schema, thing};
+use crate::fixture::{AGENT, compile, crd, kind, spec_schema, thing};
 
 #[test]
 fn a_schema_is_named_by_its_content() {
@@ -79,4 +80,105 @@ fn hidden_fields_are_not_in_it_and_conditions_are() {
         json!(["type", "status"])
     );
     assert!(version["schema"].get("openAPIV3Schema").is_none());
+}
+
+/// A schema as somebody else makes it, with a name and metadata of its own.
+fn ready() -> Value {
+    let version = |name: &str, storage: bool, size: &str| {
+        json!({"name": name, "served": true, "storage": storage, "subresources": {},
+            "schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {
+                "size": {"type": size}, "secret": {"type": "string"}}}}}})
+    };
+    json!({
+        "apiVersion": "apis.kcp.io/v1alpha1",
+        "kind": "APIResourceSchema",
+        "metadata": {"name": "v0123abcd.things.example.io", "labels": {"a": "b"}},
+        "spec": {
+            "group": "example.io",
+            "names": {"plural": "things", "singular": "thing", "kind": "Thing", "listKind": "ThingList"},
+            "scope": "Namespaced",
+            "versions": [version("v1", true, "integer"), version("v2", false, "integer")],
+            "conversion": {"strategy": "None"},
+        },
+    })
+}
+
+fn offering(schema: Value) -> Definition {
+    let kind = kind("example.io", "Thing", "things");
+    Definition {
+        schema: SchemaSource::Ready(schema),
+        only: thing().only,
+        ..Definition::new(kind.clone(), kind)
+    }
+}
+
+#[test]
+fn a_schema_that_was_made_elsewhere_is_published_as_it_is() {
+    let publication = compile(offering(ready()));
+    assert!(!publication.needs_crd());
+    assert_eq!(publication.resource_schema(None).unwrap(), ready());
+    assert_eq!(publication.warnings(), Vec::<String>::new());
+    // The service's own CRD is still held against it.
+    let kind = kind("example.io", "Thing", "things");
+    let mut served = crd(&kind, &spec_schema());
+    assert_eq!(publication.resource_schema(Some(&served)).unwrap(), ready());
+    publication.check(&served).unwrap();
+    served["spec"]["versions"][0]["served"] = json!(false);
+    assert!(publication.check(&served).is_err());
+}
+
+#[test]
+fn a_schema_that_was_made_elsewhere_offers_what_is_offered() {
+    let mut other = ready();
+    other["spec"]["group"] = json!("other.io");
+    other["spec"]["names"] = json!({"plural": "others"});
+    other["spec"]["scope"] = json!("Cluster");
+    other["spec"]["versions"][0]["storage"] = json!(false);
+    let problems = Publications::compile(AGENT, &[offering(other)]).unwrap_err();
+    let lines: Vec<_> = problems.0.iter().map(|it| it.what.as_str()).collect();
+    assert_eq!(
+        lines,
+        [
+            "schema: its group is other.io, and example.io is offered",
+            "schema: its kind is missing, and Thing is offered",
+            "schema: its plural is others, and things is offered",
+            "schema: its scope is Cluster, and Namespaced is offered",
+            "schema: it does not serve and store the version v1",
+        ]
+    );
+    // Nothing that was made elsewhere makes the agent fall over.
+    for nothing in [Value::Null, json!({"spec": []}), json!("x")] {
+        assert!(Publications::compile(AGENT, &[offering(nothing)]).is_err());
+    }
+}
+
+#[test]
+fn versions_of_a_schema_that_was_made_elsewhere_may_differ_and_it_is_said() {
+    let mut unlike = ready();
+    unlike["spec"]["versions"][1]["schema"]["properties"]["spec"]["properties"]["more"] =
+        json!({"type": "string"});
+    let publication = compile(offering(unlike));
+    let warnings = publication.warnings();
+    assert!(
+        warnings.len() == 1
+            && warnings[0].starts_with(
+                "versions: what is written in v2 is stored in v1 and only renamed, and there:"
+            ),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn fields_are_looked_up_in_a_schema_that_was_made_elsewhere() {
+    let mut definition = offering(ready());
+    definition.fields = vec![FieldRule {
+        path: "spec.nowhere".into(),
+        rule: Rule::Local,
+    }];
+    let problems = Publications::compile(AGENT, &[definition]).unwrap_err();
+    assert!(
+        problems
+            .to_string()
+            .contains("`spec.nowhere` is not in the schema of Thing")
+    );
 }

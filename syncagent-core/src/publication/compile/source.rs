@@ -17,6 +17,7 @@ impl Compiler<'_> {
         self.scopes();
         self.versions();
         self.read_schema();
+        self.read_ready();
         self.read_subset();
     }
 
@@ -126,8 +127,46 @@ impl Compiler<'_> {
         self.problems.extend(missing);
         let main = &self.definition.offered.version;
         self.schema = schema::version(crd, main).map(schema::of_version);
-        let found = unlike(crd, &self.versions, &self.definition.offered, None);
+        let found = unlike(&self.versions, &self.definition.offered, |name| {
+            Some(schema::of_version(schema::version(crd, name)?).clone())
+        });
         self.problems.extend(found);
+    }
+
+    /// A schema that was made elsewhere. What its versions do to each other is for whoever made it to answer.
+    fn read_ready(&mut self) {
+        let SchemaSource::Ready(ready) = &self.definition.schema else {
+            return;
+        };
+        let offered = &self.definition.offered;
+        let spec = &ready["spec"];
+        for (what, at, wanted) in [
+            ("group", &spec["group"], offered.group.as_str()),
+            ("kind", &spec["names"]["kind"], offered.kind.as_str()),
+            ("plural", &spec["names"]["plural"], offered.plural.as_str()),
+            ("scope", &spec["scope"], offered.scope.word()),
+        ] {
+            if *at != wanted {
+                let theirs = at.as_str().unwrap_or("missing");
+                self.problems.push(format!(
+                    "schema: its {what} is {theirs}, and {wanted} is offered"
+                ));
+            }
+        }
+        match schema::version(ready, &offered.version) {
+            Some(stored) if stored["storage"] == true => self.schema = Some(&stored["schema"]),
+            _ => self.problems.push(format!(
+                "schema: it does not serve and store the version {}",
+                offered.version
+            )),
+        }
+        let names = spec["versions"].as_array().into_iter().flatten();
+        let names = names.filter_map(|it| it["name"].as_str());
+        let versions: Vec<_> = names.map(|it| (it.to_owned(), it.to_owned())).collect();
+        let found = unlike(&versions, offered, |name| {
+            Some(schema::version(ready, name)?["schema"].clone())
+        });
+        self.warnings.extend(found);
     }
 
     fn read_subset(&mut self) {
@@ -157,18 +196,13 @@ impl Compiler<'_> {
     }
 }
 
-/// What is wrong with offering these versions of a CRD together: objects are stored in one and only renamed for the others,
-/// so nothing that is written in one may be lost or invalid there.
+/// What is wrong with offering these versions together: objects are stored in one and only renamed for the others, so nothing
+/// that is written in one may be lost or invalid there. `seen` is what consumers see of the schema of a version.
 pub(in crate::publication) fn unlike(
-    crd: &Value,
     versions: &[(String, String)],
     offered: &Kind,
-    subset: Option<&Subset>,
+    seen: impl Fn(&str) -> Option<Value>,
 ) -> Vec<String> {
-    let seen = |name: &str| {
-        let schema = schema::of_version(schema::version(crd, name)?);
-        Some(subset.map_or_else(|| schema.clone(), |subset| subset.schema(schema)))
-    };
     let main = versions.iter().find(|(_, name)| *name == offered.version);
     let Some(stored) = main.and_then(|(service, _)| seen(service)) else {
         return Vec::new();
