@@ -1,0 +1,276 @@
+//! The two servers of a cell: embedded ones in a child process, or those that are given.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+use syncagent_core::io::clients::Server;
+
+use crate::args::Args;
+use crate::process;
+
+/// What the bench calls itself, so that its own requests are not counted.
+pub(crate) const BENCH: &str = "syncagent-bench";
+
+/// Requests by server, verb and resource.
+pub(crate) type Counts = BTreeMap<String, usize>;
+
+/// Both servers.
+pub(crate) struct Servers {
+    kcp: Value,
+    service: Value,
+    source: Source,
+}
+
+/// Where it is known what was asked.
+enum Source {
+    Embedded(Box<Embedded>),
+    /// The logs of the given servers, and how far they were read.
+    Logs(Vec<(&'static str, PathBuf, u64)>),
+}
+
+struct Embedded {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Servers {
+    pub(crate) async fn fresh(args: &Args) -> Self {
+        if let (Some(kcp), Some(service)) = (&args.kcp_kubeconfig, &args.kubeconfig) {
+            let logs = [("kcp", &args.kcp_audit), ("service", &args.audit)];
+            let logs = logs
+                .into_iter()
+                .filter_map(|(side, log)| Some((side, log.clone()?, 0)));
+            return Self {
+                kcp: read(kcp),
+                service: read(service),
+                source: Source::Logs(logs.collect()),
+            };
+        }
+        let mut embedded = Embedded::start();
+        let said: Value =
+            serde_json::from_str(&embedded.hear()).expect("the servers say where they are");
+        let config = |side: &str| parse(said[side].as_str().unwrap_or_default());
+        Self {
+            kcp: config("kcp"),
+            service: config("service"),
+            source: Source::Embedded(Box::new(embedded)),
+        }
+    }
+
+    /// Whether requests are counted.
+    pub(crate) fn counts_requests(&self) -> bool {
+        !matches!(&self.source, Source::Logs(logs) if logs.is_empty())
+    }
+
+    /// The time of the embedded servers on the processors.
+    pub(crate) fn cpu(&self) -> Option<std::time::Duration> {
+        match &self.source {
+            Source::Embedded(embedded) => Some(process::cpu(embedded.child.id())),
+            Source::Logs(_) => None,
+        }
+    }
+
+    /// Forgets what was asked so far.
+    pub(crate) fn forget(&mut self) {
+        match &mut self.source {
+            Source::Embedded(embedded) => drop(embedded.ask("forget")),
+            Source::Logs(logs) => {
+                for (_, path, read) in logs {
+                    *read = std::fs::metadata(path).map_or(0, |it| it.len());
+                }
+            }
+        }
+    }
+
+    /// What was asked by others than the bench.
+    pub(crate) fn counts(&mut self) -> Counts {
+        match &mut self.source {
+            Source::Embedded(embedded) => {
+                serde_json::from_str(&embedded.ask("counts")).unwrap_or_default()
+            }
+            Source::Logs(logs) => {
+                let mut counts = Counts::new();
+                for (side, path, from) in logs {
+                    count(side, path, *from, &mut counts);
+                }
+                counts
+            }
+        }
+    }
+
+    /// The service cluster.
+    pub(crate) async fn service(&self) -> Server {
+        server(&self.service).await
+    }
+
+    /// A kcp at a path; an empty one is where the kubeconfig points.
+    pub(crate) async fn kcp(&self, path: &str) -> Server {
+        server(&at(&self.kcp, path)).await
+    }
+
+    /// Writes the kubeconfigs of an agent, whose provider is the workspace at a path.
+    pub(crate) fn write(&self, home: &Path, provider: &str) {
+        for (name, config) in [
+            ("kcp", at(&self.kcp, provider)),
+            ("service", self.service.clone()),
+        ] {
+            let path = home.join(format!("{name}.kubeconfig"));
+            // JSON is YAML.
+            std::fs::write(path, config.to_string()).expect("a file can be written");
+        }
+    }
+}
+
+impl Embedded {
+    fn start() -> Self {
+        let this = std::env::current_exe().expect("this program has a path");
+        let mut child = Command::new(this)
+            .arg("--serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program can be started again");
+        let to = child.stdin.take().expect("it was piped");
+        let from = BufReader::new(child.stdout.take().expect("it was piped"));
+        Self { child, to, from }
+    }
+
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.from.read_line(&mut line).expect("the servers speak");
+        line
+    }
+
+    fn ask(&mut self, what: &str) -> String {
+        writeln!(self.to, "{what}").expect("the servers listen");
+        tokio::task::block_in_place(|| self.hear())
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A request, as it is counted: `kcp patch things/status`.
+pub(crate) fn told(side: &str, verb: &str, resource: &str, subresource: &str) -> String {
+    match subresource {
+        "" => format!("{side} {verb} {resource}"),
+        part => format!("{side} {verb} {resource}/{part}"),
+    }
+}
+
+/// Counts the requests of an audit log from a position on.
+fn count(side: &str, path: &Path, from: u64, counts: &mut Counts) {
+    let Ok(mut file) = std::fs::File::open(path) else {
+        return;
+    };
+    let mut text = String::new();
+    if file.seek(SeekFrom::Start(from)).is_err() || file.read_to_string(&mut text).is_err() {
+        return;
+    }
+    for line in text.lines() {
+        let Ok(entry) = serde_json::from_str::<Value>(line) else {
+            continue;
+        };
+        let word = |at: &str| {
+            entry
+                .pointer(at)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let agent = word("/userAgent");
+        // What the servers ask of each other is nobody's.
+        let own = agent.starts_with("kcp/") || agent.starts_with("kube-");
+        let answered = match word("/verb") {
+            "watch" => "ResponseStarted",
+            _ => "ResponseComplete",
+        };
+        if agent != BENCH && !own && word("/stage") == answered {
+            let line = told(
+                side,
+                word("/verb"),
+                word("/objectRef/resource"),
+                word("/objectRef/subresource"),
+            );
+            *counts.entry(line).or_default() += 1;
+        }
+    }
+}
+
+/// A kubeconfig whose paths hold wherever it is written to.
+fn read(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path);
+    let text = text.unwrap_or_else(|error| panic!("could not read {}: {error}", path.display()));
+    let mut config = parse(&text);
+    let home = path.parent().unwrap_or(path);
+    for (list, entry, keys) in [
+        ("clusters", "cluster", &["certificate-authority"][..]),
+        (
+            "users",
+            "user",
+            &["client-certificate", "client-key", "tokenFile"][..],
+        ),
+    ] {
+        for one in config[list].as_array_mut().into_iter().flatten() {
+            for key in keys {
+                if let Some(file) = one[entry].get_mut(*key)
+                    && let Some(name) = file.as_str()
+                {
+                    let there = std::path::absolute(home.join(name));
+                    *file = json!(there.unwrap_or_else(|_| home.join(name)));
+                }
+            }
+        }
+    }
+    config
+}
+
+fn parse(text: &str) -> Value {
+    serde_yaml::from_str(text).expect("a kubeconfig is YAML")
+}
+
+/// The same kubeconfig with another path.
+fn at(config: &Value, path: &str) -> Value {
+    let mut config = config.clone();
+    let current = config["current-context"].clone();
+    let contexts = config["contexts"].as_array().into_iter().flatten();
+    let context = contexts.into_iter().find(|it| it["name"] == current);
+    let cluster = context
+        .map(|it| it["context"]["cluster"].clone())
+        .unwrap_or_default();
+    for entry in config["clusters"].as_array_mut().into_iter().flatten() {
+        let server = entry["cluster"]["server"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        if entry["name"] == cluster
+            && !path.is_empty()
+            && let Ok(url) = server.parse::<http::Uri>()
+        {
+            let authority = url.authority().map(ToString::to_string).unwrap_or_default();
+            let scheme = url.scheme_str().unwrap_or("https");
+            entry["cluster"]["server"] = json!(format!("{scheme}://{authority}{path}"));
+        }
+    }
+    config
+}
+
+async fn server(config: &Value) -> Server {
+    let file = kube::config::Kubeconfig::from_yaml(&config.to_string()).expect("a kubeconfig");
+    let options = kube::config::KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(file, &options).await;
+    let mut config = config.expect("a kubeconfig that can be used");
+    config.default_retry = false;
+    Server::new(
+        kube::Client::try_from(config).expect("a client"),
+        "the bench's server",
+        BENCH,
+    )
+}
