@@ -53,6 +53,9 @@ pub struct Definition {
     pub schema_name: SchemaName,
     /// Templates of the copy's namespace and name; see [`CopyNaming`].
     pub copy: CopyNaming,
+    /// Whether copies carry the path of their workspace (`root:org:team`), and templates know it as `.ClusterPath`. It takes a
+    /// permission claim for LogicalClusters, and a GET for each order after a start.
+    pub workspace_paths: bool,
     /// Which objects of a workspace are offered the service at all.
     pub only: Only,
     /// What the namespaces carry that are made for copies.
@@ -116,6 +119,7 @@ impl Definition {
             versions: Vec::new(),
             names: OfferedNames::default(),
             schema_name: SchemaName::default(),
+            workspace_paths: false,
             only: Only::default(),
             namespaces: NamespaceRule::default(),
             fields: Vec::new(),

@@ -16,6 +16,16 @@ pub const NAMESPACE_HASH: &str = "syncagent.kcp.io/remote-object-namespace-hash"
 pub const NAME: &str = "syncagent.kcp.io/remote-object-name";
 /// Annotation: the origin's namespace.
 pub const NAMESPACE: &str = "syncagent.kcp.io/remote-object-namespace";
+/// Annotation: the path of the origin's workspace, where a definition asks for it.
+pub const PATH: &str = "syncagent.kcp.io/remote-object-workspace-path";
+/// Annotation that kcp puts on every object: its logical cluster.
+pub const KCP_CLUSTER: &str = "kcp.io/cluster";
+/// Annotation of a LogicalCluster: the path of the workspace, as `root:org:team`.
+pub const KCP_PATH: &str = "kcp.io/path";
+/// What starts the labels by which kcp tells who claimed an object.
+pub const CLAIMED_PREFIX: &str = "claimed.internal.apis.kcp.io/";
+/// What starts the annotations of an order that name its related objects, of which the Go agent writes one for each.
+pub const RELATED_PREFIX: &str = "related-resources.syncagent.kcp.io/";
 /// Annotation: the publication that made the copy, as `<plural>.<group>` of the offered kind.
 pub const PUBLICATION: &str = "syncagent.kcp.io/publication";
 /// Annotation: what the order takes, as JSON: a list of path, name in the workspace, name of the copy.

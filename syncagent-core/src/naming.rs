@@ -13,6 +13,7 @@ mod go;
 mod moved;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use moved::Moved;
 
@@ -48,13 +49,32 @@ impl Form {
         }
     }
 
-    fn render(&self, words: &Words<'_>) -> Result<String, NamingError> {
+    /// Whether more is looked at than which order it is.
+    fn reads_order(&self) -> bool {
+        match self {
+            Self::Own(_) => false,
+            #[cfg(feature = "mutations")]
+            Self::Go(naming) => naming.reads_order(),
+        }
+    }
+
+    fn render(&self, words: &Words<'_>, order: Option<Order<'_>>) -> Result<String, NamingError> {
+        let _ = order;
         match self {
             Self::Own(template) => Ok(template.render(|placeholder| words.get(placeholder))),
             #[cfg(feature = "mutations")]
-            Self::Go(naming) => naming.render(words).ok_or(NamingError::NotAName),
+            Self::Go(naming) => naming.render(words, order).ok_or(NamingError::NotMade),
         }
     }
+}
+
+/// An order whose copy is named.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The order, after the mutations of the way down.
+    pub object: &'a Value,
+    /// The path of its workspace; empty where the definition does not ask for it.
+    pub path: &'a str,
 }
 
 /// What placeholders stand for, for one order; of hashes, all digits.
@@ -108,6 +128,9 @@ pub enum NamingError {
     /// The names add up to more than a name may have.
     #[error("the name is too long")]
     TooLong,
+    /// It takes more than the names of the order, and what there is makes none.
+    #[error("no name can be made of it")]
+    NotMade,
     /// The names do not add up to a name.
     #[error("the name has characters that the service does not take")]
     NotAName,
@@ -229,14 +252,34 @@ impl Scheme {
     ///
     /// # Errors
     ///
-    /// When the names of the order do not add up to a name.
+    /// When the names of the order do not add up to a name, or do not suffice for one.
     pub fn place(&self, origin: &Identity) -> Result<CopyName, NamingError> {
+        self.place_seeing(origin, None)
+    }
+
+    /// Whether a name follows from more than which order it is for.
+    #[must_use]
+    pub fn reads_order(&self) -> bool {
+        let namespace = self.namespace.as_ref();
+        self.name.reads_order() || namespace.is_some_and(Form::reads_order)
+    }
+
+    /// Where the copy of an order lives, with the order in hand.
+    ///
+    /// # Errors
+    ///
+    /// When no name comes of it.
+    pub fn place_seeing(
+        &self,
+        origin: &Identity,
+        order: Option<Order<'_>>,
+    ) -> Result<CopyName, NamingError> {
         let words = Words::of(origin, None);
-        let name = self.name.render(&words)?;
+        let name = self.name.render(&words, order)?;
         check(&name, names::NAME_LENGTH, names::is_subdomain)?;
         let namespace = match &self.namespace {
             Some(form) => {
-                let namespace = form.render(&words)?;
+                let namespace = form.render(&words, order)?;
                 check(&namespace, names::LABEL_LENGTH, names::is_dns_label)?;
                 namespace
             }

@@ -51,6 +51,7 @@ mod keep;
 mod locate;
 mod lost;
 mod make;
+mod name;
 mod reflect;
 mod returned;
 mod taken;

@@ -31,6 +31,8 @@ pub struct Projection {
     pub(crate) takes: Vec<Takes>,
     pub(crate) set: Vec<Set>,
     pub(crate) mutations: Pipeline,
+    /// Whether mutations see what the Go agent's see.
+    pub(crate) like_go: bool,
     pub(crate) pass: Pass,
 }
 
@@ -124,6 +126,8 @@ pub struct Down<'a> {
     pub moved: &'a Moved,
     /// The copy, where it is there and a mutation looks at it.
     pub other: Option<&'a Value>,
+    /// The path of the workspace, where the definition asks for it and it is known.
+    pub path: Option<&'a str>,
 }
 
 impl Projection {
@@ -133,15 +137,7 @@ impl Projection {
     ///
     /// When the order names something impossible, or a function of the provider refuses a value.
     pub fn down(&self, down: Down<'_>, origin: &Value) -> Result<Intent, Objection> {
-        let mut object = match &self.seen {
-            Some(seen) => seen.prune(origin),
-            None => origin.clone(),
-        };
-        if let Some(map) = object.as_object_mut() {
-            for field in ["apiVersion", "kind", "metadata", "status"] {
-                map.remove(field);
-            }
-        }
+        let mut object = self.written(origin);
         let mut known = vec![
             (down.copy.name.clone(), down.identity.name.clone()),
             (down.copy.namespace.clone(), down.identity.namespace.clone()),
@@ -292,27 +288,10 @@ impl Projection {
     ) -> Result<(Value, Marks), Objection> {
         let before = &origin["metadata"];
         if self.mutations.is_empty() {
-            let labels = passed(&self.pass.labels, &before["labels"]);
-            let annotations = passed(&self.pass.annotations, &before["annotations"]);
-            return Ok((
-                body,
-                Marks {
-                    labels,
-                    annotations,
-                },
-            ));
+            return Ok((body, Marks::passed(&self.pass, before)));
         }
-        let mut object = body;
-        if !object.is_object() {
-            object = json!({});
-        }
-        let constants = object["metadata"].take();
-        object["apiVersion"] = json!(crate::object::api_version(down.service));
-        object["kind"] = json!(down.service.kind);
-        object["metadata"] = known_metadata(origin);
-        self.mutations
-            .apply(&mut object, down.other)
-            .map_err(|stop| self.objection(&stop))?;
+        let constants = body["metadata"].clone();
+        let mut object = self.changed(down, origin, body)?;
         let after = object["metadata"].take();
         if let Some(map) = object.as_object_mut() {
             for field in ["apiVersion", "kind", "status"] {
@@ -320,15 +299,64 @@ impl Projection {
             }
             map.insert("metadata".into(), constants);
         }
-        let marks = Marks {
-            labels: crossing(&self.pass.labels, &before["labels"], &after["labels"]),
-            annotations: crossing(
-                &self.pass.annotations,
-                &before["annotations"],
-                &after["annotations"],
-            ),
+        Ok((object, Marks::crossing(&self.pass, before, &after)))
+    }
+
+    /// The order as its mutations leave it, metadata included: what names may follow from.
+    ///
+    /// # Errors
+    ///
+    /// When a mutation cannot be applied.
+    pub fn changed_order(&self, down: Down<'_>, origin: &Value) -> Result<Value, Objection> {
+        self.changed(down, origin, self.written(origin))
+    }
+
+    /// What the consumer wrote, without what says which object it is.
+    fn written(&self, origin: &Value) -> Value {
+        let mut object = match &self.seen {
+            Some(seen) => seen.prune(origin),
+            None => origin.clone(),
         };
-        Ok((object, marks))
+        if let Some(map) = object.as_object_mut() {
+            for field in ["apiVersion", "kind", "metadata", "status"] {
+                map.remove(field);
+            }
+        }
+        object
+    }
+
+    /// Applies the mutations to what is asked for, with the order's metadata.
+    fn changed(&self, down: Down<'_>, origin: &Value, body: Value) -> Result<Value, Objection> {
+        let mut object = match body {
+            Value::Object(_) => body,
+            _ => json!({}),
+        };
+        object["apiVersion"] = json!(crate::object::api_version(down.service));
+        object["kind"] = json!(down.service.kind);
+        object["metadata"] = known_metadata(origin, self.like_go);
+        let mut unplaced = None;
+        if self.like_go {
+            if self.mutations.reads_other() && down.other.is_none() {
+                let mut there = object.clone();
+                there["metadata"]["name"] = json!(down.copy.name);
+                if let Some(metadata) = there["metadata"].as_object_mut() {
+                    metadata.remove("namespace");
+                    if !down.copy.namespace.is_empty() {
+                        metadata.insert("namespace".into(), json!(down.copy.namespace));
+                    }
+                }
+                unplaced = Some(there);
+            }
+            for field in ["apiVersion", "kind", "status"] {
+                if let Some(value) = origin.get(field) {
+                    object[field] = value.clone();
+                }
+            }
+        }
+        self.mutations
+            .apply(&mut object, down.other.or(unplaced.as_ref()))
+            .map_err(|stop| self.objection(&stop))?;
+        Ok(object)
     }
 
     /// Tells the consumer which field of theirs a rule of the provider cannot be applied to.
@@ -353,6 +381,12 @@ impl Projection {
         }
     }
 
+    /// Whether mutations see what the Go agent's see.
+    #[must_use]
+    pub fn is_like_go(&self) -> bool {
+        self.like_go
+    }
+
     /// Whether a mutation looks at the copy.
     #[must_use]
     pub fn reads_copy(&self) -> bool {
@@ -361,15 +395,24 @@ impl Projection {
 }
 
 /// Labels and annotations that cross.
-struct Marks {
-    labels: Map<String, Value>,
-    annotations: Map<String, Value>,
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Marks {
+    pub(crate) labels: Map<String, Value>,
+    pub(crate) annotations: Map<String, Value>,
 }
 
-/// The metadata of an order that mutations see: what the consumer wrote, and nothing that servers change.
-fn known_metadata(origin: &Value) -> Value {
+/// The metadata of an order that mutations see: what the consumer wrote, and nothing that servers change by themselves.
+fn known_metadata(origin: &Value, like_go: bool) -> Value {
+    let own = ["name", "namespace", "uid", "labels", "annotations"];
+    let more = [
+        "generateName",
+        "creationTimestamp",
+        "generation",
+        "ownerReferences",
+    ];
+    let fields = own.into_iter().chain(more.into_iter().filter(|_| like_go));
     let mut metadata = Map::new();
-    for field in ["name", "namespace", "uid", "labels", "annotations"] {
+    for field in fields {
         if let Some(value) = origin["metadata"].get(field) {
             metadata.insert(field.to_owned(), value.clone());
         }
@@ -377,15 +420,33 @@ fn known_metadata(origin: &Value) -> Value {
     Value::Object(metadata)
 }
 
-/// What crosses: what is passed on, and what a mutation wrote.
-fn crossing(keys: &[String], before: &Value, after: &Value) -> Map<String, Value> {
-    let mut out = passed(keys, after);
-    for (key, value) in after.as_object().into_iter().flatten() {
-        if before.get(key) != Some(value) && value.is_string() && !key.starts_with(names::PREFIX) {
-            out.insert(key.clone(), value.clone());
+impl Marks {
+    /// What is passed on.
+    pub(crate) fn passed(pass: &Pass, metadata: &Value) -> Self {
+        Self {
+            labels: passed(&pass.labels, pass.like_go, &metadata["labels"]),
+            annotations: passed(&pass.annotations, pass.like_go, &metadata["annotations"]),
         }
     }
-    out
+
+    /// What is passed on, and what a mutation wrote.
+    pub(crate) fn crossing(pass: &Pass, before: &Value, after: &Value) -> Self {
+        let mut marks = Self::passed(pass, after);
+        for (into, field) in [
+            (&mut marks.labels, "labels"),
+            (&mut marks.annotations, "annotations"),
+        ] {
+            for (key, value) in after[field].as_object().into_iter().flatten() {
+                if before[field].get(key) != Some(value)
+                    && value.is_string()
+                    && !key.starts_with(names::PREFIX)
+                {
+                    into.insert(key.clone(), value.clone());
+                }
+            }
+        }
+        marks
+    }
 }
 
 fn metadata(down: Down<'_>, origin: &Value, taken: &[TakenName], marks: Marks) -> Value {
@@ -396,6 +457,9 @@ fn metadata(down: Down<'_>, origin: &Value, taken: &[TakenName], marks: Marks) -
     labels.extend(down.identity.labels(down.agent));
     annotations.extend(down.identity.annotations());
     annotations.insert(names::PUBLICATION.into(), json!(down.publication));
+    if let Some(path) = down.path {
+        annotations.insert(names::PATH.into(), json!(path));
+    }
     annotations.insert(names::ORIGIN_UID.into(), json!(uid(origin)));
     if !taken.is_empty() {
         // An order that vanishes while nobody looks leaves only this to clean up by.
@@ -503,8 +567,8 @@ pub fn wish(origin: &Value) -> Fingerprint {
             "name": meta(origin, "name"),
             "namespace": meta(origin, "namespace"),
             "uid": uid(origin),
-            "labels": passed(&all, &origin["metadata"]["labels"]),
-            "annotations": passed(&all, &origin["metadata"]["annotations"]),
+            "labels": passed(&all, false, &origin["metadata"]["labels"]),
+            "annotations": passed(&all, false, &origin["metadata"]["annotations"]),
         });
         map.insert("metadata".into(), metadata);
     }
@@ -551,22 +615,31 @@ fn starts_word(after: &str) -> bool {
 }
 
 /// The labels or annotations of a consumer that reach the copy.
-fn passed(keys: &[String], have: &Value) -> Map<String, Value> {
+fn passed(keys: &[String], like_go: bool, have: &Value) -> Map<String, Value> {
     let all = keys.iter().any(|key| key == "*");
     let have = have.as_object().into_iter().flatten();
+    let kept_back = if like_go { is_kept_back } else { is_internal };
     let wanted = have.filter(|(key, value)| {
-        value.is_string() && !is_internal(key) && (all || keys.iter().any(|it| it == *key))
+        value.is_string() && !kept_back(key) && (all || keys.iter().any(|it| it == *key))
     });
     wanted
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()
 }
 
+/// What `kubectl apply` remembers.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Whether a label or annotation is written by machinery, and says nothing that the consumer wants to say.
 fn is_internal(key: &str) -> bool {
-    const OWN: &[&str] = &["kubectl.kubernetes.io/last-applied-configuration"];
     let domain = key.split('/').next().unwrap_or_default();
-    OWN.contains(&key) || domain == "kcp.io" || domain.ends_with(".kcp.io")
+    key == LAST_APPLIED || domain == "kcp.io" || domain.ends_with(".kcp.io")
+}
+
+/// Whether the Go agent keeps a label or annotation back; of those of the agents themselves all.
+fn is_kept_back(key: &str) -> bool {
+    let own = [names::PREFIX, names::RELATED_PREFIX, names::CLAIMED_PREFIX];
+    key == LAST_APPLIED || key == names::KCP_CLUSTER || own.iter().any(|it| key.starts_with(it))
 }
 
 /// Merges a value into a field: our own metadata wins over what a constant set there.

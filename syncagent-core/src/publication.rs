@@ -16,14 +16,14 @@ use crate::definition::{
 };
 use crate::mutation::Pipeline;
 use crate::names::{self, AgentName};
-use crate::naming::{CopyName, Moved, NamingError, Scheme};
+use crate::naming::{CopyName, Moved, NamingError, Order, Scheme};
 use crate::object::identity::{Identity, Standing};
 use crate::object::path::Path;
 use crate::object::{annotation, label};
 use crate::plan::{Key, ObjectRef, Place};
 use crate::projection::{Down, Intent, Objection, Projection};
 use crate::related::Returns;
-use crate::related::find::{Related, View};
+use crate::related::find::{Glimpse, Related, View};
 use crate::schema::{self, Offer, Subset};
 use crate::status::{Made, Up};
 use crate::template::{Part, Template};
@@ -40,6 +40,7 @@ pub struct Publication {
     names: OfferedNames,
     schema_name: SchemaName,
     subset: Option<Subset>,
+    workspace_paths: bool,
     only: Only,
     namespaces: NamespaceMarks,
     scheme: Scheme,
@@ -61,6 +62,15 @@ pub struct Publication {
 pub(crate) struct NamespaceMarks {
     pub(crate) labels: Vec<(String, Template)>,
     pub(crate) annotations: Vec<(String, Template)>,
+}
+
+/// What is known beside an order when it is brought down.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// Its copy, where mutations look at it.
+    pub copy: Option<&'a Value>,
+    /// The path of its workspace.
+    pub path: Option<&'a str>,
 }
 
 /// All publications of an agent.
@@ -302,7 +312,14 @@ impl Publication {
         let found = self.related_kinds(Side::Workspace);
         let namespaces = (!self.only.namespace_selector.is_empty())
             .then(|| ObjectRef::service_namespace("").kind);
-        let all = taken.chain(returned).chain(found).chain(namespaces);
+        let paths = self
+            .workspace_paths
+            .then(|| ObjectRef::logical_cluster("").kind);
+        let all = taken
+            .chain(returned)
+            .chain(found)
+            .chain(namespaces)
+            .chain(paths);
         sorted(all.collect())
     }
 
@@ -465,6 +482,90 @@ impl Publication {
         self.scheme.place(&key.identity())
     }
 
+    /// Whether copies are named after more than which order they are for.
+    #[must_use]
+    pub fn names_by_order(&self) -> bool {
+        self.scheme.reads_order()
+    }
+
+    /// Whether copies carry the path of their workspace.
+    #[must_use]
+    pub fn has_paths(&self) -> bool {
+        self.workspace_paths
+    }
+
+    /// Where naming puts the copy of an order that is in hand. `path` is that of its workspace, where it is known.
+    ///
+    /// # Errors
+    ///
+    /// When the order does not add up to a name.
+    pub fn copy_name_of(
+        &self,
+        key: &Key,
+        origin: &Value,
+        path: Option<&str>,
+    ) -> Result<CopyName, NamingError> {
+        if !self.scheme.reads_order() {
+            return self.copy_name(key);
+        }
+        let identity = key.identity();
+        let path_text = path.unwrap_or_default();
+        let order = |object| Order {
+            object,
+            path: path_text,
+        };
+        // Mutations may look at the copy that there would be, unchanged.
+        let unchanged = self.scheme.place_seeing(&identity, Some(order(origin)));
+        let unplaced = CopyName {
+            namespace: String::new(),
+            name: String::new(),
+        };
+        let before = unchanged.as_ref().unwrap_or(&unplaced);
+        // What cannot be changed is refused for that, whatever it would be called.
+        match self.changed_order(key, origin, before, None, path) {
+            Ok(changed) => self.scheme.place_seeing(&identity, Some(order(&changed))),
+            Err(_) => unchanged,
+        }
+    }
+
+    /// The order as the mutations of the way down leave it.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be applied.
+    pub(crate) fn changed_order(
+        &self,
+        key: &Key,
+        origin: &Value,
+        copy: &CopyName,
+        other: Option<&Value>,
+        path: Option<&str>,
+    ) -> Result<Value, Objection> {
+        let (moved, identity) = (Moved::default(), key.identity());
+        let beside = Beside { copy: other, path };
+        let down = self.down(&identity, copy, &moved, beside);
+        self.projection.changed_order(down, origin)
+    }
+
+    fn down<'a>(
+        &'a self,
+        identity: &'a Identity,
+        copy: &'a CopyName,
+        moved: &'a Moved,
+        beside: Beside<'a>,
+    ) -> Down<'a> {
+        Down {
+            agent: self.agent.as_str(),
+            publication: &self.id,
+            service: &self.service,
+            identity,
+            copy,
+            moved,
+            other: beside.copy,
+            path: beside.path,
+        }
+    }
+
     /// What a copy says about whom it belongs to, seen from an order of this publication.
     #[must_use]
     pub fn standing(&self, key: &Key, copy: &Value) -> Standing {
@@ -486,7 +587,7 @@ impl Publication {
             return Vec::new();
         }
         let named = moved.get(&self.id, &key.identity()).cloned();
-        let Some(copy) = named.or_else(|| self.copy_name(key).ok()) else {
+        let Some(copy) = named.or_else(|| self.copy_name_of(key, origin, None).ok()) else {
             return Vec::new();
         };
         let taken = self.projection.taken(origin, &copy).unwrap_or_default();
@@ -495,6 +596,7 @@ impl Publication {
         let view = View {
             identity: &identity,
             copy: &copy,
+            path: "",
             order: Some(origin),
             there: intent.as_ref().map(|it| &it.object),
         };
@@ -502,7 +604,11 @@ impl Publication {
         let rules = self.related.iter();
         let found = rules
             .filter(|it| it.origin == Side::Workspace)
-            .filter_map(|it| it.pairs(&view, &it.seed(&view).ok()?, &mut |_| None).ok())
+            .filter_map(|it| {
+                let seed = it.seed(&view).ok()?;
+                it.pairs(&view, &seed, &mut |_| None, &mut |_| Glimpse::Asked)
+                    .ok()
+            })
             .flat_map(|it| it.pairs)
             .flat_map(|it| [it.origin, it.copy]);
         taken
@@ -529,7 +635,8 @@ impl Publication {
     ///
     /// When the order cannot be brought down.
     pub fn intent(&self, key: &Key, origin: &Value) -> Result<Intent, Objection> {
-        self.intent_at(key, origin, &self.copy_name(key)?, &Moved::default())
+        let copy = self.copy_name_of(key, origin, None)?;
+        self.intent_at(key, origin, &copy, &Moved::default())
     }
 
     /// What the service cluster is asked for where the copy is there already, under whatever name.
@@ -544,10 +651,10 @@ impl Publication {
         copy: &CopyName,
         moved: &Moved,
     ) -> Result<Intent, Objection> {
-        self.intent_beside(key, origin, copy, moved, None)
+        self.intent_beside(key, origin, copy, moved, Beside::default())
     }
 
-    /// What the service cluster is asked for where mutations may look at the copy.
+    /// What the service cluster is asked for where more than the order is known.
     ///
     /// # Errors
     ///
@@ -558,20 +665,11 @@ impl Publication {
         origin: &Value,
         copy: &CopyName,
         moved: &Moved,
-        other: Option<&Value>,
+        beside: Beside<'_>,
     ) -> Result<Intent, Objection> {
-        self.projection.down(
-            Down {
-                agent: self.agent.as_str(),
-                publication: &self.id,
-                service: &self.service,
-                identity: &key.identity(),
-                copy,
-                moved,
-                other,
-            },
-            origin,
-        )
+        let identity = key.identity();
+        self.projection
+            .down(self.down(&identity, copy, moved, beside), origin)
     }
 
     /// Whether orders of this publication may refer to orders of the other.

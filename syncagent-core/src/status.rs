@@ -21,6 +21,8 @@ pub const SYNCED: &str = "Synced";
 pub enum Up {
     /// All of it.
     Whole,
+    /// All of it, as it stands.
+    Verbatim,
     /// Declared fields.
     Fields(Vec<Field>),
     /// Nothing.
@@ -83,15 +85,23 @@ impl Up {
         }
     }
 
+    /// Whether generations in it are turned into the order's.
+    #[must_use]
+    pub fn turns_generations(&self) -> bool {
+        !matches!(self, Self::Verbatim)
+    }
+
     /// The status that the consumer sees, without our own condition. `named` are the names that the order itself uses, as
     /// the service cluster's and the consumer's.
     #[must_use]
     pub fn project(&self, copy: &Value, known: &CopyKnown, named: &[(String, String)]) -> Value {
         let mut copy = copy.clone();
-        map_generations(&mut copy["status"], known);
+        if self.turns_generations() {
+            map_generations(&mut copy["status"], known);
+        }
         let mut status = match self {
             Self::None => Value::Null,
-            Self::Whole => copy["status"].take(),
+            Self::Whole | Self::Verbatim => copy["status"].take(),
             Self::Fields(fields) => {
                 let mut object = json!({});
                 for field in fields {

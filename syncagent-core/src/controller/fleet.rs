@@ -477,7 +477,7 @@ fn owner(publication: &Publication, copy: &Value) -> Option<Key> {
 
 fn copy_of(publication: &Publication, key: &Key, record: &Record) -> Option<ObjectRef> {
     record.copy.as_ref()?;
-    match &record.located {
+    match record.located.as_ref().or(record.named.as_ref()) {
         Some(at) => Some(publication.copy_at(at)),
         None => publication.copy(key).ok(),
     }

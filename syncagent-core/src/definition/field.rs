@@ -57,4 +57,19 @@ pub struct Pass {
     pub labels: Vec<String>,
     /// Keys of annotations.
     pub annotations: Vec<String>,
+    /// Whether `*` is what the Go agent passes on: also keys below `kcp.io`, but for the few that it keeps back.
+    pub like_go: bool,
+}
+
+impl Pass {
+    /// What the Go agent passes on.
+    #[must_use]
+    pub fn as_go() -> Self {
+        let all = vec!["*".to_owned()];
+        Self {
+            labels: all.clone(),
+            annotations: all,
+            like_go: true,
+        }
+    }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Kind, Mutation};
+use super::{Drift, Kind, Mutation, Pass};
 
 /// Where an object is written by its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,8 @@ pub struct RelatedRule {
     pub namespaces: Option<Objects>,
     /// Labels set on the copies.
     pub labels: Vec<(String, String)>,
+    /// Labels and annotations of the original that its copy has too.
+    pub pass: Pass,
     /// Which keys of `data` cross; empty means all.
     pub keys: Vec<String>,
     /// What is changed on the way, from the original to the copy, whichever way that is.
@@ -73,6 +75,9 @@ pub struct RelatedRule {
     /// Whether the status crosses too, from the original to the copy. Where the copy's kind has no status this is said
     /// once and does no harm.
     pub status: bool,
+    /// What happens when somebody changes a copy. `Keep` and `Report` leave that until the original changes. Default
+    /// `Correct`.
+    pub drift: Drift,
     /// What happens when nothing proves that tenants are kept apart.
     pub unproven: Unproven,
 }
@@ -92,6 +97,14 @@ pub enum Find {
     /// By a path of the order, or of its copy where the objects are on the service cluster. An array gives several.
     Reference {
         /// The path, as in `spec.items[].ref.name`.
+        path: String,
+        /// What happens to each value.
+        rewrite: Option<Rewrite>,
+    },
+    /// By a path in gjson's syntax, with its results: a null, or a text without anything in it, names nothing, and keeps its
+    /// place among several.
+    GoReference {
+        /// The path, as in `spec.items.#.ref.name`.
         path: String,
         /// What happens to each value.
         rewrite: Option<Rewrite>,
@@ -179,8 +192,9 @@ pub enum Text {
     /// A template.
     Template(String),
     /// A Go text template with sprig's functions. Its data: `.Side` (`kcp` or `service`), `.Object` (the primary on that
-    /// side), `.RemoteObject` (the order), `.LocalObject` (its copy), `.ClusterName`, `.ClusterPath` (empty), and `.Value`
-    /// (the name that was found).
+    /// side), `.RemoteObject` (the order), `.LocalObject` (its copy), `.ClusterName`, `.ClusterPath` (empty unless
+    /// [`Definition::workspace_paths`](super::Definition)), and where a name that was found is made into another one `.Value`
+    /// (that name) and `.RelatedObject` (the object, which costs a GET of it for each of its changes; nothing for a namespace).
     Go(String),
     /// A pure function.
     With(TextFn),
@@ -199,12 +213,16 @@ pub struct Scene<'a> {
     pub side: Side,
     /// The logical cluster.
     pub cluster: &'a str,
+    /// The path of the workspace; empty where the definition does not ask for it.
+    pub path: &'a str,
     /// The order.
     pub order: Option<&'a Value>,
     /// Its copy: as it is for what comes up, as it is asked for where something goes down.
     pub copy: Option<&'a Value>,
     /// The name that was found, where one is renamed.
     pub found: Option<&'a str>,
+    /// The object that was found, where one is renamed and the template looks at it.
+    pub object: Option<&'a Value>,
 }
 
 impl TextFn {
@@ -296,10 +314,12 @@ impl RelatedRule {
             objects: objects.into(),
             namespaces: None,
             labels: Vec::new(),
+            pass: Pass::default(),
             keys: Vec::new(),
             mutations: Vec::new(),
             cleanup: Cleanup::default(),
             status: false,
+            drift: Drift::Correct,
             unproven: Unproven::default(),
         }
     }

@@ -13,6 +13,10 @@ pub struct Mutations {
     pub down: Vec<Mutation>,
     /// On the way up: on the status that the consumer is shown, before our own condition is added.
     pub up: Vec<Mutation>,
+    /// Whether the rules see what the Go agent's see: on the way down the order as it stands in the workspace, its kind and
+    /// status included, and beside it, as long as there is no copy, the order as it would be placed unchanged; on the way up
+    /// beside the copy the order after the changes of the way down.
+    pub like_go: bool,
 }
 
 /// One change.

@@ -9,8 +9,10 @@ use super::Scope;
 /// SHA3-256). A colon and a number ask for more or fewer digits: `{name.hash:16}`.
 ///
 /// The syntaxes of the Go agent are taken too, and recognised by themselves: a Go template over `.ClusterName`,
-/// `.Object.metadata.namespace` and `.Object.metadata.name` (`{{ .Object.metadata.name | sha3short }}`; needs the feature
-/// `mutations`), and `$remoteClusterName`, `$remoteNamespace`, `$remoteNamespaceHash`, `$remoteName`, `$remoteNameHash`.
+/// `.ClusterPath` and `.Object`, which is the order after the mutations of the way down
+/// (`{{ .Object.metadata.name | sha3short }}`; needs the feature `mutations`), and `$remoteClusterName`, `$remoteNamespace`,
+/// `$remoteNamespaceHash`, `$remoteName`, `$remoteNameHash`. A name that follows from more than these three is made once: what
+/// the order says later does not move its copy.
 ///
 /// Two orders must not get the same name: what a naming tells is proven when the definition is compiled, and
 /// [`Policy::colliding_names`](super::Policy) says what happens where it cannot be.

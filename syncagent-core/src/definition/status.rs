@@ -5,8 +5,10 @@ use super::{Compose, Convert, Kind, ReadRule};
 /// What flows back as status.
 #[derive(Clone, Debug)]
 pub enum StatusRule {
-    /// All of it.
+    /// All of it, with the generations in it turned into the order's.
     Whole,
+    /// All of it, as it stands: also `observedGeneration` is the copy's.
+    Verbatim,
     /// Declared fields only.
     Fields(Vec<StatusField>),
     /// Nothing: the kind has no status.

@@ -114,6 +114,19 @@ impl GoPath {
         get(object, Some(&Spot::new()), &self.0, 0).into_value()
     }
 
+    /// What is at the path, as texts without space around them: a list gives one for each of its elements, and a null is an
+    /// empty one.
+    #[must_use]
+    pub fn texts(&self, object: &Json) -> Vec<String> {
+        let text = |value: &Json| found::Found::new(Some(value.clone())).text();
+        let trimmed = |value: &Json| text(value).trim().to_owned();
+        match self.get(object) {
+            None => Vec::new(),
+            Some(Json::Array(values)) => values.iter().map(trimmed).collect(),
+            Some(value) => vec![trimmed(&value)],
+        }
+    }
+
     /// Puts a value at the path.
     ///
     /// # Errors

@@ -120,12 +120,13 @@ impl Template {
     pub(crate) fn fill_naming(
         &self,
         cluster: &str,
+        path: &str,
         object: &serde_json::Value,
     ) -> Result<String, Fault> {
         self.render(&Value::Context(std::sync::Arc::new([
             ("Object", Value::of(object)),
             ("ClusterName", Value::text(cluster)),
-            ("ClusterPath", Value::text("")),
+            ("ClusterPath", Value::text(path)),
         ])))
     }
 
@@ -146,8 +147,12 @@ impl Template {
             ("RemoteObject", object(scene.order)),
             ("LocalObject", object(scene.copy)),
             ("ClusterName", Value::text(scene.cluster)),
-            ("ClusterPath", Value::text("")),
+            ("ClusterPath", Value::text(scene.path)),
             ("Value", Value::text(scene.found.unwrap_or_default())),
+            (
+                "RelatedObject",
+                scene.object.map_or(Value::Missing, Value::of),
+            ),
         ])))
     }
 

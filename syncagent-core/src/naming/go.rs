@@ -1,13 +1,13 @@
 //! Names as Go templates.
 //!
-//! A template sees `.ClusterName` and of `.Object` the name and the namespace: names are needed where no order is in hand.
-//! One that is made of these, bare or hashed, and of text is turned into a template of our own, about which more can be
-//! said. Any other is filled in as Go does it.
+//! A template sees `.ClusterName`, `.ClusterPath` and `.Object`. One that is made of the workspace, the namespace and the
+//! name, bare or hashed, and of text is turned into a template of our own, about which more can be said. Any other is filled
+//! in as Go does it; where it looks at more than these three, the order must be in hand to tell the name.
 
 use gotmpl::parse::{Expr, Node, Number, PipeNode};
 use serde_json::json;
 
-use super::{Form, Words};
+use super::{Form, Order, Words};
 use crate::mutation::{self, Fault};
 use crate::template::{Part, Placeholder, Template};
 
@@ -16,6 +16,7 @@ use crate::template::{Part, Placeholder, Template};
 pub(super) struct Naming {
     text: String,
     template: mutation::Template,
+    reads_order: bool,
 }
 
 impl PartialEq for Naming {
@@ -27,16 +28,24 @@ impl PartialEq for Naming {
 impl Eq for Naming {}
 
 impl Naming {
-    pub(super) fn render(&self, words: &Words<'_>) -> Option<String> {
+    /// Whether it looks at more than which order it is.
+    pub(super) fn reads_order(&self) -> bool {
+        self.reads_order
+    }
+
+    pub(super) fn render(&self, words: &Words<'_>, order: Option<Order<'_>>) -> Option<String> {
+        let cluster = words.get(Placeholder::Workspace);
+        if self.reads_order {
+            let Order { object, path } = order?;
+            return self.template.fill_naming(cluster, path, object).ok();
+        }
         let mut metadata = json!({"name": words.get(Placeholder::Name)});
         let namespace = words.get(Placeholder::Namespace);
         if !namespace.is_empty() {
             metadata["namespace"] = json!(namespace);
         }
-        let cluster = words.get(Placeholder::Workspace);
-        self.template
-            .fill_naming(cluster, &json!({"metadata": metadata}))
-            .ok()
+        let object = json!({"metadata": metadata});
+        self.template.fill_naming(cluster, "", &object).ok()
     }
 }
 
@@ -48,26 +57,15 @@ pub(super) fn parse(text: &str) -> Result<Form, Fault> {
         &["Object", "metadata", "name"],
         &["Object", "metadata", "namespace"],
     ];
-    match template.looks() {
-        None => {
-            return Err(Fault::new(
-                "it takes all of its data at once; name `.ClusterName`, `.Object.metadata.namespace` and `.Object.metadata.name`",
-            ));
-        }
-        Some(paths) => {
-            if let Some(path) = paths.iter().find(|path| !known.iter().any(|it| path == it)) {
-                return Err(Fault::new(format!(
-                    "it looks at `.{}`, and only `.ClusterName`, `.Object.metadata.namespace` and `.Object.metadata.name` are known where a name is needed",
-                    path.join(".")
-                )));
-            }
-        }
-    }
+    let looks = template.looks();
+    let reads_order =
+        looks.is_none_or(|paths| paths.iter().any(|path| !known.iter().any(|it| path == it)));
     Ok(match understood(&template) {
         Some(own) => Form::Own(own),
         None => Form::Go(Box::new(Naming {
             text: text.to_owned(),
             template,
+            reads_order,
         })),
     })
 }

@@ -111,7 +111,8 @@ fn remember_found(step: &mut Step<'_>) {
     let origin = step.origin_body();
     let intent = origin.and_then(|it| step.intent(it).ok());
     if origin.is_some() {
-        taken::resolve_found(step, origin, intent.as_ref());
+        let copy = step.copy_ref().ok().and_then(|it| step.seen.of(&it).body());
+        taken::resolve_found(step, origin, intent.as_ref(), copy);
     }
     for at in 0..publication.related().len() {
         match publication.related()[at].origin {

@@ -94,7 +94,7 @@ pub(super) fn leave(step: &mut Step<'_>, origin: Option<&Value>) {
         taken::resolve_named(step, &names, &copy_ref.namespace);
     }
     if origin.is_some() {
-        taken::resolve_found(step, origin, None);
+        taken::resolve_found(step, origin, None, body);
     }
     for entry in step.record.taken.clone() {
         // Nobody else may clean up what the copy still uses.

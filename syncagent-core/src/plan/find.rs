@@ -7,7 +7,7 @@
 //! *Caveat*: what left a selection while the agent was down is found by the marks of its copy. When somebody took that copy
 //! away in the same time, nothing tells that the object was held, and our finalizer stays on it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::key::{ObjectRef, Place};
 use super::locate::name_of;
@@ -20,7 +20,8 @@ use crate::names;
 use crate::object::identity::Identity;
 use crate::object::labels::Labels;
 use crate::object::{annotation, is_abridged, is_deleting};
-use crate::related::find::{Missing, Pair, Related, View};
+use crate::related::find::{Glimpse, Missing, Pair, Related, View};
+use crate::related::{assemble, content};
 
 /// What a rule finds now.
 pub(super) enum Finding {
@@ -73,15 +74,17 @@ fn look(
         return Finding::AsBefore;
     };
     let identity = step.key.identity();
+    let path = step.record.path.clone().unwrap_or_default();
     let view = View {
         identity: &identity,
         copy: &name,
+        path: &path,
         order,
         there,
     };
     let reads = rule.reads();
-    let print = |body: Option<&Value>| body.map(|it| rule.print(it));
-    let (order_print, copy_print) = (print(order), print(there));
+    let print = |side, body: Option<&Value>| body.map(|it| rule.print(side, it));
+    let (order_print, copy_print) = (print(Side::Workspace, order), print(Side::Service, there));
     let changed = known.seed.is_none()
         || (reads.order && order_print.is_some() && order_print != known.order)
         || (reads.copy && copy_print.is_some() && copy_print != known.copy);
@@ -101,6 +104,12 @@ fn look(
     if follow(step, known) {
         known.resolved = false;
     }
+    let (seen, called) = (step.seen, known.called.len());
+    let news = |at: &ObjectRef| !matches!(seen.of(at), Sight::Unseen);
+    known.called.retain(|(at, _)| !news(at));
+    if known.called.len() != called {
+        known.resolved = false;
+    }
     if known.resolved {
         return Finding::AsBefore;
     }
@@ -108,9 +117,9 @@ fn look(
     let mut used: Vec<(Query, Vec<Member>)> = Vec::new();
     let mut asked: Vec<Query> = Vec::new();
     let mut barred = false;
-    let found = rule.pairs(&view, &seed, &mut |query| {
+    let mut ask = |query: Query| {
         let before = known.members.iter().find(|(it, _)| *it == query);
-        let members = match (before, step.seen.listing(&query)) {
+        let members = match (before, seen.listing(&query)) {
             (Some((_, members)), _) => members.clone(),
             (None, Some(Listing::Members(members))) => members.clone(),
             (None, Some(Listing::Barred)) => {
@@ -124,7 +133,22 @@ fn look(
         };
         used.push((query, members.clone()));
         Some(members)
-    });
+    };
+    let called = std::mem::take(&mut known.called);
+    let mut unseen = Vec::new();
+    let mut object = |at: &ObjectRef| match (called.iter().find(|it| it.0 == *at), seen.of(at)) {
+        (Some((_, name)), _) => Glimpse::Called(name.clone()),
+        (None, Sight::There(body)) => Glimpse::There(body),
+        (None, Sight::Absent | Sight::Barred) => Glimpse::Gone,
+        (None, _) => {
+            unseen.push(at.clone());
+            Glimpse::Asked
+        }
+    };
+    let found = rule.pairs(&view, &seed, &mut ask, &mut object);
+    for object in unseen {
+        step.look(&object, Depth::Body);
+    }
     for query in asked {
         // Registered first, then asked.
         step.queries.push(query.clone());
@@ -151,6 +175,12 @@ fn look(
         Ok(found) => {
             known.members = used;
             known.resolved = true;
+            if rule.reads_found() {
+                let pairs = found.pairs.iter();
+                known.called = pairs
+                    .map(|it| (it.origin.clone(), it.copy.name.clone()))
+                    .collect();
+            }
             let invalid = known.seed == Some(Default::default());
             if !invalid {
                 known.troubles = found
@@ -205,6 +235,30 @@ fn follow(step: &mut Step<'_>, known: &mut FoundKnown) -> bool {
     moved
 }
 
+/// What mutations see on the other side of an original: its copy, or what that would be without them; `None`: ask first.
+pub(super) fn beside(
+    step: &mut Step<'_>,
+    rule: &Related,
+    copy: &ObjectRef,
+    is_there: bool,
+    original: &Value,
+) -> Option<Value> {
+    if !rule.mutations.reads_other() {
+        return Some(Value::Null);
+    }
+    if !is_there {
+        let mut metadata = original["metadata"].clone();
+        metadata["name"] = json!(copy.name);
+        metadata["namespace"] = json!(copy.namespace);
+        return Some(assemble(&copy.kind, metadata, content(original)));
+    }
+    let body = step.seen.of(copy).body().cloned();
+    if body.is_none() {
+        step.look(copy, Depth::Body);
+    }
+    body
+}
+
 fn ask_for_bodies(
     step: &mut Step<'_>,
     rule: &Related,
@@ -216,7 +270,7 @@ fn ask_for_bodies(
     }
     // What the copy is asked to be follows from the order.
     if there.is_none()
-        && rule.origin == Side::Service
+        && rule.wants_copy()
         && step.record.copy.as_ref().is_some_and(|it| !it.deleting)
         && let Ok(copy_ref) = step.copy_ref()
     {

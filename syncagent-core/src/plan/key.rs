@@ -88,6 +88,23 @@ impl ObjectRef {
             name: name.to_owned(),
         }
     }
+
+    /// What kcp says about a workspace, in the workspace.
+    #[must_use]
+    pub fn logical_cluster(cluster: &str) -> Self {
+        Self {
+            place: Place::Workspace(cluster.to_owned()),
+            kind: Kind {
+                group: "core.kcp.io".into(),
+                version: "v1alpha1".into(),
+                kind: "LogicalCluster".into(),
+                plural: "logicalclusters".into(),
+                scope: Scope::Cluster,
+            },
+            namespace: String::new(),
+            name: "cluster".into(),
+        }
+    }
 }
 
 impl fmt::Display for ObjectRef {

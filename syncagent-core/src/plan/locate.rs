@@ -135,7 +135,7 @@ fn choose(step: &mut Step<'_>, other: &ObjectRef) -> bool {
 
 /// The copy is there.
 fn settle(step: &mut Step<'_>, at: &ObjectRef) {
-    let named = step.publication.copy(step.key).ok();
+    let named = step.named_ref().ok();
     step.record.located = (named.as_ref() != Some(at)).then(|| Box::new(name_of(at)));
     step.record.copy = None;
     step.record.copy_absent = false;

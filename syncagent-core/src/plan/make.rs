@@ -163,14 +163,23 @@ fn copied(
             return None;
         }
     };
-    let content = match maker {
-        Maker::Found(rule) => rule.content(object),
+    let made = match maker {
+        Maker::Found(rule) => {
+            let beside = find::beside(step, rule, &entry.object, entry.at.is_some(), object)?;
+            rule.crossing(object, &beside).map(|crossing| {
+                let mut made = crossing.content;
+                let marks = crossing.marks;
+                let metadata = json!({"labels": marks.labels, "annotations": marks.annotations});
+                made.insert("metadata".into(), metadata);
+                made
+            })
+        }
         Maker::Rule(rule) => Ok(match &rule.how {
             How::Copied(keys) => rule.copied(object, keys),
             How::Composed(_) => Map::new(),
         }),
     };
-    Some(content.map(|it| Some(Value::Object(it))))
+    Some(made.map(|it| Some(Value::Object(it))))
 }
 
 fn write(step: &mut Step<'_>, entry: &mut ReturnedKnown, maker: Maker<'_>, made: Value) {
@@ -230,6 +239,17 @@ fn write(step: &mut Step<'_>, entry: &mut ReturnedKnown, maker: Maker<'_>, made:
                 // What a server adds by itself, as the type of a Secret, stays.
                 if !content.contains_key(field) && field != "type" {
                     patch.push(json!({"op": "remove", "path": format!("/{}", escape(field))}));
+                }
+            }
+            if let Maker::Found(_) = maker {
+                // What the original has no more stays: nobody knows whose it is.
+                for field in ["labels", "annotations"] {
+                    for (key, value) in texts(&made["metadata"][field]) {
+                        if have.is_none_or(|have| have["metadata"][field][&key] != value) {
+                            let path = format!("/metadata/{field}/{}", escape(&key));
+                            patch.push(json!({"op": "add", "path": path, "value": value}));
+                        }
+                    }
                 }
             }
             let annotation = format!("/metadata/annotations/{}", escape(names::MADE_OF));

@@ -41,6 +41,10 @@ pub struct Record {
     pub deletion: Option<Deletion>,
     /// Where the copy is; `None`: where naming puts it.
     pub located: Option<Box<CopyName>>,
+    /// Where naming puts the copy, when that follows from more than which order it is.
+    pub named: Option<Box<CopyName>>,
+    /// The path of the workspace, when the definition asks for it.
+    pub path: Option<Box<str>>,
     /// Where younger objects with the identity of the copy are: somebody made them, and they are left alone.
     pub twins: Vec<CopyName>,
     /// The copy, as last written or seen.
@@ -238,6 +242,8 @@ pub struct FoundKnown {
     pub seed: Option<Seed>,
     /// What was selected.
     pub members: Vec<(Query, Vec<Member>)>,
+    /// What the copies of found objects are called, where that follows from what these say.
+    pub called: Vec<(ObjectRef, String)>,
     /// Whether what was found is among the objects that are taken or returned.
     pub resolved: bool,
     /// Whether it was looked for what was left from before a restart.

@@ -88,7 +88,8 @@ fn base(
             let (cluster, namespace) = (&step.key.cluster, &step.key.namespace);
             names.extend(step.seen.moved().names(cluster, namespace));
             let mut shown = up.project(copy, &known, &names);
-            for stop in status::mutate(changes, &mut shown, copy, origin) {
+            let changed = origin.and_then(|it| step.changed_order(it));
+            for stop in status::mutate(changes, &mut shown, copy, changed.as_ref().or(origin)) {
                 let Stop { at, fault, .. } = stop;
                 step.refused.push(format!("mutation of `{at}`: {fault}"));
             }
@@ -97,6 +98,7 @@ fn base(
         // The copy is as it was. Only what we say ourselves can have changed.
         (None, Some(known)) => {
             let lagging = step.moved
+                && up.turns_generations()
                 && origin.is_some_and(|it| speaks_of_others(&it["status"], known.reflects));
             let tampered =
                 step.record.shown != step.record.replied || step.record.replied.is_none();

@@ -233,14 +233,20 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
             }
             let now = known_of(object);
             let body = step.seen.of(&entry.object).body();
+            let corrects = match maker(step.publication, entry) {
+                Some(Maker::Found(rule)) => rule.corrects(),
+                _ => true,
+            };
             if entry.at.is_none() {
                 entry.status = forward::told(object, &step.manager());
-                entry.dirty |= drift::lacks_fields(object, &step.manager());
+                entry.dirty |= corrects && drift::lacks_fields(object, &step.manager());
                 let said = annotation(object, names::MADE_OF).and_then(read_made_of);
                 (entry.parts, entry.made_of) = match said {
                     Some((parts, print)) => (parts, Some(print)),
                     None => (Vec::new(), None),
                 };
+            } else if !corrects {
+                // Whatever somebody made of it stays until its original changes.
             } else if entry.at.as_ref() != Some(&now) && entry.content.is_none() {
                 // Since a restart nobody knows what was in it: make it anew.
                 entry.dirty = true;

@@ -10,15 +10,15 @@ use super::query::Query;
 use super::record::{Known, Record};
 use super::seen::{Depth, Question, Seen, Sight};
 use super::{
-    Context, Ending, Plan, end, filter, locate, lost, reflect, returned, speak, taken, tend,
+    Context, Ending, Plan, end, filter, locate, lost, name, reflect, returned, speak, taken, tend,
 };
 use crate::definition::Deletion;
-use crate::naming::NamingError;
+use crate::naming::{CopyName, NamingError};
 use crate::object::fingerprint::Fingerprint;
 use crate::object::identity::Standing;
 use crate::object::{self, finalizers, generation, is_deleting, is_older, uid, version};
 use crate::projection::{Intent, Objection, wish};
-use crate::publication::Publication;
+use crate::publication::{Beside, Publication};
 use crate::status;
 
 /// A decision in the making.
@@ -120,6 +120,10 @@ impl<'a> Step<'a> {
             Sight::There(origin) if !self.is_stale(origin) => {
                 self.learn_origin(origin);
                 if self.record.deleting {
+                    // Its copy may be where the order says.
+                    if !name::name(self, Some(origin)) {
+                        return;
+                    }
                     end::end(self, end::Leaving::Deleted);
                 } else {
                     tend_all(self, Some(origin));
@@ -166,6 +170,7 @@ impl<'a> Step<'a> {
             self.record = Record {
                 located: self.record.located.take(),
                 twins: std::mem::take(&mut self.record.twins),
+                path: self.record.path.take(),
                 copy: self.record.copy.take(),
                 copy_absent: self.record.copy_absent,
                 taken: std::mem::take(&mut self.record.taken),
@@ -231,22 +236,49 @@ impl<'a> Step<'a> {
     pub(super) fn copy_ref(&self) -> Result<ObjectRef, NamingError> {
         match &self.record.located {
             Some(at) => Ok(self.publication.copy_at(at)),
+            None => self.named_ref(),
+        }
+    }
+
+    /// Where naming puts the copy.
+    pub(super) fn named_ref(&self) -> Result<ObjectRef, NamingError> {
+        match &self.record.named {
+            Some(at) => Ok(self.publication.copy_at(at)),
             None => self.publication.copy(self.key),
         }
+    }
+
+    /// The order after the mutations of the way down, where those of the way up see it so.
+    pub(super) fn changed_order(&self, origin: &Value) -> Option<Value> {
+        if !self.publication.projection().is_like_go() || self.publication.changes_up().is_empty() {
+            return None;
+        }
+        let copy = locate::name_of(&self.copy_ref().ok()?);
+        let other = self.copy_beside(&copy);
+        let path = self.record.path.as_deref();
+        self.publication
+            .changed_order(self.key, origin, &copy, other, path)
+            .ok()
+    }
+
+    /// The copy, where mutations of the way down look at it and it is in hand.
+    fn copy_beside(&self, copy: &CopyName) -> Option<&'a Value> {
+        let seen: &'a Sight = self.seen.of(&self.publication.copy_at(copy));
+        seen.body()
+            .filter(|_| self.publication.projection().reads_copy())
+            .filter(|copy| self.publication.standing(self.key, copy) == Standing::Ours)
     }
 
     /// What the service cluster is asked for, under the name that the copy has or would get.
     pub(super) fn intent(&self, origin: &Value) -> Result<Intent, Objection> {
         let copy_ref = self.copy_ref()?;
         let copy = locate::name_of(&copy_ref);
-        let other = self
-            .seen
-            .of(&copy_ref)
-            .body()
-            .filter(|_| self.publication.projection().reads_copy())
-            .filter(|copy| self.publication.standing(self.key, copy) == Standing::Ours);
+        let beside = Beside {
+            copy: self.copy_beside(&copy),
+            path: self.record.path.as_deref(),
+        };
         self.publication
-            .intent_beside(self.key, origin, &copy, self.seen.moved(), other)
+            .intent_beside(self.key, origin, &copy, self.seen.moved(), beside)
     }
 
     /// How an object is deleted whose origin asks for this, and where it asks for nothing, so: by exactly this uid.
@@ -278,7 +310,7 @@ impl<'a> Step<'a> {
 
 /// Everything that is done for an order that stands.
 fn tend_all(step: &mut Step<'_>, origin: Option<&Value>) {
-    if !locate::locate(step) {
+    if !name::name(step, origin) || !locate::locate(step) {
         return;
     }
     match filter::selection(step, origin) {

@@ -39,7 +39,7 @@ pub(super) fn taken(
         let namespace = object::meta(&intent.object, "namespace");
         resolve_named(step, &intent.taken, namespace);
     }
-    resolve_found(step, origin, intent);
+    resolve_found(step, origin, intent, copy);
     let mut kept = Vec::new();
     for mut entry in std::mem::take(&mut step.record.taken) {
         if entry.dropped {
@@ -82,13 +82,21 @@ pub(super) fn resolve_named(step: &mut Step<'_>, names: &[TakenName], namespace:
 }
 
 /// Matches what the rules find in the workspace with what is remembered.
-pub(super) fn resolve_found(step: &mut Step<'_>, origin: Option<&Value>, intent: Option<&Intent>) {
+pub(super) fn resolve_found(
+    step: &mut Step<'_>,
+    origin: Option<&Value>,
+    intent: Option<&Intent>,
+    copy: Option<&Value>,
+) {
     let publication = step.publication;
     for (at, rule) in publication.related().iter().enumerate() {
         if rule.origin != Side::Workspace {
             continue;
         }
-        let there = intent.map(|it| &it.object);
+        let there = match rule.wants_copy() {
+            true => copy,
+            false => intent.map(|it| &it.object),
+        };
         if let Finding::Pairs(pairs) = find::find(step, at, origin, there) {
             let found = pairs.into_iter().map(|it| (rule.id.clone(), it)).collect();
             resolve(step, |path| path == rule.id, found);
@@ -262,7 +270,9 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
     let kind = entry.origin.kind.kind.clone();
     let name = entry.origin.name.clone();
     let drifted = match learn_copy(step, entry) {
-        Copy::Known { drifted } => drifted,
+        Copy::Known { drifted } => {
+            drifted && rule_of(step.publication, entry).is_none_or(Related::corrects)
+        }
         Copy::Asked => return,
         Copy::Foreign => {
             step.trouble(
@@ -405,7 +415,12 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
     if entry.to.is_some() && !drifted && entry.from.as_ref() == Some(&known) {
         return;
     }
-    let mut body = match body(step, entry, object) {
+    let beside = match rule_of(step.publication, entry) {
+        Some(rule) => find::beside(step, rule, &entry.copy, entry.to.is_some(), object),
+        None => Some(Value::Null),
+    };
+    let Some(beside) = beside else { return };
+    let mut body = match body(step, entry, object, &beside) {
         Ok(body) => body,
         Err(message) => {
             entry.refused = Some((known, message));
@@ -454,7 +469,12 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
     }
 }
 
-fn body(step: &Step<'_>, entry: &TakenKnown, object: &Value) -> Result<Value, String> {
+fn body(
+    step: &Step<'_>,
+    entry: &TakenKnown,
+    object: &Value,
+    beside: &Value,
+) -> Result<Value, String> {
     let identity = identity(entry);
     let known = known_of(object);
     let mut labels = identity.labels(step.publication.agent().as_str());
@@ -476,7 +496,14 @@ fn body(step: &Step<'_>, entry: &TakenKnown, object: &Value) -> Result<Value, St
     }
     let mut content = content(object);
     if let Some(found) = found {
-        content = found.content(object)?;
+        let crossing = found.crossing(object, beside)?;
+        content = crossing.content;
+        for (key, value) in crossing.marks.labels {
+            labels.entry(key).or_insert(value);
+        }
+        for (key, value) in crossing.marks.annotations {
+            annotations.entry(key).or_insert(value);
+        }
         annotations.insert(names::FOUND_FOR.into(), json!(find::found_for(step)));
         annotations.insert(names::FOUND_BY.into(), json!(found.id));
     }

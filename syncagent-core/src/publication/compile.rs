@@ -254,6 +254,7 @@ impl<'a> Compiler<'a> {
                 names: definition.names.clone(),
                 schema_name: definition.schema_name,
                 subset: self.subset,
+                workspace_paths: definition.workspace_paths,
                 only: definition.only.clone(),
                 namespaces,
                 scheme,

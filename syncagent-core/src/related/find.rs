@@ -5,20 +5,25 @@
 //! selections answered. Templates are rendered from the rule as it was compiled, for each order anew: nothing of one order
 //! ever reaches another.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+mod reference;
+mod text;
 
-use crate::definition::{Cleanup, Kind, Rewrite, Scene, Scope, Side, TextFn};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::definition::{Cleanup, Drift, Kind, Pass, Rewrite, Scope, Side};
 use crate::mutation::{Pattern, Pipeline};
 use crate::names;
-use crate::naming::{CopyName, Words};
+use crate::naming::CopyName;
 use crate::object::fingerprint::Fingerprint;
-use crate::object::fingerprint::sha1_hex;
 use crate::object::identity::Identity;
 use crate::object::labels::{Demand, Labels};
-use crate::object::path::Path;
 use crate::plan::{Member, ObjectRef, Place, Query};
-use crate::template::{Placeholder, Template};
+use crate::projection::Marks;
+
+pub use reference::Reference;
+use text::Look;
+pub use text::Text;
 
 /// A compiled rule of related objects that are found.
 #[derive(Clone, Debug)]
@@ -39,6 +44,8 @@ pub struct Related {
     pub namespaces: Option<Search>,
     /// The labels of the copies.
     pub labels: Vec<(String, String)>,
+    /// The labels and annotations that a copy has of its original.
+    pub pass: Pass,
     /// Which keys of `data` cross; empty means all.
     pub keys: Vec<String>,
     /// What is changed on the way.
@@ -47,6 +54,8 @@ pub struct Related {
     pub cleanup: Cleanup,
     /// Whether the status crosses too.
     pub status: bool,
+    /// What happens when somebody changes a copy.
+    pub drift: Drift,
 }
 
 /// How objects are found, and what becomes of their names.
@@ -62,7 +71,7 @@ pub struct Search {
 #[derive(Clone, Debug)]
 pub enum By {
     /// By a path of the primary on their side.
-    Reference(Path, Option<Rewriting>),
+    Reference(Reference, Option<Rewriting>),
     /// By labels: keys and values, and what else is demanded.
     Labels(Vec<(Text, Text)>, Vec<Demand>),
     /// Under one name.
@@ -80,15 +89,6 @@ pub enum Called {
     Rewritten(Rewriting),
     /// What the same search gives on the other side.
     Mirrored,
-}
-
-/// A compiled text.
-#[derive(Clone, Debug)]
-pub enum Text {
-    /// A template.
-    Template(Template),
-    /// A function.
-    With(TextFn),
 }
 
 /// A compiled rewriting.
@@ -132,6 +132,8 @@ pub struct View<'a> {
     pub identity: &'a Identity,
     /// What its copy is called.
     pub copy: &'a CopyName,
+    /// The path of its workspace; empty where it is not known.
+    pub path: &'a str,
     /// The order itself, when it is in hand.
     pub order: Option<&'a Value>,
     /// Its copy, or what the copy is asked to be.
@@ -180,6 +182,28 @@ pub struct Found {
     pub troubles: Vec<(&'static str, String)>,
 }
 
+/// What is known of an object that was found and is renamed by what it says.
+#[derive(Clone, Debug)]
+pub enum Glimpse<'a> {
+    /// What its copy is called: it was looked at before.
+    Called(String),
+    /// The object.
+    There(&'a Value),
+    /// It is not there.
+    Gone,
+    /// It must be looked at first.
+    Asked,
+}
+
+/// What crosses of an object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Crossing {
+    /// Its content.
+    pub content: Map<String, Value>,
+    /// Its labels and annotations.
+    pub(crate) marks: Marks,
+}
+
 /// Why the pairs cannot be told now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
@@ -190,14 +214,15 @@ pub enum Missing {
 }
 
 impl Related {
-    /// What of an object crosses.
+    /// What of an object crosses; `copy` is its copy, which mutations may look at.
     ///
     /// # Errors
     ///
     /// When it cannot be changed as declared: a sentence for the consumer.
-    pub fn content(&self, object: &Value) -> Result<Map<String, Value>, String> {
+    pub fn crossing(&self, object: &Value, copy: &Value) -> Result<Crossing, String> {
         let mut object = object.clone();
-        if let Err(stop) = self.mutations.apply(&mut object, None) {
+        let before = object["metadata"].clone();
+        if let Err(stop) = self.mutations.apply(&mut object, Some(copy)) {
             let kind = &self.kind.kind;
             return Err(match stop.said {
                 Some(said) => format!("a {kind} cannot be brought over: {said}"),
@@ -206,39 +231,85 @@ impl Related {
         }
         let mut content = super::content(&object);
         super::keep_keys(&mut content, &self.keys);
-        Ok(content)
+        let marks = Marks::crossing(&self.pass, &before, &object["metadata"]);
+        Ok(Crossing { content, marks })
+    }
+
+    /// Whether a change of a copy is set right.
+    #[must_use]
+    pub fn corrects(&self) -> bool {
+        self.drift == Drift::Correct
+    }
+
+    /// Every text of the rule, and for which side it is made.
+    fn texts(&self) -> impl Iterator<Item = (&Text, Side)> {
+        let searches = self.namespaces.iter().chain([&self.objects]);
+        searches.flat_map(|search| {
+            let (here, there) = (self.origin, self.origin.other());
+            let mut texts = Vec::new();
+            match &search.by {
+                By::Named(text) => {
+                    texts.push((text, here));
+                    if matches!(search.called, Called::Mirrored) {
+                        texts.push((text, there));
+                    }
+                }
+                By::Labels(labels, _) => {
+                    let labels = labels.iter().flat_map(|(key, value)| [key, value]);
+                    texts.extend(labels.map(|it| (it, here)));
+                }
+                By::Reference(..) => {}
+            }
+            if let Called::Text(text) = &search.called {
+                texts.push((text, there));
+            }
+            texts
+        })
+    }
+
+    /// Every path that is followed on one side.
+    fn references(&self, side: Side) -> impl Iterator<Item = &Reference> {
+        let searches = self.namespaces.iter().chain([&self.objects]);
+        searches.filter_map(move |search| match &search.by {
+            By::Reference(path, _)
+                if side == self.origin || matches!(search.called, Called::Mirrored) =>
+            {
+                Some(path)
+            }
+            _ => None,
+        })
     }
 
     /// Which bodies say where to look.
     #[must_use]
     pub fn reads(&self) -> Reads {
-        let mut reads = Reads::default();
-        let both = Reads {
-            order: true,
-            copy: true,
+        let reads = |side| {
+            self.references(side).next().is_some()
+                || self
+                    .texts()
+                    .any(|(text, of)| text.look(of, side) != Look::Nothing)
         };
-        for search in self.namespaces.iter().chain([&self.objects]) {
-            let mirrored = matches!(search.called, Called::Mirrored);
-            match &search.by {
-                By::Reference(..) => {
-                    reads.order |= mirrored || self.origin == Side::Workspace;
-                    reads.copy |= mirrored || self.origin == Side::Service;
-                }
-                By::Named(Text::With(_)) => return both,
-                By::Labels(labels, _)
-                    if labels
-                        .iter()
-                        .any(|(key, value)| key.is_made() || value.is_made()) =>
-                {
-                    return both;
-                }
-                By::Named(_) | By::Labels(..) => {}
-            }
-            if matches!(&search.called, Called::Text(Text::With(_))) {
-                return both;
-            }
+        Reads {
+            order: reads(Side::Workspace),
+            copy: reads(Side::Service),
         }
-        reads
+    }
+
+    /// Whether it follows from the copy as it stands, and not only from what the copy is asked to be.
+    #[must_use]
+    pub fn wants_copy(&self) -> bool {
+        let side = Side::Service;
+        self.origin == side
+            || self.references(side).any(Reference::is_beyond_intent)
+            || self
+                .texts()
+                .any(|(text, of)| text.look(of, side).is_beyond_intent())
+    }
+
+    /// Whether what copies are called follows from what the found objects say.
+    #[must_use]
+    pub fn reads_found(&self) -> bool {
+        matches!(&self.objects.called, Called::Text(text) if text.reads_found())
     }
 
     /// Whether what it finds is always the same, by name.
@@ -257,41 +328,27 @@ impl Related {
         selects(&self.objects) || self.namespaces.as_ref().is_some_and(selects)
     }
 
-    /// A fingerprint of what a body says about where to look.
+    /// A fingerprint of what the body on one side says about where to look.
     #[must_use]
-    pub fn print(&self, body: &Value) -> Fingerprint {
-        let paths = self
-            .namespaces
-            .iter()
-            .chain([&self.objects])
-            .map(|it| match &it.by {
-                By::Reference(path, _) => Some(path),
-                _ => None,
-            });
-        let made = |it: &Search| {
-            let find = match &it.by {
-                By::Named(text) => text.is_made(),
-                By::Labels(all, _) => all.iter().any(|(k, v)| k.is_made() || v.is_made()),
-                By::Reference(..) => false,
-            };
-            find || matches!(&it.called, Called::Text(text) if text.is_made())
-        };
-        if made(&self.objects) || self.namespaces.as_ref().is_some_and(made) {
-            let mut body = body.clone();
-            if let Some(metadata) = body["metadata"].as_object_mut() {
-                metadata.retain(|key, _| ["name", "labels", "annotations"].contains(&key.as_str()));
+    pub fn print(&self, side: Side, body: &Value) -> Fingerprint {
+        let mut read: Vec<Value> = self.references(side).map(|it| it.read(body)).collect();
+        for (text, of) in self.texts() {
+            match text.look(of, side) {
+                Look::Nothing => {}
+                Look::At(paths) => read.extend(paths.iter().map(|path| {
+                    let found = path.iter().try_fold(body, |value, field| value.get(field));
+                    found.cloned().unwrap_or_default()
+                })),
+                Look::All => {
+                    let mut body = body.clone();
+                    if let Some(metadata) = body["metadata"].as_object_mut() {
+                        let kept = ["name", "namespace", "labels", "annotations"];
+                        metadata.retain(|key, _| kept.contains(&key.as_str()));
+                    }
+                    read.push(body);
+                }
             }
-            return Fingerprint::of(&body);
         }
-        let read: Vec<Value> = paths
-            .flatten()
-            .map(|path| {
-                path.each(body)
-                    .into_iter()
-                    .map(|(_, it)| it.clone())
-                    .collect()
-            })
-            .collect();
         Fingerprint::of(&Value::Array(read))
     }
 
@@ -315,7 +372,7 @@ impl Related {
         let side = |side| -> Result<Vec<String>, String> {
             Ok(match &search.by {
                 By::Reference(path, rewriting) => {
-                    let values = view.body(side).map(|it| values(path, it));
+                    let values = view.body(side).map(|it| path.texts(it));
                     let values = values.unwrap_or_default().into_iter();
                     values
                         .map(|value| match rewriting {
@@ -324,16 +381,16 @@ impl Related {
                         })
                         .collect()
                 }
-                By::Named(text) => vec![text.make(view, side, None, "")?],
+                By::Named(text) => vec![text.make(view, side, None)?],
                 By::Labels(..) => Vec::new(),
             })
         };
         if let By::Labels(labels, more) = &search.by {
             let mut demands = more.clone();
             for (key, value) in labels {
-                let key = key.make(view, self.origin, None, "")?;
+                let key = key.make(view, self.origin, None)?;
                 if !key.is_empty() {
-                    let value = value.make(view, self.origin, None, "")?;
+                    let value = value.make(view, self.origin, None)?;
                     demands.push(Demand::In(key, vec![value]));
                 }
             }
@@ -361,31 +418,41 @@ impl Related {
                 }
                 other.into_iter().map(Some).collect()
             }
-            Called::Text(text @ Text::With(_)) => own
+            Called::Text(text) if text.is_made() && !text.reads_found() => own
                 .iter()
                 .map(|found| {
-                    text.make(view, self.origin.other(), Some(found), "")
-                        .map(Some)
+                    let found = text::Found::named(found, "");
+                    text.make(view, self.origin.other(), Some(found)).map(Some)
                 })
                 .collect::<Result<_, _>>()?,
             _ => own.iter().map(|_| None).collect(),
         };
         let mut names: Vec<_> = own.into_iter().zip(called).collect();
         names.retain(|(found, called)| !found.is_empty() && called.as_deref() != Some(""));
-        names.dedup_by(|a, b| a.0 == b.0);
+        // Of what is named twice the last one counts.
+        let mut at = 0;
+        while at < names.len() {
+            if names[at + 1..].iter().any(|it| it.0 == names[at].0) {
+                names.remove(at);
+            } else {
+                at += 1;
+            }
+        }
         Ok(Wanted::Names(names))
     }
 
-    /// The objects with their copies; `ask` answers a selection, or takes note that it must be asked.
+    /// The objects with their copies; `ask` answers a selection, or takes note that it must be asked, and `object` does so
+    /// for an object whose name follows from what it says.
     ///
     /// # Errors
     ///
     /// When an answer or a body is missing. Every selection that can be asked by then was asked.
-    pub fn pairs(
+    pub fn pairs<'a>(
         &self,
         view: &View<'_>,
         seed: &Seed,
         ask: &mut dyn FnMut(Query) -> Option<Vec<Member>>,
+        object: &mut dyn FnMut(&ObjectRef) -> Glimpse<'a>,
     ) -> Result<Found, Missing> {
         let mut found = Found::default();
         let mut missing = None;
@@ -400,7 +467,8 @@ impl Related {
                 let beside = view.namespace(self.origin.other());
                 let mut pairs = Vec::new();
                 for (name, given, _) in wanted.members(query, ask)? {
-                    let to = self.called(search, view, (&name, ""), given, beside)?;
+                    let found = text::Found::named(&name, "");
+                    let to = self.called(search, view, found, given, beside)?;
                     pairs.push((name, to));
                 }
                 pairs
@@ -433,7 +501,26 @@ impl Related {
                 }
             };
             for (name, given, selected) in members {
-                let called = self.called(&self.objects, view, (&name, &from), given, "")?;
+                let origin = ObjectRef {
+                    place: view.place(self.origin),
+                    kind: self.kind.clone(),
+                    namespace: from.clone(),
+                    name: name.clone(),
+                };
+                let mut seen = text::Found::named(&name, &from);
+                let mut given = given;
+                if given.is_none() && self.reads_found() {
+                    match object(&origin) {
+                        Glimpse::Called(called) => given = Some(called),
+                        Glimpse::There(body) => seen.object = Some(body),
+                        Glimpse::Gone => continue,
+                        Glimpse::Asked => {
+                            missing = Some(Missing::Answer);
+                            continue;
+                        }
+                    }
+                }
+                let called = self.called(&self.objects, view, seen, given, "")?;
                 let fine = names::is_subdomain(&called)
                     && (to.is_empty() || names::is_dns_label(&to))
                     && (selected || names::is_subdomain(&name))
@@ -443,12 +530,7 @@ impl Related {
                     continue;
                 }
                 found.pairs.push(Pair {
-                    origin: ObjectRef {
-                        place: view.place(self.origin),
-                        kind: self.kind.clone(),
-                        namespace: from.clone(),
-                        name,
-                    },
+                    origin,
                     copy: ObjectRef {
                         place: view.place(self.origin.other()),
                         kind: self.into.clone(),
@@ -483,20 +565,23 @@ impl Related {
         &self,
         search: &Search,
         view: &View<'_>,
-        (name, namespace): (&str, &str),
+        found: text::Found<'_>,
         given: Option<String>,
         beside: &str,
     ) -> Result<String, Missing> {
         Ok(match (&search.called, given) {
             (_, Some(given)) => given,
             (Called::Beside | Called::Mirrored, None) => beside.to_owned(),
-            (Called::Rewritten(rewriting), None) => rewriting.apply(name),
+            (Called::Rewritten(rewriting), None) => rewriting.apply(found.name),
             (Called::Text(text), None) => {
-                if text.is_made() && (view.order.is_none() || view.there.is_none()) {
+                let side = self.origin.other();
+                let lacks = |of, body: Option<&Value>| {
+                    body.is_none() && text.look(side, of) != Look::Nothing
+                };
+                if lacks(Side::Workspace, view.order) || lacks(Side::Service, view.there) {
                     return Err(Missing::Bodies);
                 }
-                text.make(view, self.origin.other(), Some(name), namespace)
-                    .unwrap_or_default()
+                text.make(view, side, Some(found)).unwrap_or_default()
             }
         })
     }
@@ -572,66 +657,4 @@ impl<'a> View<'a> {
             Side::Service => Place::Service,
         }
     }
-}
-
-impl Text {
-    /// Whether a function makes it.
-    #[must_use]
-    pub const fn is_made(&self) -> bool {
-        matches!(self, Self::With(_))
-    }
-
-    /// Whether it is a template with the placeholder.
-    #[must_use]
-    pub fn has(&self, placeholder: Placeholder) -> bool {
-        matches!(self, Self::Template(template) if template.has(placeholder))
-    }
-
-    fn make(
-        &self,
-        view: &View<'_>,
-        side: Side,
-        found: Option<&str>,
-        namespace: &str,
-    ) -> Result<String, String> {
-        let template = match self {
-            Self::With(make) => {
-                return make.make(&Scene {
-                    side,
-                    cluster: &view.identity.cluster,
-                    order: view.order,
-                    copy: view.there,
-                    found,
-                });
-            }
-            Self::Template(template) => template,
-        };
-        let found = found.unwrap_or_default();
-        let words = Words::of(view.identity, Some(view.copy));
-        let (hash, namespace_hash) = (sha1_hex(found), sha1_hex(namespace));
-        Ok(template.render(|placeholder| match placeholder {
-            Placeholder::Found => found,
-            Placeholder::FoundHash => &hash,
-            Placeholder::FoundNamespace => namespace,
-            Placeholder::FoundNamespaceHash => &namespace_hash,
-            of_order => words.get(of_order),
-        }))
-    }
-}
-
-/// The values at a path, as texts: an array gives each of its elements.
-fn values(path: &Path, body: &Value) -> Vec<String> {
-    fn text(value: &Value, into: &mut Vec<String>) {
-        match value {
-            Value::Array(list) => list.iter().for_each(|it| text(it, into)),
-            Value::String(it) => into.push(it.trim().to_owned()),
-            Value::Null => into.push(String::new()),
-            other => into.push(json!(other).to_string()),
-        }
-    }
-    let mut texts = Vec::new();
-    for (_, value) in path.each(body) {
-        text(value, &mut texts);
-    }
-    texts
 }

@@ -153,6 +153,7 @@ pub fn pass(labels: &[&str], annotations: &[&str]) -> Pass {
     Pass {
         labels: owned(labels),
         annotations: owned(annotations),
+        ..Pass::default()
     }
 }
 

@@ -47,6 +47,7 @@ fn open_thing() -> Definition {
     definition.pass = Pass {
         labels: all(),
         annotations: all(),
+        ..Pass::default()
     };
     definition
         .fields

@@ -428,6 +428,7 @@ fn dependents_go_as_the_publication_or_the_order_says() {
             pass: Pass {
                 labels: vec!["*".into()],
                 annotations: vec!["*".into()],
+                ..Pass::default()
             },
             ..full_thing()
         });

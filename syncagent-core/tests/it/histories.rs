@@ -202,6 +202,7 @@ impl Recipe {
             definition.pass = Pass {
                 labels: vec!["team".into()],
                 annotations: vec!["*".into()],
+                ..Pass::default()
             };
         }
         definition.status = match self.status {

@@ -323,7 +323,11 @@ fn nothing_grows_or_runs_without_end() {
 
 fn mutated(down: Vec<Mutation>, up: Vec<Mutation>) -> Definition {
     Definition {
-        mutations: Mutations { down, up },
+        mutations: Mutations {
+            down,
+            up,
+            ..Mutations::default()
+        },
         ..thing()
     }
 }

@@ -138,11 +138,11 @@ fn a_colliding_naming_is_a_problem_or_a_warning() {
 }
 
 #[test]
-fn a_naming_that_looks_elsewhere_is_refused() {
+fn a_naming_that_tells_too_little_or_is_none_is_refused() {
     for (name, why) in [
-        ("{{ .Object.spec.name }}", "it looks at `.Object.spec.name`"),
-        ("{{ .ClusterPath }}", "it looks at `.ClusterPath`"),
-        ("{{ . }}", "it takes all of its data"),
+        ("{{ .Object.spec.name }}", "nothing proves"),
+        ("{{ .ClusterPath }}", "nothing proves"),
+        ("{{ . }}", "nothing proves"),
         (
             "{{ .Object.metadata.name | nope }}",
             "function \"nope\" not defined",

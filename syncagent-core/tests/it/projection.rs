@@ -79,7 +79,7 @@ fn mapped() -> Definition {
         ],
         pass: Pass {
             labels: vec!["team".into()],
-            annotations: Vec::new(),
+            ..Pass::default()
         },
         ..thing()
     }

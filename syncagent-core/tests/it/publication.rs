@@ -54,7 +54,7 @@ fn all_problems_come_at_once() {
         }],
         pass: Pass {
             labels: vec!["syncagent.kcp.io/agent-name".into()],
-            annotations: Vec::new(),
+            ..Pass::default()
         },
         status: StatusRule::Fields(vec![
             at("status.phase", "status.phase"),

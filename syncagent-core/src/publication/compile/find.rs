@@ -14,7 +14,7 @@ use crate::definition::{
 use crate::naming::orders;
 use crate::object::labels::Demand;
 use crate::object::path::Path;
-use crate::related::find::{By, Called, Related, Rewriting, Search, Text};
+use crate::related::find::{By, Called, Reference, Related, Rewriting, Search, Text};
 use crate::template::{Orders, Placeholder, Template};
 
 use Placeholder::{
@@ -115,9 +115,11 @@ impl Compiler<'_> {
             objects: objects?,
             namespaces,
             labels: rule.labels.clone(),
+            pass: rule.pass.clone(),
             keys: rule.keys.clone(),
             cleanup: rule.cleanup,
             status: rule.status,
+            drift: rule.drift,
         };
         let doubts = match rule.origin {
             Side::Workspace => self.doubts_down(&related),
@@ -146,6 +148,14 @@ impl Compiler<'_> {
                     Side::Workspace => self.offered_path(what, path),
                     Side::Service => self.path(what, path),
                 };
+                let rewriting = match rewrite {
+                    Some(rewrite) => Some(self.rewriting(what, rewrite)?),
+                    None => None,
+                };
+                By::Reference(Reference::Own(path?), rewriting)
+            }
+            definition::Find::GoReference { path, rewrite } => {
+                let path = self.go_path(what, path);
                 let rewriting = match rewrite {
                     Some(rewrite) => Some(self.rewriting(what, rewrite)?),
                     None => None,
@@ -201,7 +211,7 @@ impl Compiler<'_> {
     /// A name that cannot meet another one.
     fn usual_name(&self, rule: &RelatedRule, by: &By) -> String {
         let many = match by {
-            By::Reference(path, _) => path.eaches() > 0,
+            By::Reference(path, _) => path.is_many(),
             By::Labels(..) => true,
             By::Named(_) => false,
         };
@@ -260,17 +270,32 @@ impl Compiler<'_> {
 
     #[cfg(feature = "mutations")]
     fn go_text(&mut self, what: &str, text: &str) -> Option<Text> {
-        match crate::mutation::Template::parse(text) {
-            // What went wrong is the provider's to know, and it may hold names of the service cluster.
-            Ok(template) => Some(Text::With(definition::TextFn::new(move |scene| {
-                let made = template.fill_found(scene);
-                made.map_err(|_| "the name of a related object cannot be made".to_owned())
-            }))),
+        match Text::go(text) {
+            Ok(text) => Some(text),
             Err(fault) => {
                 self.problems.push(format!("{what}: {fault}"));
                 None
             }
         }
+    }
+
+    #[cfg(feature = "mutations")]
+    fn go_path(&mut self, what: &str, path: &str) -> Option<Reference> {
+        match crate::mutation::GoPath::parse(path) {
+            Ok(path) => Some(Reference::Go(path)),
+            Err(fault) => {
+                self.problems.push(format!("{what}: `{path}`: {fault}"));
+                None
+            }
+        }
+    }
+
+    #[cfg(not(feature = "mutations"))]
+    fn go_path(&mut self, what: &str, _: &str) -> Option<Reference> {
+        self.problems.push(format!(
+            "{what}: this program was built without Go's paths; build it with the feature `mutations`"
+        ));
+        None
     }
 
     #[cfg(not(feature = "mutations"))]
@@ -381,7 +406,7 @@ impl Compiler<'_> {
         };
         let template = |text: &Text, test: &dyn Fn(&Template) -> bool| match text {
             Text::Template(it) => test(it),
-            Text::With(_) => false,
+            _ => false,
         };
         let exclusive = rule.kind.scope == Scope::Namespaced
             && match &rule.namespaces {
@@ -402,8 +427,9 @@ impl Compiler<'_> {
             );
         }
         if let By::Reference(path, _) = &rule.objects.by
-            && self.is_consumers(path)
+            && path.own().is_none_or(|path| self.is_consumers(&path))
         {
+            let path = path.as_text();
             doubts.push(format!(
                 "a consumer who writes `{path}` could read any object beside the copy; set the field to a constant, or read a field of the status"
             ));

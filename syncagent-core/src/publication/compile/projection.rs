@@ -18,6 +18,7 @@ impl Compiler<'_> {
             takes: Vec::new(),
             set: Vec::new(),
             mutations: self.mutations_down(),
+            like_go: self.definition.mutations.like_go,
             pass: self.definition.pass.clone(),
         };
         for rule in &self.definition.fields {

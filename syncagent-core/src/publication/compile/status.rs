@@ -19,6 +19,7 @@ impl Compiler<'_> {
             return match self.definition.status {
                 StatusRule::Whole if self.subset.is_some() => self.seen_status(),
                 StatusRule::Whole => Up::Whole,
+                StatusRule::Verbatim => Up::Verbatim,
                 _ => Up::None,
             };
         };
