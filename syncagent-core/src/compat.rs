@@ -11,7 +11,13 @@
 //! The Go agent's names are kept, byte for byte, where an installation would notice: a schema of another name is a second
 //! schema, a write to the export and to each status.
 
+pub mod first;
+
+mod definition;
+
 use std::fmt;
+
+pub use definition::{Conversion, Kinds, Offer, Unconverted, convert_offer};
 
 /// Something that is wrong with a `PublishedResource`, and where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -63,7 +63,11 @@ impl Form {
         match self {
             Self::Own(template) => Ok(template.render(|placeholder| words.get(placeholder))),
             #[cfg(feature = "mutations")]
-            Self::Go(naming) => naming.render(words, order).ok_or(NamingError::NotMade),
+            Self::Go(naming) => naming.render(words, order).ok_or(if naming.reads_order() {
+                NamingError::NotMade
+            } else {
+                NamingError::NotAName
+            }),
         }
     }
 }

@@ -216,6 +216,15 @@ impl Publications {
 }
 
 impl Publication {
+    /// Compiles a definition by itself; references to other publications are taken on trust.
+    ///
+    /// # Errors
+    ///
+    /// Every problem there is.
+    pub fn alone(agent: &AgentName, definition: &Definition) -> Result<Self, Problems> {
+        compile::alone(agent, definition)
+    }
+
     /// Checks it against the CRD that the service cluster serves.
     ///
     /// # Errors

@@ -374,9 +374,31 @@ fn get(value: &Json, spot: Option<&Spot>, path: &str, depth: usize) -> Hit {
     match pipe {
         Some(pipe) => match hit.into_value() {
             Some(value) => get(&value, None, &pipe, depth + 1).without_spots(),
-            None => get(&Json::Null, None, &pipe, depth + 1).without_spots(),
+            None => missing(&pipe, depth + 1),
         },
         None => hit,
+    }
+}
+
+/// What a pipe makes of nothing: most modifiers leave it so.
+fn missing(path: &str, depth: usize) -> Hit {
+    if depth > DEEPEST || path.len() < 2 || !path.starts_with('@') {
+        return Hit::Nothing;
+    }
+    let Some((rest, _)) = modify(&Json::Null, path) else {
+        return Hit::Nothing;
+    };
+    let result = match &path[1..path.len() - rest.len()] {
+        it if it.starts_with("keys") || it.starts_with("values") => json!([]),
+        it if it.starts_with("tostr") => json!(""),
+        _ => {
+            let rest = rest.strip_prefix(['|', '.']);
+            return rest.map_or(Hit::Nothing, |rest| missing(rest, depth + 1));
+        }
+    };
+    match rest.strip_prefix(['|', '.']) {
+        Some(rest) => get(&result, None, rest, depth + 1).without_spots(),
+        None => Hit::One(result, None),
     }
 }
 

@@ -95,12 +95,6 @@ fn translate(pattern: &str) -> Result<String, Fault> {
                 Some('C') => return Err(wrong("invalid escape sequence `\\C`")),
                 Some('z') => out.push_str("\\z"),
                 Some('Z') => return Err(wrong("invalid escape sequence `\\Z`")),
-                Some(c @ ('b' | 'B')) => {
-                    if chars.peek() == Some(&'{') {
-                        return Err(wrong("a boundary cannot be repeated"));
-                    }
-                    out.push_str(perl(c).map_or("", |(text, _)| text));
-                }
                 Some(c) => match perl(c) {
                     Some((text, _)) => out.push_str(text),
                     None => escape(c, &mut chars, &mut out).map_err(|why| wrong(&why))?,

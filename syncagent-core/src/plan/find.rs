@@ -167,8 +167,12 @@ fn look(
         return Finding::AsBefore;
     }
     match found {
-        Err(Missing::Answer) => Finding::AsBefore,
+        Err(Missing::Answer) => {
+            known.called = called;
+            Finding::AsBefore
+        }
         Err(Missing::Bodies) => {
+            known.called = called;
             ask_for_bodies(step, rule, order, there);
             Finding::AsBefore
         }

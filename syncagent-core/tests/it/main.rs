@@ -11,6 +11,8 @@ mod world;
 mod adversary;
 mod agents;
 mod compat_api;
+mod compat_definition;
+mod compat_related;
 mod convergence;
 mod defects;
 mod deletion;

@@ -12,6 +12,8 @@ use crate::world::{Agent, World};
 
 /// What Go's libraries made of each case; see `tests/go/main.go`.
 const RECORDED: &str = include_str!("../go/cases.jsonl");
+/// The same for inputs that were made at random; see `tests/go/random.go`.
+const RANDOM: &str = include_str!("../go/random.jsonl");
 
 /// Cases whose result differs from Go's on purpose, each with its reason.
 const KNOWN: &[(&str, &str)] = &[
@@ -98,10 +100,10 @@ impl Case {
     }
 }
 
-fn cases() -> Vec<Case> {
+fn cases(recorded: &str) -> Vec<Case> {
     let mut named = BTreeMap::new();
     let mut all = Vec::new();
-    for line in RECORDED.lines() {
+    for line in recorded.lines() {
         let case: Value = serde_json::from_str(line).expect("a case is JSON");
         match case["name"].as_str() {
             Some(name) => {
@@ -130,9 +132,9 @@ fn plain(value: &Value) -> Value {
     }
 }
 
-#[test]
-fn results_are_those_of_go() {
-    let cases = cases();
+/// How many cases there are, and those whose result is another one than Go's.
+fn differences(recorded: &str) -> (usize, Vec<String>) {
+    let cases = cases(recorded);
     let mut wrong = Vec::new();
     for case in &cases {
         let failed = case.case.get("error").is_some();
@@ -147,14 +149,32 @@ fn results_are_those_of_go() {
             wrong.push(format!("{}\n    ours: {ours:?}", case.case));
         }
     }
-    assert!(cases.len() > 900, "{}", cases.len());
+    (cases.len(), wrong)
+}
+
+fn assert_same((count, wrong): (usize, Vec<String>), least: usize) {
+    assert!(count >= least, "there are {count} cases");
+    let differ = wrong.len();
     assert!(
         wrong.is_empty(),
-        "{} of {} differ:\n{}",
-        wrong.len(),
-        cases.len(),
+        "{differ} of {count} differ:\n{}",
         wrong.join("\n")
     );
+}
+
+#[test]
+fn results_are_those_of_go() {
+    assert_same(differences(RECORDED), 900);
+}
+
+/// Inputs that follow from a seed. `SYNCAGENT_GO_CASES` names a file with more of them, as `.ci/run` makes it.
+#[test]
+fn results_at_random_are_those_of_go() {
+    assert_same(differences(RANDOM), 500);
+    if let Some(path) = std::env::var_os("SYNCAGENT_GO_CASES") {
+        let more = std::fs::read_to_string(&path).expect("the file of more cases");
+        assert_same(differences(&more), 1);
+    }
 }
 
 fn apply(mutations: &[Mutation], object: Value) -> Result<Value, Stop> {

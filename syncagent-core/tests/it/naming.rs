@@ -1,8 +1,9 @@
 //! Namings in all three syntaxes: what they give, and what is proven of them.
 
 use proptest::prelude::*;
+use serde_json::json;
 use syncagent_core::definition::{CollidingNames, CopyNaming, Definition, Only, Policy, Scope};
-use syncagent_core::naming::{NamingError, Scheme};
+use syncagent_core::naming::{NamingError, Order, Scheme};
 use syncagent_core::object::identity::Identity;
 use syncagent_core::publication::Publications;
 
@@ -138,11 +139,33 @@ fn a_colliding_naming_is_a_problem_or_a_warning() {
 }
 
 #[test]
-fn a_naming_that_tells_too_little_or_is_none_is_refused() {
+fn a_naming_that_looks_at_more_needs_the_order_and_is_unproven() {
+    for name in [
+        "{{ .Object.spec.name }}",
+        "{{ .ClusterPath }}x",
+        "{{ . | toJson | sha1sum }}",
+    ] {
+        let (scheme, collisions) = scheme("{workspace}", name).expect(name);
+        assert!(
+            collisions[0].contains("nothing proves"),
+            "{name}: {collisions:?}"
+        );
+        assert!(scheme.reads_order());
+        let identity = order("1abc", "team", "a");
+        assert_eq!(scheme.place(&identity), Err(NamingError::NotMade));
+        let object = json!({"spec": {"name": "called"}});
+        let seen = Order {
+            object: &object,
+            path: "root",
+        };
+        let place = scheme.place_seeing(&identity, Some(seen)).expect(name);
+        assert_eq!(place.namespace, "1abc");
+    }
+}
+
+#[test]
+fn a_naming_that_is_none_is_refused() {
     for (name, why) in [
-        ("{{ .Object.spec.name }}", "nothing proves"),
-        ("{{ .ClusterPath }}", "nothing proves"),
-        ("{{ . }}", "nothing proves"),
         (
             "{{ .Object.metadata.name | nope }}",
             "function \"nope\" not defined",

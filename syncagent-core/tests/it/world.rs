@@ -728,7 +728,23 @@ impl<'a> Agent<'a> {
 
     /// A settled world plans nothing, however often it is looked at.
     pub(crate) fn assert_settled(&mut self, world: &mut World) {
-        for at in [self.origin(), self.copy()] {
+        self.assert_settled_with(world, [self.origin(), self.copy()]);
+    }
+
+    /// The same, wherever the copy is.
+    pub(crate) fn assert_settled_at(&mut self, world: &mut World) {
+        let service = self.publication.service();
+        let copies = world.objects.keys().filter(|at| at.kind == *service);
+        let all: Vec<ObjectRef> = copies.cloned().chain([self.origin()]).collect();
+        self.assert_settled_with(world, all);
+    }
+
+    fn assert_settled_with(
+        &mut self,
+        world: &mut World,
+        seen: impl IntoIterator<Item = ObjectRef>,
+    ) {
+        for at in seen {
             if world.objects.contains_key(&at) {
                 self.event(world, &at);
             }

@@ -1,0 +1,244 @@
+//! From a `PublishedResource` to what the engine runs, or to everything that is wrong with it, each with its field.
+//!
+//! The definition does what the Go agent does with the same object, but for the defects that are mended: a selector without
+//! a demand selects nothing, cluster-scoped objects have a default name, and what keeps tenants apart is never given up.
+//! Where nothing proves that they are kept apart, as with a name that a user chooses, there is a warning;
+//! [`Conversion::strict`] makes a problem of it.
+//!
+//! ```text
+//! naming     spec.naming                     -> CopyNaming
+//! filter     spec.filter, matchExpressions   -> Only, Selector
+//! mutations  spec.mutation                   -> Mutations
+//! related    spec.related                    -> RelatedRule
+//! policy     spec.syncagent                  -> Policy, references, status
+//! ```
+
+mod filter;
+mod mutations;
+mod naming;
+mod policy;
+mod related;
+
+use std::fmt;
+
+use super::{FieldProblem, first};
+use crate::api::published_resource::PublishedResource;
+use crate::definition::{Definition, Kind, Pass, SchemaSource, Side, StatusRule};
+use crate::names::AgentName;
+use crate::publication::Publication;
+
+/// What a `PublishedResource` says, for the engine.
+#[derive(Clone, Debug)]
+pub struct Conversion {
+    /// The definition. It compiles.
+    pub definition: Definition,
+    /// What its author should know, and what stops nothing.
+    pub warnings: Vec<FieldProblem>,
+    /// Those of the warnings that say where nothing proves that tenants are kept apart.
+    pub unproven: Vec<FieldProblem>,
+}
+
+/// Why a `PublishedResource` cannot be run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unconverted {
+    /// What its author has to change.
+    pub problems: Vec<FieldProblem>,
+    /// What may come by itself: kinds that no server serves yet.
+    pub waiting: Vec<FieldProblem>,
+}
+
+/// Answers what servers know.
+pub trait Kinds {
+    /// The kind of a resource of related objects on one side; `None`: it is not served there.
+    fn kind(&self, side: Side, group: &str, version: &str, resource: &str) -> Option<Kind>;
+
+    /// The kind that another `PublishedResource` offers; `None`: there is none of this name, or it cannot be told yet.
+    fn published(&self, name: &str) -> Option<Kind> {
+        let _ = name;
+        None
+    }
+}
+
+impl<F: Fn(Side, &str, &str, &str) -> Option<Kind>> Kinds for F {
+    fn kind(&self, side: Side, group: &str, version: &str, resource: &str) -> Option<Kind> {
+        self(side, group, version, resource)
+    }
+}
+
+impl Conversion {
+    /// The same, with a problem in the place of each warning that tenants may not be kept apart.
+    ///
+    /// # Errors
+    ///
+    /// When there is such a warning.
+    pub fn strict(self) -> Result<Self, Unconverted> {
+        if self.unproven.is_empty() {
+            return Ok(self);
+        }
+        Err(Unconverted {
+            problems: self.unproven,
+            waiting: Vec::new(),
+        })
+    }
+}
+
+impl Unconverted {
+    /// Everything, problems first.
+    pub fn all(&self) -> impl Iterator<Item = &FieldProblem> {
+        self.problems.iter().chain(&self.waiting)
+    }
+}
+
+impl From<Unconverted> for Vec<FieldProblem> {
+    fn from(it: Unconverted) -> Self {
+        it.problems.into_iter().chain(it.waiting).collect()
+    }
+}
+
+impl fmt::Display for Unconverted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.all().enumerate() {
+            let separator = if at > 0 { "\n" } else { "" };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Unconverted {}
+
+/// What is between a `PublishedResource` and its definition: the kinds on both sides and the schema that offers one as the
+/// other.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The kind on the service cluster.
+    pub local: Kind,
+    /// The kind in workspaces.
+    pub remote: Kind,
+    /// The schema.
+    pub schema: SchemaSource,
+}
+
+/// Converts a `PublishedResource` whose kinds and schema are known.
+///
+/// # Errors
+///
+/// Everything that is wrong with it. Whatever it says, this does not panic.
+pub fn convert_offer(
+    resource: &PublishedResource,
+    offer: Offer,
+    agent: &str,
+    kinds: &dyn Kinds,
+) -> Result<Conversion, Unconverted> {
+    let mut notes = Notes::default();
+    notes.problems.extend(first::mixed(resource));
+    let resource = &first::modern_related(resource);
+    let mut definition = Definition::new(offer.local, offer.remote);
+    definition.schema = offer.schema;
+    definition.workspace_paths = resource.spec.enable_workspace_paths == Some(true);
+    definition.pass = Pass::as_go();
+    definition.status = StatusRule::Verbatim;
+    policy::policy(resource, &mut definition, &mut notes);
+    policy::references(resource, kinds, &mut definition, &mut notes);
+    definition.copy = naming::naming(resource, &definition, &mut notes);
+    definition.only = filter::only(resource, &definition.offered, &mut notes);
+    definition.mutations = mutations::mutations(resource, &mut notes);
+    related::related(resource, kinds, &mut definition, &mut notes);
+    notes.compile(resource, &definition, agent);
+    notes.finish(definition)
+}
+
+/// What was noticed so far.
+#[derive(Debug, Default)]
+struct Notes {
+    problems: Vec<FieldProblem>,
+    waiting: Vec<FieldProblem>,
+    warnings: Vec<FieldProblem>,
+    unproven: Vec<FieldProblem>,
+}
+
+impl Notes {
+    fn problem(&mut self, path: impl Into<String>, what: impl Into<String>) {
+        self.problems.push(FieldProblem::new(path, what));
+    }
+
+    fn wait(&mut self, path: impl Into<String>, what: impl Into<String>) {
+        self.waiting.push(FieldProblem::new(path, what));
+    }
+
+    fn warn(&mut self, path: impl Into<String>, what: impl Into<String>) {
+        self.warnings.push(FieldProblem::new(path, what));
+    }
+
+    /// What the engine has to say about the definition.
+    fn compile(&mut self, resource: &PublishedResource, definition: &Definition, agent: &str) {
+        let agent = match AgentName::parse(agent) {
+            Ok(agent) => agent,
+            Err(error) => return self.problem("--agent-name", error.to_string()),
+        };
+        match Publication::alone(&agent, definition) {
+            Ok(publication) => {
+                for what in publication.warnings() {
+                    let warning = placed(resource, definition, what);
+                    if what.starts_with("related ") || what.starts_with("copy: ") {
+                        self.unproven.push(warning.clone());
+                    }
+                    self.warnings.push(warning);
+                }
+            }
+            Err(problems) => {
+                let problems = problems.0.iter();
+                let problems = problems.map(|it| placed(resource, definition, &it.what));
+                self.problems.extend(problems);
+            }
+        }
+    }
+
+    fn finish(mut self, definition: Definition) -> Result<Conversion, Unconverted> {
+        for list in [&mut self.problems, &mut self.waiting, &mut self.warnings] {
+            let mut seen = std::collections::BTreeSet::new();
+            list.retain(|it| seen.insert(it.clone()));
+        }
+        if self.problems.is_empty() && self.waiting.is_empty() {
+            return Ok(Conversion {
+                definition,
+                warnings: self.warnings,
+                unproven: self.unproven,
+            });
+        }
+        Err(Unconverted {
+            problems: self.problems,
+            waiting: self.waiting,
+        })
+    }
+}
+
+/// The field that a sentence of the engine's is about, and the sentence.
+fn placed(resource: &PublishedResource, definition: &Definition, what: &str) -> FieldProblem {
+    let is = |word: &str| what.starts_with(word);
+    if is("related `") {
+        let rules = resource.related().iter().enumerate();
+        for (at, _) in rules {
+            let id = related::id(resource.related(), at);
+            if let Some(rest) = what.strip_prefix(&format!("related `{id}`: ")) {
+                return FieldProblem::new(format!("spec.related[{at}]"), rest);
+            }
+        }
+    }
+    let path = match () {
+        () if is("copy: the namespace") => "spec.naming.namespace",
+        () if is("copy: the name") => "spec.naming.name",
+        () if is("copy:") => "spec.naming",
+        () if is("only:") => "spec.filter",
+        () if is("mutation of") || is("a mutation looks") => "spec.mutation",
+        () if is("offered:") || is("versions:") || is("the schema") => "spec.projection",
+        () if is("status:") => "spec.syncagent.status",
+        () if is("refers_to") => "spec.syncagent.references",
+        () if is("adoption") || is("drift") => "spec.syncagent",
+        () => "spec",
+    };
+    let plain = ["copy: ", "only: ", "offered: ", "versions: ", "status: "];
+    let rest = plain.iter().find_map(|it| what.strip_prefix(it));
+    let _ = definition;
+    FieldProblem::new(path, rest.unwrap_or(what))
+}
