@@ -32,11 +32,11 @@ fn forged(victim: &str, agent: &str) -> Value {
             "kcp.io/path": "root:victim",
             "syncagent.kcp.io/remote-object-name": "a",
             "syncagent.kcp.io/remote-object-namespace": "default",
-            "syncagent.kcp.io/publication": "things.example.io",
+            "syncagent.kcp.io/publication": things::named("Thing"),
             "syncagent.kcp.io/applied": "0123456789abcdef0123456789abcdef",
             "syncagent.kcp.io/origin-uid": "0",
             "syncagent.kcp.io/takes": "[[\"spec.first\",\"app\",\"kcp-ca\"]]",
-            "syncagent.kcp.io/order": "things.example.io/b",
+            "syncagent.kcp.io/order": format!("{}/b", things::named("Thing")),
             "syncagent.kcp.io/made-of": "r9.t9:00",
         },
     })
@@ -46,7 +46,10 @@ fn forged(victim: &str, agent: &str) -> Value {
 async fn all(api: &Server, namespace: &str) -> Vec<Value> {
     let mut found = Vec::new();
     for path in [
-        format!("/apis/example.io/v1/namespaces/{namespace}/things"),
+        format!(
+            "/apis/{}/v1/namespaces/{namespace}/things",
+            crate::world::group()
+        ),
         format!("/api/v1/namespaces/{namespace}/secrets"),
     ] {
         let list = api.get(&path).await.unwrap().body;
@@ -76,7 +79,10 @@ fn an_order_cannot_pretend_to_be_another_workspaces() {
 
         let agent = stage.world.unique("agent");
         let marks = forged(&victim.cluster, &agent);
-        let path = "/apis/example.io/v1/namespaces/default/things";
+        let path = &format!(
+            "/apis/{}/v1/namespaces/default/things",
+            crate::world::group()
+        );
         for name in ["a", "b"] {
             let mut order =
                 things::order(&thing, name, &json!({"size": 66, "first": {"name": "app"}}));

@@ -194,7 +194,7 @@ fn in_the_foreground_dependents_go_first_and_orphans_stay() {
                     .to_string()
                     .contains("propagation")
             );
-            let owner = json!({"apiVersion": "example.io/v1", "kind": "Thing", "name": name,
+            let owner = json!({"apiVersion": format!("{}/v1", thing.group), "kind": "Thing", "name": name,
                 "uid": copy["metadata"]["uid"], "blockOwnerDeletion": true});
             let dependent = json!({"apiVersion": "v1", "kind": "Secret",
                 "metadata": {"name": name, "ownerReferences": [owner]}});

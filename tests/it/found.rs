@@ -233,7 +233,7 @@ fn a_status_that_has_nowhere_to_go_is_said_once() {
         let mut stage = Stage::set(vec![definition, things::plain("Gadget")]).await;
         let mut crd = things::service_crd(&gadget);
         crd["spec"]["versions"][0]["subresources"] = json!({});
-        let at = format!("{CRDS}/gadgets.example.io");
+        let at = format!("{CRDS}/{}", things::named("Gadget"));
         change(
             &stage.service,
             &at,

@@ -26,7 +26,10 @@ fn the_export_is_awaited_and_filled() {
             .as_str()
             .unwrap()
             .to_owned();
-        assert!(schema.ends_with(".things.example.io"), "{schema}");
+        assert!(
+            schema.ends_with(&format!(".{}", things::named("Thing"))),
+            "{schema}"
+        );
         let claims = export["spec"]["permissionClaims"].as_array().unwrap();
         let claimed: Vec<_> = claims
             .iter()
@@ -104,6 +107,7 @@ fn a_kind_that_is_offered_later_is_served_to_those_who_have_bound() {
         stage.stop().await;
 
         // The agent watches the new kind before kcp serves it: a silence that is not an empty world.
+        stage.permit(&both).await;
         stage.definitions = both;
         stage.start();
         stage.filled().await;

@@ -58,7 +58,7 @@ fn syncs_between(offered: Scope, service: Scope) {
                 created(consumer.api.post("/api/v1/namespaces", &more).await);
             }
             for (size, home) in (1..).zip(&homes) {
-                let order = json!({"apiVersion": "example.io/v1", "kind": "Offer", "metadata": {"name": "a"},
+                let order = json!({"apiVersion": format!("{}/v1", crate::world::group()), "kind": "Offer", "metadata": {"name": "a"},
                     "spec": {"size": size}});
                 created(
                     consumer

@@ -5,14 +5,18 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use syncagent::{Agent, Brake, Definition, Exit, Handle, Notice};
+use syncagent_core::access::{provider_rules, service_rules};
 use syncagent_core::definition::Kind;
 use syncagent_core::io::clients::{Reply, Server, collection, object};
+use syncagent_core::publication::Publications;
 use syncagent_core::runtime::{Clock, Definitions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::things;
-use crate::world::{Workspace, World, created, eventually, status};
+use crate::world::{
+    User, Workspace, World, another_test, change, created, eventually, group, status, tidy,
+};
 
 /// What all tests name their export.
 pub(crate) const EXPORT: &str = "things.example.io";
@@ -25,7 +29,8 @@ pub(crate) struct Stage {
     pub(crate) notices: Arc<Mutex<Vec<Notice>>>,
     pub(crate) definitions: Vec<Definition>,
     named: Option<String>,
-    agent_tokens: Option<(String, String)>,
+    /// Who the agent is: somebody who may do exactly what is computed.
+    pub(crate) user: User,
     kubeconfigs: Option<(String, String)>,
     /// How many deletions a minute the agent lets through, when a test says so.
     pub(crate) limit: Option<usize>,
@@ -58,13 +63,24 @@ pub(crate) fn play<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     if !World::is_real() {
         runtime.start_paused(true);
     }
-    runtime.build().unwrap().block_on(test());
+    whole(&runtime.build().unwrap(), test);
 }
 
 /// Runs a test in real time: real sockets and paused time do not go together.
 pub(crate) fn play_in_real_time<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_all().build().unwrap().block_on(test());
+    whole(&runtime.enable_all().build().unwrap(), test);
+}
+
+/// A test from its beginning to its end, also when that is a panic.
+fn whole<F: Future<Output = ()>>(runtime: &tokio::runtime::Runtime, test: impl FnOnce() -> F) {
+    another_test();
+    let test = std::panic::AssertUnwindSafe(|| runtime.block_on(test()));
+    let outcome = std::panic::catch_unwind(test);
+    runtime.block_on(tidy());
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 impl Stage {
@@ -93,25 +109,44 @@ impl Stage {
             install(&service, &things::service_crd(&definition.service)).await;
         }
         let provider = world.workspace("provider").await;
-        Self {
+        let user = world.user(&world.unique("agent"));
+        let stage = Self {
             world,
             provider,
             service,
             notices: Arc::default(),
             definitions,
             named: None,
-            agent_tokens: None,
+            user,
             kubeconfigs: None,
             handle: None,
             clock: None,
             limit: None,
             brake: None,
             running: None,
-        }
+        };
+        stage.permit(&stage.definitions).await;
+        stage
+    }
+
+    /// The agent may do what is computed for these definitions, and nothing else; for those that are refused, nothing.
+    pub(crate) async fn permit(&self, definitions: &[Definition]) {
+        let publications = Publications::compile("agent", definitions);
+        let service = publications
+            .map(|it| service_rules(&it))
+            .unwrap_or_default();
+        self.grant(&service, &provider_rules(EXPORT)).await;
+    }
+
+    /// The agent may do this on the service cluster and in the provider's workspace, and nothing else.
+    pub(crate) async fn grant(&self, service: &[Value], provider: &[Value]) {
+        grant(&self.service, &self.user.service.name, service).await;
+        grant(&self.provider.api, &self.user.kcp.name, provider).await;
     }
 
     /// The placeholder that a provider makes by hand.
     pub(crate) async fn export(&self, spec: &Value) {
+        self.permit(&self.definitions).await;
         let export = json!({"apiVersion": "apis.kcp.io/v1alpha2", "kind": "APIExport",
             "metadata": {"name": EXPORT}, "spec": spec});
         created(
@@ -145,7 +180,6 @@ impl Stage {
     /// An agent that is not started yet.
     pub(crate) fn agent(&self) -> Agent {
         let notices = self.notices.clone();
-        let (kcp, service) = self.agent_tokens.clone().unzip();
         let mut agent = Agent::new(EXPORT)
             .name(
                 self.named
@@ -153,8 +187,8 @@ impl Stage {
                     .unwrap_or_else(|| self.world.unique("agent")),
             )
             .connect(
-                self.world.service_connection(service.as_deref()),
-                self.world.kcp_access(&self.provider, kcp.as_deref()),
+                self.world.service_connection(&self.user),
+                self.world.kcp_access(&self.provider, &self.user),
             )
             .notify(move |notice| notices.lock().unwrap().push(notice.clone()));
         for definition in &self.definitions {
@@ -211,7 +245,7 @@ impl Stage {
         eventually("the export is filled", || async {
             let export = self.exported().await;
             let ours = export["spec"]["resources"].as_array()?.iter();
-            (ours.filter(|r| r["group"] == "example.io").count() == wanted).then_some(())
+            (ours.filter(|r| r["group"] == group()).count() == wanted).then_some(())
         })
         .await;
     }
@@ -294,11 +328,6 @@ impl Stage {
         }
     }
 
-    /// The agent is somebody else than the administrator.
-    pub(crate) fn act_as(&mut self, kcp: &str, service: &str) {
-        self.agent_tokens = Some((kcp.to_owned(), service.to_owned()));
-    }
-
     /// The agent gets the texts of kubeconfigs, and nothing else.
     pub(crate) fn wire(&mut self, service: &str, kcp: &str) {
         self.kubeconfigs = Some((service.to_owned(), kcp.to_owned()));
@@ -379,6 +408,28 @@ impl Consumer {
     }
 }
 
+/// Gives a user these rules and no others.
+async fn grant(api: &Server, user: &str, rules: &[Value]) {
+    let path = "/apis/rbac.authorization.k8s.io/v1";
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": user}, "rules": rules});
+    created(api.post(&format!("{path}/clusterroles"), &role).await);
+    change(
+        api,
+        &format!("{path}/clusterroles/{user}"),
+        &json!({"rules": rules}),
+    )
+    .await;
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": user},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]});
+    created(
+        api.post(&format!("{path}/clusterrolebindings"), &binding)
+            .await,
+    );
+}
+
 /// Where CRDs are.
 pub(crate) const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
@@ -439,12 +490,12 @@ pub(crate) async fn gone(api: &Server, kind: &Kind, namespace: &str, name: &str)
 impl Stage {
     /// Forgets what the agent asked for so far.
     pub(crate) fn forget(&self) {
-        for server in [self.world.embedded_kcp(), self.world.embedded_service()]
-            .into_iter()
-            .flatten()
-        {
-            server.clear_audit();
-        }
+        self.world.forget();
+    }
+
+    /// Whether the requests at both servers can be counted.
+    pub(crate) fn counts(&self) -> bool {
+        self.world.counts("kcp") && self.world.counts("service")
     }
 
     /// What the agent asked for, one line per request, watches apart: `kcp patch things/status default/a`.
@@ -464,40 +515,14 @@ impl Stage {
 
     /// What the agent asked for, of these verbs.
     pub(crate) fn asked(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
-        let sides = [
-            ("kcp", self.world.embedded_kcp()),
-            ("service", self.world.embedded_service()),
-        ];
-        let mut lines = Vec::new();
-        for (side, server) in sides {
-            let Some(server) = server else { continue };
-            for entry in server.audit() {
-                if !entry.user_agent.starts_with("syncagent/") || !wanted(&entry.verb) {
-                    continue;
-                }
-                let mut line = format!("{side} {} {}", entry.verb, entry.resource);
-                if !entry.subresource.is_empty() {
-                    line.push('/');
-                    line.push_str(&entry.subresource);
-                }
-                if !entry.name.is_empty() {
-                    line.push(' ');
-                    line.push_str(&entry.name);
-                }
-                if entry.code >= 300 {
-                    line.push_str(&format!(" -> {}", entry.code));
-                }
-                lines.push(line);
-            }
-        }
-        lines
+        self.world.asked(&wanted)
     }
 
-    /// Asserts what the agent asked for, in the order of each server; lines for a server that is real are left out.
+    /// Asserts what the agent asked for, in the order of each server; lines of a server that keeps no log are left out.
     pub(crate) fn asked_exactly(&self, wanted: &[&str]) {
-        let told = |line: &&&str| match line.split(' ').next() {
-            Some("kcp") => self.world.embedded_kcp().is_some(),
-            _ => self.world.embedded_service().is_some(),
+        let told = |line: &&&str| {
+            self.world
+                .counts(line.split(' ').next().unwrap_or_default())
         };
         let wanted: Vec<&str> = wanted.iter().filter(told).copied().collect();
         assert_eq!(self.requests(), wanted);

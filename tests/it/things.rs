@@ -6,15 +6,21 @@ use syncagent_core::definition::{
     SchemaSource, Scope, StatusField, StatusRule, StatusSource, TakeRule,
 };
 
-/// A kind of `example.io/v1`.
+/// A kind of `example.io/v1`, or of the test's own group.
 pub(crate) fn kind(kind: &str) -> Kind {
     Kind {
-        group: "example.io".into(),
+        group: crate::world::group(),
         version: "v1".into(),
         kind: kind.into(),
         plural: format!("{}s", kind.to_lowercase()),
         scope: Scope::Namespaced,
     }
+}
+
+/// Plural and group of a kind, as in `things.example.io`.
+pub(crate) fn named(name: &str) -> String {
+    let kind = kind(name);
+    format!("{}.{}", kind.plural, kind.group)
 }
 
 /// A built-in kind of the core group.

@@ -28,7 +28,7 @@ fn every_problem_is_told_at_once_and_nothing_is_started() {
         let stage = Stage::set(vec![first, second.clone()]).await;
         let exit = stage.agent().run().await;
         assert!(!exit.problems().is_empty(), "{exit}");
-        assert!(exit.to_string().contains("things.example.io"), "{exit}");
+        assert!(exit.to_string().contains(&things::named("Thing")), "{exit}");
 
         // What only the service cluster knows.
         let mut stage = stage;

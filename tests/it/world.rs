@@ -1,7 +1,9 @@
 //! The servers of one test, and the few verbs that tests speak.
 
+use std::cell::RefCell;
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,7 +19,13 @@ pub(crate) struct World {
 /// One API server, embedded or real.
 enum Side {
     Embedded(syncagent_embedded::Server, String),
-    Real(Box<kube::Config>),
+    Real(Box<kube::Config>, Option<Log>),
+}
+
+/// The audit log of a real server, from where we look at it on.
+struct Log {
+    file: PathBuf,
+    from: AtomicU64,
 }
 
 /// A workspace: its logical cluster's name, its canonical path, and how a user of it addresses it.
@@ -29,9 +37,46 @@ pub(crate) struct Workspace {
 }
 
 const KCP: &str = "SYNCAGENT_TEST_KCP_KUBECONFIG";
+const KCP_AUDIT: &str = "SYNCAGENT_TEST_KCP_AUDIT";
+/// Names a file of users of the real kcp, as its `--token-auth-file` knows them: a token and a name in each line.
+const KCP_USERS: &str = "SYNCAGENT_TEST_KCP_USERS";
 const SERVICE: &str = "SYNCAGENT_TEST_KUBECONFIG";
+const SERVICE_AUDIT: &str = "SYNCAGENT_TEST_AUDIT";
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static GROUP: RefCell<String> = RefCell::new("example.io".to_owned());
+}
+
+/// The API group of a test's kinds: of its own where a service cluster is shared with other tests.
+pub(crate) fn group() -> String {
+    GROUP.with_borrow(Clone::clone)
+}
+
+/// From here on this thread plays another test.
+pub(crate) fn another_test() {
+    if World::is_real() {
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
+        GROUP.set(format!("t{}-{count}.example.io", std::process::id()));
+    }
+}
+
+/// Takes from a shared service cluster what the test of this thread made for all of it; its namespaces stay.
+pub(crate) async fn tidy() {
+    let Ok(path) = std::env::var(SERVICE) else {
+        return;
+    };
+    let server = Side::real(&path, SERVICE_AUDIT).await.api("");
+    let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let all = server.get(crds).await.unwrap().body;
+    for crd in all["items"].as_array().into_iter().flatten() {
+        if crd["spec"]["group"] == group() {
+            let name = crd["metadata"]["name"].as_str().unwrap();
+            let _ = server.delete(&format!("{crds}/{name}"), &json!({})).await;
+        }
+    }
+}
 
 impl World {
     /// Fresh servers, or fresh workspaces on the servers that the environment names.
@@ -39,11 +84,11 @@ impl World {
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
         Self {
             kcp: match std::env::var(KCP) {
-                Ok(path) => Side::Real(Box::new(config(&path).await)),
+                Ok(path) => Side::real(&path, KCP_AUDIT).await,
                 Err(_) => Side::embedded_kcp(),
             },
             service: match std::env::var(SERVICE) {
-                Ok(path) => Side::Real(Box::new(config(&path).await)),
+                Ok(path) => Side::real(&path, SERVICE_AUDIT).await,
                 Err(_) => Side::embedded_service(),
             },
             run: format!("t{}-{count}", std::process::id()),
@@ -151,26 +196,233 @@ impl World {
         self.service.api("")
     }
 
-    /// How an agent reaches the service cluster; with a token of its own where the server is embedded.
-    pub(crate) fn service_connection(&self, token: Option<&str>) -> Connection {
-        match &self.service {
-            Side::Real(config) => (**config).clone().into(),
-            Side::Embedded(server, admin) => client(server, token.unwrap_or(admin), "").into(),
+    /// A fresh user of both servers, who may do nothing yet.
+    pub(crate) fn user(&self, name: &str) -> User {
+        let embedded = |server: &syncagent_embedded::Server| Identity {
+            name: name.to_owned(),
+            proof: Proof::Token(server.user(name, &[])),
+        };
+        User {
+            kcp: match &self.kcp {
+                Side::Embedded(server, _) => embedded(server),
+                Side::Real(..) => Identity::of_a_list(KCP_USERS),
+            },
+            service: match &self.service {
+                Side::Embedded(server, _) => embedded(server),
+                Side::Real(..) => Identity {
+                    name: name.to_owned(),
+                    proof: Proof::Word,
+                },
+            },
         }
     }
 
-    /// How an agent reaches a provider's workspace; with a token of its own where the server is embedded.
-    pub(crate) fn kcp_access(&self, provider: &Workspace, token: Option<&str>) -> KcpAccess {
+    /// How an agent reaches the service cluster.
+    pub(crate) fn service_connection(&self, user: &User) -> Connection {
+        match &self.service {
+            Side::Real(config, _) => user.service.on((**config).clone()).into(),
+            Side::Embedded(server, _) => client(server, user.service.token(), "").into(),
+        }
+    }
+
+    /// How an agent reaches a provider's workspace.
+    pub(crate) fn kcp_access(&self, provider: &Workspace, user: &User) -> KcpAccess {
         match &self.kcp {
-            Side::Real(config) => at((**config).clone(), &provider.path).into(),
-            Side::Embedded(server, admin) => {
-                let token = token.unwrap_or(admin).to_owned();
+            Side::Real(config, _) => at(user.kcp.on((**config).clone()), &provider.path).into(),
+            Side::Embedded(server, _) => {
+                let token = user.kcp.token().to_owned();
                 let inside = server.clone();
                 KcpAccess::new(client(server, &token, &provider.path), move |_| {
                     Ok(client(&inside, &token, ""))
                 })
             }
         }
+    }
+
+    /// What agents of this test asked for, one line per request: `kcp patch things/status default/a`. A server that keeps
+    /// no log tells nothing.
+    pub(crate) fn asked(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<String> {
+        let of = format!("{})", self.run);
+        let sides = [("kcp", &self.kcp), ("service", &self.service)];
+        let entries = |(name, side): (&'static str, &Side)| {
+            let entries = side.log(&of).into_iter();
+            let lines = entries
+                .filter(|it| wanted(&it.verb))
+                .map(move |it| it.line(name));
+            lines.collect::<Vec<_>>()
+        };
+        sides.into_iter().flat_map(entries).collect()
+    }
+
+    /// Whether the requests at `kcp` or `service` can be counted.
+    pub(crate) fn counts(&self, side: &str) -> bool {
+        let side = if side == "kcp" {
+            &self.kcp
+        } else {
+            &self.service
+        };
+        !matches!(side, Side::Real(_, None))
+    }
+
+    /// Forgets what was asked so far.
+    pub(crate) fn forget(&self) {
+        for side in [&self.kcp, &self.service] {
+            match side {
+                Side::Embedded(server, _) => server.clear_audit(),
+                Side::Real(_, Some(log)) => log.forget(),
+                Side::Real(_, None) => {}
+            }
+        }
+    }
+}
+
+/// Somebody on both servers.
+#[derive(Clone)]
+pub(crate) struct User {
+    pub(crate) kcp: Identity,
+    pub(crate) service: Identity,
+}
+
+/// Somebody on one server: a name, and what the server needs to believe it.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    proof: Proof,
+}
+
+#[derive(Clone)]
+enum Proof {
+    Token(String),
+    /// The administrator's, who acts as somebody else.
+    Word,
+    /// There are no others: it is the administrator.
+    None,
+}
+
+impl Identity {
+    /// The next user of a list that nobody was before; the administrator where there is no list.
+    fn of_a_list(variable: &str) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let Some(file) = std::env::var_os(variable) else {
+            return Self {
+                name: "nobody".to_owned(),
+                proof: Proof::None,
+            };
+        };
+        let list = std::fs::read_to_string(file).unwrap();
+        let next = NEXT.fetch_add(1, Ordering::SeqCst);
+        let mut line = list.lines().nth(next).expect("a user is left").split(',');
+        let token = line.next().unwrap().to_owned();
+        Self {
+            name: line.next().unwrap().to_owned(),
+            proof: Proof::Token(token),
+        }
+    }
+
+    /// Whether it is somebody who may do what they are granted, and nothing else.
+    pub(crate) fn is_confined(&self) -> bool {
+        !matches!(self.proof, Proof::None)
+    }
+
+    /// The token, where there is one.
+    pub(crate) fn token(&self) -> &str {
+        match &self.proof {
+            Proof::Token(token) => token,
+            Proof::Word | Proof::None => "",
+        }
+    }
+
+    /// A real server as this one reaches it.
+    fn on(&self, mut config: kube::Config) -> kube::Config {
+        match &self.proof {
+            Proof::None => {}
+            Proof::Word => {
+                let name = http::HeaderName::from_static("impersonate-user");
+                config.headers.push((name, self.name.parse().unwrap()));
+            }
+            Proof::Token(token) => {
+                config.auth_info = kube::config::AuthInfo {
+                    token: Some(token.clone().into()),
+                    ..Default::default()
+                };
+            }
+        }
+        config
+    }
+}
+
+/// A request that was answered.
+struct Asked {
+    verb: String,
+    resource: String,
+    subresource: String,
+    name: String,
+    code: u64,
+}
+
+impl Asked {
+    fn line(&self, side: &str) -> String {
+        let mut line = format!("{side} {} {}", self.verb, self.resource);
+        if !self.subresource.is_empty() {
+            line.push('/');
+            line.push_str(&self.subresource);
+        }
+        if !self.name.is_empty() {
+            line.push(' ');
+            line.push_str(&self.name);
+        }
+        if self.code >= 300 {
+            line.push_str(&format!(" -> {}", self.code));
+        }
+        line
+    }
+
+    fn read(event: &Value) -> Option<Self> {
+        let text = |at: &str| {
+            event
+                .pointer(at)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let verb = text("/verb");
+        let code = event["responseStatus"]["code"].as_u64().unwrap_or_default();
+        // What a request names by its path; logs of real servers also know what it names by its body or by a selector.
+        let name = match verb {
+            "create" | "list" | "watch" => "",
+            _ => text("/objectRef/name"),
+        };
+        // A watch counts when it is opened, or refused.
+        let opened = text("/stage") == "ResponseStarted";
+        if (verb == "watch") != opened && !(verb == "watch" && code >= 300) {
+            return None;
+        }
+        Some(Self {
+            verb: verb.to_owned(),
+            resource: text("/objectRef/resource").to_owned(),
+            subresource: text("/objectRef/subresource").to_owned(),
+            name: name.to_owned(),
+            code,
+        })
+    }
+}
+
+impl Log {
+    fn forget(&self) {
+        let length = std::fs::metadata(&self.file).map_or(0, |it| it.len());
+        self.from.store(length, Ordering::SeqCst);
+    }
+
+    fn read(&self, of: &str) -> Vec<Asked> {
+        use std::io::{Read as _, Seek as _, SeekFrom};
+        let mut file = std::fs::File::open(&self.file).unwrap();
+        let from = self.from.load(Ordering::SeqCst);
+        file.seek(SeekFrom::Start(from)).unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        let ours = text.lines().filter(|line| line.contains(of));
+        let events = ours.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let ours = events.filter(|it| it["userAgent"].as_str().is_some_and(|it| it.ends_with(of)));
+        ours.filter_map(|event| Asked::read(&event)).collect()
     }
 }
 
@@ -187,10 +439,38 @@ impl Side {
         Self::Embedded(server, token)
     }
 
+    async fn real(kubeconfig: &str, log: &str) -> Self {
+        let log = std::env::var_os(log).map(|file| Log {
+            file: file.into(),
+            from: AtomicU64::new(0),
+        });
+        Self::Real(Box::new(config(kubeconfig).await), log)
+    }
+
     fn server(&self) -> Option<&syncagent_embedded::Server> {
         match self {
             Self::Embedded(server, _) => Some(server),
-            Self::Real(_) => None,
+            Self::Real(..) => None,
+        }
+    }
+
+    /// What agents asked for; at a real server, which others use too, those whose user agent ends like this.
+    fn log(&self, of: &str) -> Vec<Asked> {
+        match self {
+            Self::Embedded(server, _) => {
+                let entries = server.audit().into_iter();
+                let ours = entries.filter(|it| it.user_agent.starts_with("syncagent/"));
+                let asked = ours.map(|it| Asked {
+                    verb: it.verb,
+                    resource: it.resource,
+                    subresource: it.subresource,
+                    name: it.name,
+                    code: it.code.into(),
+                });
+                asked.collect()
+            }
+            Self::Real(_, Some(log)) => log.read(of),
+            Self::Real(_, None) => Vec::new(),
         }
     }
 
@@ -198,7 +478,7 @@ impl Side {
     fn parent(&self) -> Server {
         match self {
             Self::Embedded(..) => self.api("/clusters/root"),
-            Self::Real(_) => self.api(""),
+            Self::Real(..) => self.api(""),
         }
     }
 
@@ -207,7 +487,7 @@ impl Side {
             Self::Embedded(server, token) => {
                 Server::new(client(server, token, path), "test", "test")
             }
-            Self::Real(config) => {
+            Self::Real(config, _) => {
                 let config = if path.is_empty() {
                     (**config).clone()
                 } else {

@@ -263,17 +263,15 @@ fn a_token_that_is_no_longer_known_is_waited_for() {
         }
         let thing = things::kind("Thing");
         let mut stage = Stage::set(vec![things::plain("Thing")]).await;
-        let token = service(&stage).user("agent", &["system:masters"]);
-        let kcp_token = kcp(&stage).user("agent", &["system:kcp:admin"]);
-        stage.act_as(&kcp_token, &token);
+        let user = stage.user.clone();
         stage.export(&json!({})).await;
         stage.start();
         stage.filled().await;
         let consumer = stage.consumer("consumer").await;
         let names = many(&consumer, 50).await;
         stage.calm().await;
-        service(&stage).drop_token(&token);
-        kcp(&stage).drop_token(&kcp_token);
+        service(&stage).drop_token(user.service.token());
+        kcp(&stage).drop_token(user.kcp.token());
         for server in [service(&stage), kcp(&stage)] {
             server.faults().cut_watches();
         }
@@ -282,8 +280,8 @@ fn a_token_that_is_no_longer_known_is_waited_for() {
         no_more_than(4 * names.len() + 80, &stage, 10).await;
         let told = problems(&stage);
         assert!(told.len() <= 8, "{told:#?}");
-        service(&stage).token(&token, "agent", &["system:masters"]);
-        kcp(&stage).token(&kcp_token, "agent", &["system:kcp:admin"]);
+        service(&stage).token(user.service.token(), &user.service.name, &[]);
+        kcp(&stage).token(user.kcp.token(), &user.kcp.name, &[]);
         tokio::time::sleep(Duration::from_secs(45)).await;
         resized(&stage, &consumer, &names, 2).await;
         alive(&stage, &consumer, &thing, "t0", 4).await;
