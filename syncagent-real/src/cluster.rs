@@ -10,13 +10,17 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
+use serde_json::json;
+
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::programs::Programs;
 use crate::server::{self, AUDIT_POLICY, Server};
 
-/// Token and user of the administrator; the servers listen on loopback and live for a moment.
-const ADMIN: &str = "admin-token,admin,1,\"system:masters\"\n";
+/// Who is known, by their tokens; the servers listen on loopback and live for a moment.
+fn tokens(user: &str) -> String {
+    format!("admin-token,admin,1,\"system:masters\"\n{user},user,2\n")
+}
 
 /// A part of the cluster, to be killed and revived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +42,15 @@ pub struct Cluster {
     controllers: Server,
     kubeconfig: String,
     version: String,
+    authority: Authority,
+    rotations: usize,
     guard: Guard,
+}
+
+/// Who signs the server's certificates.
+struct Authority {
+    certificate: String,
+    issuer: Issuer<'static, KeyPair>,
 }
 
 impl Cluster {
@@ -56,10 +68,18 @@ impl Cluster {
             format!("http://127.0.0.1:{client}"),
             format!("http://127.0.0.1:{peer}"),
         );
-        let authority = certificates(&dir)?;
+        let authority = Authority::new().map_err(failed)?;
+        let certificate = &authority.certificate;
+        authority.sign(&dir)?;
+        let accounts = KeyPair::generate().map_err(failed)?;
+        write("accounts.key", &accounts.serialize_pem())?;
+        write("accounts.pub", &accounts.public_key_pem())?;
         let url = format!("https://127.0.0.1:{secure}");
-        let kubeconfig = server::kubeconfig(&url, &authority, "admin-token");
-        let tokens = write("tokens.csv", ADMIN)?;
+        let kubeconfig = server::kubeconfig(&url, certificate, &json!({"token": "admin-token"}));
+        let token = write("user.token", "user-token-0")?;
+        let user = server::kubeconfig(&url, certificate, &json!({"tokenFile": token}));
+        write("user.kubeconfig", &user)?;
+        let tokens = write("tokens.csv", &tokens("user-token-0"))?;
         let policy = write("audit-policy.json", AUDIT_POLICY)?;
         let access = write("admin.kubeconfig", &kubeconfig)?;
 
@@ -133,6 +153,8 @@ impl Cluster {
             controllers,
             kubeconfig,
             version,
+            authority,
+            rotations: 0,
             guard,
         })
     }
@@ -147,6 +169,13 @@ impl Cluster {
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         self.guard.dir().join("admin.kubeconfig")
+    }
+
+    /// A kubeconfig of the user `user`, who may do nothing until they are granted something. It names a file with their
+    /// token, which changes with [`Cluster::rotate`].
+    #[must_use]
+    pub fn user(&self) -> PathBuf {
+        self.guard.dir().join("user.kubeconfig")
     }
 
     /// The audit log: a JSON object per line. A request is in it when it was answered, a watch also when it was opened.
@@ -168,6 +197,22 @@ impl Cluster {
         }
     }
 
+    /// Gives kube-apiserver another certificate of the same authority and the user another token. The old ones are worth
+    /// nothing any more; kube-apiserver is killed for it, and back when this returns.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub async fn rotate(&mut self) -> Result<(), Error> {
+        self.kill(Part::Apiserver)?;
+        self.rotations += 1;
+        let token = format!("user-token-{}", self.rotations);
+        self.authority.sign(self.guard.dir())?;
+        write(self.guard.dir(), "tokens.csv", &tokens(&token))?;
+        write(self.guard.dir(), "user.token", &token)?;
+        self.revive(Part::Apiserver).await
+    }
+
     /// Starts what was killed, over the same data and at the same address, and waits until the cluster is ready.
     ///
     /// # Errors
@@ -179,6 +224,22 @@ impl Cluster {
             Part::Apiserver => self.apiserver.start(&mut self.guard)?,
             Part::Controllers => return self.controllers.start(&mut self.guard),
         }
+        self.settle().await
+    }
+
+    /// The same of all parts, after all were killed.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub async fn revive_all(&mut self) -> Result<(), Error> {
+        self.etcd.start(&mut self.guard)?;
+        self.apiserver.start(&mut self.guard)?;
+        self.apiserver.ready(&self.kubeconfig).await?;
+        self.controllers.start(&mut self.guard)
+    }
+
+    async fn settle(&mut self) -> Result<(), Error> {
         self.apiserver.ready(&self.kubeconfig).await?;
         // The controllers give up on a server that is away for long.
         if self.controllers.running().is_err() {
@@ -195,33 +256,48 @@ fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-/// Writes the server's key and certificate and the key for service accounts; returns the authority's certificate.
-fn certificates(dir: &Path) -> Result<String, Error> {
-    let failed = |source| Error::Server {
+fn failed(source: rcgen::Error) -> Error {
+    Error::Server {
         what: "make certificates".to_owned(),
         source: Box::new(source),
-    };
-    let authority_key = KeyPair::generate().map_err(failed)?;
-    let mut authority = CertificateParams::new(Vec::new()).map_err(failed)?;
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "service cluster for tests");
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let certificate = authority.self_signed(&authority_key).map_err(failed)?.pem();
-    let issuer = Issuer::new(authority, authority_key);
-    let key = KeyPair::generate().map_err(failed)?;
-    let names = ["localhost", "127.0.0.1"].map(str::to_owned);
-    let mut leaf = CertificateParams::new(names).map_err(failed)?;
-    leaf.distinguished_name
-        .push(DnType::CommonName, "kube-apiserver for tests");
-    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    leaf.use_authority_key_identifier_extension = true;
-    let signed = leaf.signed_by(&key, &issuer).map_err(failed)?.pem();
-    write(dir, "server.crt", &signed)?;
-    write(dir, "server.key", &key.serialize_pem())?;
-    let accounts = KeyPair::generate().map_err(failed)?;
-    write(dir, "accounts.key", &accounts.serialize_pem())?;
-    write(dir, "accounts.pub", &accounts.public_key_pem())?;
-    Ok(certificate)
+    }
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Authority")
+    }
+}
+
+impl Authority {
+    fn new() -> Result<Self, rcgen::Error> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "service cluster for tests");
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key)?.pem();
+        let issuer = Issuer::new(params, key);
+        Ok(Self {
+            certificate,
+            issuer,
+        })
+    }
+
+    /// Writes a fresh key and certificate of the server.
+    fn sign(&self, dir: &Path) -> Result<(), Error> {
+        let key = KeyPair::generate().map_err(failed)?;
+        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
+        let mut leaf = CertificateParams::new(names).map_err(failed)?;
+        leaf.distinguished_name
+            .push(DnType::CommonName, "kube-apiserver for tests");
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        leaf.use_authority_key_identifier_extension = true;
+        let signed = leaf.signed_by(&key, &self.issuer).map_err(failed)?.pem();
+        write(dir, "server.crt", &signed)?;
+        write(dir, "server.key", &key.serialize_pem())?;
+        Ok(())
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::guard::Guard;
@@ -167,13 +167,13 @@ pub(crate) fn ports<const N: usize>() -> Result<[u16; N], Error> {
     Ok(ports)
 }
 
-/// The text of a kubeconfig.
-pub(crate) fn kubeconfig(url: &str, authority: &str, token: &str) -> String {
+/// The text of a kubeconfig; `user` says how a client shows who it is.
+pub(crate) fn kubeconfig(url: &str, authority: &str, user: &Value) -> String {
     let file = json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "it", "cluster": {"server": url, "certificate-authority-data": STANDARD.encode(authority)}}],
-        "users": [{"name": "it", "user": {"token": token}}],
+        "users": [{"name": "it", "user": user}],
         "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
         "current-context": "it",
     });

@@ -428,6 +428,26 @@ async fn grant(api: &Server, user: &str, rules: &[Value]) {
         api.post(&format!("{path}/clusterrolebindings"), &binding)
             .await,
     );
+    if World::is_real() {
+        in_force(api, user, rules).await;
+    }
+}
+
+/// Waits until what was granted is in force. Whoever comes earlier is refused, and a kcp remembers that for long.
+async fn in_force(api: &Server, user: &str, rules: &[Value]) {
+    let Some(rule) = rules.iter().find(|rule| rule["resources"].is_array()) else {
+        return;
+    };
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+        "spec": {"user": user, "resourceAttributes": {"group": rule["apiGroups"][0],
+            "resource": rule["resources"][0], "name": rule["resourceNames"][0], "verb": rule["verbs"][0]}}});
+    let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    eventually("the grant is in force", || async {
+        let answer = api.post(path, &review).await.unwrap();
+        // Embedded servers hold no reviews, and forget nothing.
+        (answer.code == 404 || answer.body["status"]["allowed"] == true).then_some(())
+    })
+    .await;
 }
 
 /// Where CRDs are.
@@ -520,12 +540,22 @@ impl Stage {
 
     /// Asserts what the agent asked for, in the order of each server; lines of a server that keeps no log are left out.
     pub(crate) fn asked_exactly(&self, wanted: &[&str]) {
+        assert_eq!(self.requests(), self.told(wanted));
+    }
+
+    /// The same where nothing says in which order; `wanted` is sorted.
+    pub(crate) fn asked_in_any_order(&self, wanted: &[&str]) {
+        let mut asked = self.requests();
+        asked.sort();
+        assert_eq!(asked, self.told(wanted));
+    }
+
+    fn told<'a>(&self, wanted: &[&'a str]) -> Vec<&'a str> {
         let told = |line: &&&str| {
             self.world
                 .counts(line.split(' ').next().unwrap_or_default())
         };
-        let wanted: Vec<&str> = wanted.iter().filter(told).copied().collect();
-        assert_eq!(self.requests(), wanted);
+        wanted.iter().filter(told).copied().collect()
     }
 
     /// Waits until the agent has had time to do whatever it might still do.
