@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::definition::{Events, Kind, Scope};
 use crate::names;
-use crate::plan::ObjectRef;
+use crate::object::reference::ObjectRef;
 use crate::publication::Publications;
 
 /// The permission claims of the export (v1alpha2): what is taken from workspaces and returned to them, `namespaces` where

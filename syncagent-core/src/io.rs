@@ -1,6 +1,7 @@
 //! The rim: everything that talks to a server, and nothing that decides.
 //!
 //! ```text
+//! clock       what time it is
 //! clients     one HTTP connection per server, one cheap handle per URL prefix (a workspace, an endpoint, a cluster)
 //! discovery   does the service cluster serve the kind, and with which schema
 //! endpoints   which virtual workspaces exist for our export
@@ -17,6 +18,7 @@
 pub mod announce;
 pub(crate) mod apply;
 pub mod clients;
+pub(crate) mod clock;
 pub mod discovery;
 pub mod endpoints;
 pub(crate) mod events;

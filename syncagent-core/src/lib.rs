@@ -25,16 +25,19 @@ pub mod access;
 pub mod compat;
 
 pub mod plan;
+
 #[cfg(feature = "typed")]
 pub mod typed;
 
-#[cfg(feature = "cli")]
-pub mod cli;
-#[cfg(feature = "rim")]
-pub mod controller;
 #[cfg(feature = "rim")]
 pub mod error;
 #[cfg(feature = "rim")]
 pub mod io;
+
+#[cfg(feature = "rim")]
+pub mod controller;
+
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "rim")]
 pub mod runtime;

@@ -1,4 +1,5 @@
-//! Objects as JSON: paths into them, fingerprints of them, and the marks that say whose they are.
+//! Objects as JSON: paths into them, fingerprints of them, the marks that say whose they are, and the words for which one is
+//! meant.
 //!
 //! The engine works on `serde_json::Value`; a Rust type of the object exists only at the edge (`typed`).
 //! Everything here is total: an object that lacks a field reads as if the field were empty.
@@ -7,6 +8,9 @@ pub mod fingerprint;
 pub mod identity;
 pub mod labels;
 pub mod path;
+pub mod reference;
+pub mod selection;
+pub mod subset;
 
 use serde_json::Value;
 

@@ -26,8 +26,6 @@
 //! What a [`Sight`] says matters for the laws. *Unseen* is "no news since the record"; *Doubt* is "there is news, and it is
 //! not in hand" (a DELETED event is a doubt, not an absence); *Absent* is positive evidence (a GET answered 404).
 
-mod key;
-mod query;
 mod seen;
 
 mod record;
@@ -62,15 +60,18 @@ mod withdraw;
 mod absorb;
 mod explain;
 
+// The words that a plan is made of; they live in the layers above.
+pub use crate::object::reference::{Key, Known, ObjectRef, Place};
+pub use crate::object::selection::{Listing, Member, Query};
+pub use crate::status::Synced;
+
 pub use absorb::absorb;
 pub use effect::{Deed, Effect, Heard, Later, Reply, Request, Subresource, Verb};
 pub use explain::{Hands, Trouble};
 pub use keep::Leaves;
-pub use key::{Key, ObjectRef, Place};
-pub use query::{Listing, Member, Query};
 pub use record::{
-    CopyKnown, Drifted, FoundKnown, Known, Lost, MadeKnown, ReadKnown, Record, Refusal,
-    ReturnedKnown, StatusKnown, Synced, TakenKnown,
+    CopyKnown, Drifted, FoundKnown, Lost, MadeKnown, ReadKnown, Record, Refusal, ReturnedKnown,
+    StatusKnown, TakenKnown,
 };
 pub use seen::{Depth, Question, Seen, Sight};
 pub use step::plan;

@@ -15,9 +15,9 @@ use crate::naming::{CopyName, Moved, NamingError, Scheme, Words};
 use crate::object::fingerprint::Fingerprint;
 use crate::object::identity::Identity;
 use crate::object::path::{self, Hop, Path, Spot, spot_text};
+use crate::object::subset::Subset;
 use crate::object::{drop_nulls, generation, meta, uid};
 use crate::related::{self, TakenName, Takes};
-use crate::schema::Subset;
 use crate::template::{Placeholder, Template};
 
 /// The compiled way down.

@@ -19,12 +19,13 @@ use crate::names::{self, AgentName};
 use crate::naming::{CopyName, Moved, NamingError, Order, Scheme};
 use crate::object::identity::{Identity, Standing};
 use crate::object::path::Path;
+use crate::object::reference::{Key, ObjectRef, Place};
+use crate::object::subset::Subset;
 use crate::object::{annotation, label};
-use crate::plan::{Key, ObjectRef, Place};
 use crate::projection::{Down, Intent, Objection, Projection};
 use crate::related::Returns;
 use crate::related::find::{Glimpse, Related, View};
-use crate::schema::{self, Offer, Subset};
+use crate::schema::{self, Offer};
 use crate::status::{Made, Up};
 use crate::template::{Part, Template};
 

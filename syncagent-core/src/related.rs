@@ -10,10 +10,9 @@ use serde_json::{Map, Value, json};
 use crate::definition::{Compose, Kind, Part, ReadRule};
 use crate::names;
 use crate::naming::{CopyName, sha3_hex};
+use crate::object::api_version;
 use crate::object::fingerprint::sha1_hex;
 use crate::object::path::{self, Path, Spot};
-use crate::object::{api_version, uid, version};
-use crate::plan::Known;
 use crate::template::{Placeholder, Template};
 
 /// A compiled `takes` rule.
@@ -186,15 +185,6 @@ pub fn assemble(kind: &Kind, metadata: Value, content: Map<String, Value>) -> Va
     object.insert("kind".into(), json!(kind.kind));
     object.insert("metadata".into(), metadata);
     Value::Object(object)
-}
-
-/// Which version of which object.
-#[must_use]
-pub fn known(object: &Value) -> Known {
-    Known {
-        uid: uid(object).to_owned(),
-        version: version(object).to_owned(),
-    }
 }
 
 /// The annotation that says what a returned object was made of: `o.s.c.r0.t1:<fingerprint>`.

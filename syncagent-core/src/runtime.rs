@@ -3,14 +3,13 @@
 //! [`Agent`] is the one thing a program builds; [`Exit`] is what it returns from `main`.
 
 mod agent;
-mod clock;
 mod exit;
 mod handle;
 mod shutdown;
 
 pub use crate::controller::brake::Brake;
 pub use crate::controller::definitions::{Definitions, Standing};
+pub use crate::io::clock::{Clock, System};
 pub use agent::Agent;
-pub use clock::{Clock, System};
 pub use exit::Exit;
 pub use handle::Handle;

@@ -5,14 +5,12 @@
 
 pub mod compat;
 mod publish;
-mod subset;
 
 use serde_json::Value;
 
 use crate::object::path::{Path, Step};
 
 pub use publish::{Offer, published};
-pub use subset::Subset;
 
 /// The version of a CRD, with its schema; `None` when the CRD does not serve it.
 #[must_use]

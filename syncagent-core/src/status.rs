@@ -4,17 +4,41 @@
 //! order's. While the operator has not looked at the newest copy yet, the consumer sees the generation of the order
 //! before, so that `kubectl wait` tells the truth.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::definition::{Compose, Convert, Kind, ReadRule};
 use crate::mutation::{Pipeline, Stop};
 use crate::naming::Scheme;
 use crate::object::path::{self, Path};
-use crate::plan::{CopyKnown, Synced};
 use crate::template::Template;
 
 /// The type of our own condition.
 pub const SYNCED: &str = "Synced";
+
+/// Our own condition on the origin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Synced {
+    /// Whether all is well.
+    pub ok: bool,
+    /// The reason, in one word.
+    pub reason: String,
+    /// The message, in the consumer's terms.
+    pub message: String,
+    /// Since when the condition has this status.
+    pub since: String,
+}
+
+/// Which generations of an order and its copy belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generations {
+    /// The generation of the copy that reflects `reflects`.
+    pub generation: i64,
+    /// The generation of the order that the copy reflects.
+    pub reflects: i64,
+    /// The generation of the order that the copy reflected before; 0 when there is none.
+    pub before: i64,
+}
 
 /// The compiled way up.
 #[derive(Clone, Debug)]
@@ -94,7 +118,7 @@ impl Up {
     /// The status that the consumer sees, without our own condition. `named` are the names that the order itself uses, as
     /// the service cluster's and the consumer's.
     #[must_use]
-    pub fn project(&self, copy: &Value, known: &CopyKnown, named: &[(String, String)]) -> Value {
+    pub fn project(&self, copy: &Value, known: Generations, named: &[(String, String)]) -> Value {
         let mut copy = copy.clone();
         if self.turns_generations() {
             map_generations(&mut copy["status"], known);
@@ -176,7 +200,7 @@ pub(crate) fn mutate(
 }
 
 /// Puts the order's generation in the place of the copy's, in the status and in its conditions.
-fn map_generations(status: &mut Value, known: &CopyKnown) {
+fn map_generations(status: &mut Value, known: Generations) {
     let map = |observed: &mut Value| {
         if let Some(generation) = observed.as_i64() {
             *observed = json!(shown_generation(generation, known));
@@ -195,7 +219,7 @@ fn map_generations(status: &mut Value, known: &CopyKnown) {
 
 /// The order's generation that the operator has looked at.
 #[must_use]
-pub fn shown_generation(observed: i64, known: &CopyKnown) -> i64 {
+pub fn shown_generation(observed: i64, known: Generations) -> i64 {
     if observed >= known.generation {
         known.reflects
     } else if known.before > 0 && known.before < known.reflects {

@@ -171,7 +171,7 @@ struct Inner {
     pedal: Mutex<Pedal>,
     /// Something changed that the export or those who wait should know.
     changed: Notify,
-    clock: Mutex<Arc<dyn crate::runtime::Clock>>,
+    clock: Mutex<Arc<dyn crate::io::clock::Clock>>,
 }
 
 impl Default for Brake {
@@ -179,7 +179,7 @@ impl Default for Brake {
         Self(Arc::new(Inner {
             pedal: Mutex::new(Pedal::new(LIMIT)),
             changed: Notify::new(),
-            clock: Mutex::new(Arc::new(crate::runtime::System)),
+            clock: Mutex::new(Arc::new(crate::io::clock::System)),
         }))
     }
 }
@@ -195,7 +195,7 @@ impl Brake {
         clock.unwrap_or_else(PoisonError::into_inner).now()
     }
 
-    pub(crate) fn use_clock(&self, clock: Arc<dyn crate::runtime::Clock>) {
+    pub(crate) fn use_clock(&self, clock: Arc<dyn crate::io::clock::Clock>) {
         let lock = self.0.clock.lock();
         *lock.unwrap_or_else(PoisonError::into_inner) = clock;
     }

@@ -22,6 +22,7 @@ use crate::definition::Events;
 use crate::error::{Error, ErrorKind};
 use crate::io::announce::{Announcer, Notice, Order};
 use crate::io::clients::Server;
+use crate::io::clock::Clock;
 use crate::io::events::{About, Post, Said};
 use crate::io::{apply, metrics, observe};
 use crate::object;
@@ -30,7 +31,6 @@ use crate::plan::{
     Query, Question, Sight, Trouble, Verb, absorb, plan,
 };
 use crate::publication::Publication;
-use crate::runtime::Clock;
 
 /// How often a step plans before it is put back.
 const ROUNDS: usize = 24;

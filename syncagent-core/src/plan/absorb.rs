@@ -7,15 +7,14 @@ use serde_json::{Value, json};
 
 use super::effect::{Deed, Effect, Heard, Later, Reply, Verb};
 use super::keep::Leaves;
-use super::key::{Key, ObjectRef};
 use super::locate::name_of;
 use super::record::{CopyKnown, Record, Refusal, ReturnedKnown, StatusKnown, TakenKnown};
 use super::seen::{Seen, Sight};
-use super::step::known_of;
 use super::{adopt, drift, fight, forward, returned};
 use crate::definition::Drift;
 use crate::names;
 use crate::object::fingerprint::Fingerprint;
+use crate::object::reference::{Key, Known, ObjectRef};
 use crate::object::{annotation, finalizers, uid};
 use crate::projection::{parse_spot, translate};
 use crate::publication::Publication;
@@ -136,10 +135,10 @@ impl Hearing<'_> {
         let body = &self.reply.body;
         let sent = StatusKnown::Sent(forward::sent(&self.effect.request.body));
         if let Some(taken) = self.taken() {
-            taken.to = Some(known_of(body));
+            taken.to = Some(Known::of(body));
             taken.status = sent;
         } else if let Some(entry) = self.returned() {
-            entry.at = Some(known_of(body));
+            entry.at = Some(Known::of(body));
             entry.status = sent;
         }
         self.note(Sight::There(body.clone()));
@@ -151,7 +150,7 @@ impl Hearing<'_> {
         match &self.effect.deed {
             Deed::Namespace => self.note(Sight::There(body.clone())),
             Deed::Hold | Deed::Release => {
-                self.record.origin = Some(known_of(body));
+                self.record.origin = Some(Known::of(body));
                 self.record.finalizers = finalizers(body);
                 self.record.released = self.effect.deed == Deed::Release;
                 self.note(Sight::There(body.clone()));
@@ -189,7 +188,7 @@ impl Hearing<'_> {
                     .get("status")
                     .filter(|it| !it.is_null())
                     .unwrap_or(&empty);
-                self.record.origin = Some(known_of(body));
+                self.record.origin = Some(Known::of(body));
                 self.record.reflected = Some(Fingerprint::of(sent));
                 self.record.replied = Some(Fingerprint::of(shown));
                 self.record.shown = self.record.replied;
@@ -209,14 +208,14 @@ impl Hearing<'_> {
             }
             Deed::HoldTaken(_) | Deed::ReleaseTaken(_) => {
                 if let Some(taken) = self.taken() {
-                    taken.seen = Some(known_of(body));
+                    taken.seen = Some(Known::of(body));
                     taken.finalizers = finalizers(body);
                 }
                 self.note(Sight::There(body.clone()));
             }
             Deed::Take(_) | Deed::Retake(_) => {
                 if let Some(taken) = self.taken() {
-                    taken.to = Some(known_of(body));
+                    taken.to = Some(Known::of(body));
                     taken.entry = drift::print(body, &manager);
                     taken.looked_copy = true;
                     taken.from = taken.seen.clone();
@@ -234,7 +233,7 @@ impl Hearing<'_> {
             }
             Deed::Return(_) | Deed::Update(_) => {
                 if let Some(entry) = self.returned() {
-                    entry.at = Some(known_of(body));
+                    entry.at = Some(Known::of(body));
                     entry.content = Some(returned::print(&content(body)));
                     entry.looked = true;
                     entry.dirty = false;

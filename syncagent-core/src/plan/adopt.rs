@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use super::effect::{Deed, Verb};
 use super::keep::{self, Leaves};
-use super::key::{Key, ObjectRef};
 use super::seen::Depth;
 use super::step::Step;
 use super::tend::name_taken;
 use crate::definition::{Adoption, Drift};
 use crate::names;
 use crate::object::identity::Identity;
+use crate::object::reference::{Key, ObjectRef};
 use crate::object::{annotation, is_deleting, label, uid, version};
 use crate::projection::{Intent, marked};
 

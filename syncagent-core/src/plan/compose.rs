@@ -5,14 +5,14 @@
 
 use serde_json::{Value, json};
 
-use super::key::{ObjectRef, Place};
 use super::record::ReadKnown;
 use super::seen::{Depth, Sight};
-use super::step::{Step, known_of};
+use super::step::Step;
 use crate::definition::{Compose, Part, ReadRule, Scope, Sources};
 use crate::names;
 use crate::naming::CopyName;
 use crate::object::fingerprint::Fingerprint;
+use crate::object::reference::{Known, ObjectRef, Place};
 use crate::object::{is_older, label, version};
 use crate::template::{Placeholder, Template};
 
@@ -137,7 +137,7 @@ pub(super) fn learn_reads(step: &mut Step<'_>, reads: &mut [ReadKnown]) -> bool 
                     // Whoever it belongs to: what another workspace brought down is not shown to this one.
                     let whose = label(object, names::CLUSTER);
                     let others = !whose.is_empty() && whose != step.key.cluster;
-                    read.known = Some((!others).then(|| known_of(object)));
+                    read.known = Some((!others).then(|| Known::of(object)));
                 }
             }
             Sight::Absent => read.known = Some(None),

@@ -2,17 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::key::ObjectRef;
 use super::record::CopyKnown;
 use super::seen::Sight;
-use super::step::{Step, known_of};
+use super::step::Step;
 use super::{adopt, drift};
 use crate::names;
 use crate::object::fingerprint::Fingerprint;
 use crate::object::identity::Standing;
+use crate::object::reference::{Known, ObjectRef};
 use crate::object::{self, annotation, generation, is_deleting, is_older, version};
 use crate::projection::written_for;
 use crate::related::content;
+use crate::status::Generations;
 
 /// What is known of the copy now.
 pub(super) enum Copy<'a> {
@@ -70,7 +71,7 @@ pub(super) fn learn<'a>(step: &mut Step<'a>, copy_ref: &ObjectRef) -> Copy<'a> {
                 .record
                 .copy
                 .as_ref()
-                .is_some_and(|it| it.known == known_of(copy)) =>
+                .is_some_and(|it| it.known == Known::of(copy)) =>
         {
             Copy::Recorded
         }
@@ -86,6 +87,15 @@ pub(super) fn learn<'a>(step: &mut Step<'a>, copy_ref: &ObjectRef) -> Copy<'a> {
 }
 
 impl CopyKnown {
+    /// Which generations of order and copy belong together.
+    pub(super) const fn generations(&self) -> Generations {
+        Generations {
+            generation: self.generation,
+            reflects: self.reflects,
+            before: self.before,
+        }
+    }
+
     /// What is remembered of a copy that is seen, given what was remembered before.
     pub(super) fn of(copy: &Value, before: Option<&Self>, manager: &str) -> Self {
         let applied = annotation(copy, names::APPLIED).map(str::to_owned);
@@ -102,7 +112,7 @@ impl CopyKnown {
         // Of a write whose answer was lost, the copy itself tells what it was for.
         let same = before.filter(|it| it.applied == applied);
         Self {
-            known: known_of(copy),
+            known: Known::of(copy),
             entry,
             generation: same.map_or_else(|| generation(copy), |it| it.generation),
             reflects: same.map_or_else(|| written_for(copy), |it| it.reflects),

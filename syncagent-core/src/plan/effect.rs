@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use crate::object::reference::ObjectRef;
 use serde_json::Value;
-
-use super::key::ObjectRef;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::copy::{Copy, learn};
 use super::end::{Leaving, end};
-use super::key::{ObjectRef, Place};
 use super::seen::{Depth, Sight};
 use super::step::Step;
 use super::{reflect, returned, taken};
 use crate::definition;
+use crate::object::reference::{ObjectRef, Place};
 
 /// Whether an order takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,9 +9,7 @@
 
 use serde_json::{Value, json};
 
-use super::key::{ObjectRef, Place};
 use super::locate::name_of;
-use super::query::{Listing, Member, Query};
 use super::record::FoundKnown;
 use super::seen::{Depth, Question, Sight};
 use super::step::Step;
@@ -19,6 +17,8 @@ use crate::definition::{Scope, Side};
 use crate::names;
 use crate::object::identity::Identity;
 use crate::object::labels::Labels;
+use crate::object::reference::{ObjectRef, Place};
+use crate::object::selection::{Listing, Member, Query};
 use crate::object::{annotation, is_abridged, is_deleting};
 use crate::related::find::{Glimpse, Missing, Pair, Related, View};
 use crate::related::{assemble, content};

@@ -6,10 +6,10 @@
 use serde_json::{Value, json};
 
 use super::effect::{Deed, Subresource, Verb};
-use super::key::ObjectRef;
-use super::record::{Known, StatusKnown};
+use super::record::StatusKnown;
 use super::step::Step;
 use crate::object::fingerprint::Fingerprint;
+use crate::object::reference::{Known, ObjectRef};
 
 /// What a copy that is seen for the first time says about its status.
 pub(super) fn told(copy: &Value, manager: &str) -> StatusKnown {

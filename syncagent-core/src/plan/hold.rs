@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::effect::{Deed, Effect, Verb};
-use super::key::ObjectRef;
 use super::seen::{Depth, Sight};
 use super::step::Step;
 use crate::object;
+use crate::object::reference::ObjectRef;
 
 /// Makes a namespace of the service cluster that does not exist; says whether what lives in it can be written.
 pub(super) fn ensure_namespace(step: &mut Step<'_>, name: &str) -> bool {

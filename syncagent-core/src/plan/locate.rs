@@ -6,12 +6,12 @@
 
 use serde_json::Value;
 
-use super::key::{ObjectRef, Place};
 use super::seen::{Depth, Sight};
 use super::step::Step;
 use crate::names;
 use crate::naming::CopyName;
 use crate::object::identity::Standing;
+use crate::object::reference::{ObjectRef, Place};
 use crate::object::{annotation, meta, uid};
 
 /// Finds the copy among what is seen; says whether it is known where it is.

@@ -8,16 +8,17 @@ use serde_json::json;
 use super::copy::{Copy, learn};
 use super::effect::{Deed, Verb};
 use super::end::Leaving;
-use super::key::ObjectRef;
-use super::query::{Listing, Query};
-use super::record::{Lost, Synced};
+use super::record::Lost;
 use super::seen::{Depth, Question, Sight};
 use super::step::Step;
 use crate::definition::{Kind, Loss, Scope, Vanished};
 use crate::names;
 use crate::object::identity::Standing;
 use crate::object::labels::Labels;
+use crate::object::reference::ObjectRef;
+use crate::object::selection::{Listing, Query};
 use crate::object::{annotation, is_deleting};
+use crate::status::Synced;
 
 impl Lost {
     const fn word(self) -> &'static str {

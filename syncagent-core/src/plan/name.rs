@@ -5,11 +5,11 @@
 
 use serde_json::Value;
 
-use super::key::ObjectRef;
 use super::seen::{Depth, Sight};
 use super::step::Step;
 use crate::names;
 use crate::object::annotation;
+use crate::object::reference::ObjectRef;
 
 /// Finds out what the copy is called; says whether that is known, as far as it can be.
 pub(super) fn name(step: &mut Step<'_>, origin: Option<&Value>) -> bool {

@@ -5,14 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Deletion, Part};
-use crate::object::fingerprint::Fingerprint;
-
 use super::keep::Leaves;
-use super::key::ObjectRef;
-use super::query::{Member, Query};
+use crate::definition::{Deletion, Part};
 use crate::naming::CopyName;
+use crate::object::fingerprint::Fingerprint;
+use crate::object::reference::{Known, ObjectRef};
+use crate::object::selection::{Member, Query};
 use crate::related::find::Seed;
+use crate::status::Synced;
 
 /// What is remembered of an order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -84,15 +84,6 @@ pub enum Lost {
     Order,
 }
 
-/// One version of one object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    /// Its uid.
-    pub uid: String,
-    /// Its resourceVersion.
-    pub version: String,
-}
-
 /// What is remembered of the copy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CopyKnown {
@@ -135,19 +126,6 @@ pub struct Drifted {
     pub left: bool,
     /// When it was last reset, in seconds.
     pub at: i64,
-}
-
-/// Our own condition on the origin.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Synced {
-    /// Whether all is well.
-    pub ok: bool,
-    /// The reason, in one word.
-    pub reason: String,
-    /// The message, in the consumer's terms.
-    pub message: String,
-    /// Since when the condition has this status.
-    pub since: String,
 }
 
 /// A refusal.

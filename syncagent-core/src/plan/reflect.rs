@@ -3,14 +3,13 @@
 use serde_json::{Value, json};
 
 use super::effect::{Deed, Subresource, Verb};
-use super::record::Synced;
 use super::seen::Depth;
 use super::speak::{Word, said, speak};
 use super::step::Step;
 use crate::mutation::Stop;
 use crate::object::fingerprint::Fingerprint;
 use crate::projection::Intent;
-use crate::status::{self, with_synced, without_synced};
+use crate::status::{self, Synced, with_synced, without_synced};
 
 pub(super) fn reflect(
     step: &mut Step<'_>,
@@ -87,7 +86,7 @@ fn base(
             let mut names = intent.map(|it| it.names.clone()).unwrap_or_default();
             let (cluster, namespace) = (&step.key.cluster, &step.key.namespace);
             names.extend(step.seen.moved().names(cluster, namespace));
-            let mut shown = up.project(copy, &known, &names);
+            let mut shown = up.project(copy, known.generations(), &names);
             let changed = origin.and_then(|it| step.changed_order(it));
             for stop in status::mutate(changes, &mut shown, copy, changed.as_ref().or(origin)) {
                 let Stop { at, fault, .. } = stop;

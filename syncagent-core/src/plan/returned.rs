@@ -10,16 +10,16 @@ use super::compose::{self, learn_reads};
 use super::drift;
 use super::find::{self, Finding};
 use super::forward;
-use super::key::ObjectRef;
 use super::locate::name_of;
 use super::make::make;
 use super::record::{ReadKnown, ReturnedKnown, StatusKnown};
 use super::seen::{Depth, Sight};
-use super::step::{Step, known_of};
+use super::step::Step;
 use super::withdraw::{goes_with_origin, let_go, withdraw_all_but_kept};
 use crate::definition::{Scope, Side};
 use crate::names;
 use crate::object::fingerprint::Fingerprint;
+use crate::object::reference::{Known, ObjectRef};
 use crate::object::{annotation, is_deleting, is_older, label, version};
 use crate::publication::Publication;
 use crate::related::find::Related;
@@ -231,7 +231,7 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
                     .push(format!("a returned {kind} is being deleted"));
                 return false;
             }
-            let now = known_of(object);
+            let now = Known::of(object);
             let body = step.seen.of(&entry.object).body();
             let corrects = match maker(step.publication, entry) {
                 Some(Maker::Found(rule)) => rule.corrects(),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::key::ObjectRef;
-use super::query::{Listing, Query};
 use crate::naming::Moved;
+use crate::object::reference::ObjectRef;
+use crate::object::selection::{Listing, Query};
 
 /// What is known of one object in this step.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 use super::effect::{Deed, Effect, Request, Verb};
 use super::explain::{self, Trouble};
 use super::filter::Selection;
-use super::key::{Key, ObjectRef};
-use super::query::Query;
-use super::record::{Known, Record};
+use super::record::Record;
 use super::seen::{Depth, Question, Seen, Sight};
 use super::{
     Context, Ending, Plan, end, filter, locate, lost, name, reflect, returned, speak, taken, tend,
@@ -16,7 +14,9 @@ use crate::definition::Deletion;
 use crate::naming::{CopyName, NamingError};
 use crate::object::fingerprint::Fingerprint;
 use crate::object::identity::Standing;
-use crate::object::{self, finalizers, generation, is_deleting, is_older, uid, version};
+use crate::object::reference::{Key, Known, ObjectRef};
+use crate::object::selection::Query;
+use crate::object::{finalizers, generation, is_deleting, is_older, uid, version};
 use crate::projection::{Intent, Objection, wish};
 use crate::publication::{Beside, Publication};
 use crate::status;
@@ -159,7 +159,7 @@ impl<'a> Step<'a> {
     }
 
     fn learn_origin(&mut self, origin: &Value) {
-        let known = known_of(origin);
+        let known = Known::of(origin);
         if self
             .record
             .origin
@@ -324,12 +324,5 @@ fn tend_all(step: &mut Step<'_>, origin: Option<&Value>) {
     speak::concern(step);
     if step.effects.is_empty() && step.questions.is_empty() {
         reflect::reflect(step, origin, tended.copy, tended.intent.as_ref());
-    }
-}
-
-pub(super) fn known_of(object: &Value) -> Known {
-    Known {
-        uid: object::uid(object).to_owned(),
-        version: object::version(object).to_owned(),
     }
 }

@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use super::effect::{Deed, Verb};
 use super::find::{self, Finding};
 use super::hold::{add_finalizer, ensure_namespace, remove_finalizer};
-use super::key::{ObjectRef, Place};
-use super::record::{Known, StatusKnown, TakenKnown};
+use super::record::{StatusKnown, TakenKnown};
 use super::seen::{Depth, Sight};
-use super::step::{Step, known_of};
+use super::step::Step;
 use super::untake::{goes_with_origin, let_go, release_deleted};
 use super::{drift, forward};
 use crate::definition::{Kind, Loss, Side};
 use crate::names;
 use crate::object::identity::{Identity, Standing};
+use crate::object::reference::{Known, ObjectRef, Place};
 use crate::object::{self, annotation, finalizers, is_deleting, is_older, version};
 use crate::projection::Intent;
 use crate::publication::Publication;
@@ -214,7 +214,7 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
                 if entry.to.is_none() {
                     entry.status = forward::told(copy, &step.manager());
                 }
-                entry.to = Some(known_of(copy));
+                entry.to = Some(Known::of(copy));
                 entry.from = Some(Known {
                     uid: uid.to_owned(),
                     version: version.to_owned(),
@@ -293,7 +293,7 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
     let current = |entry: &TakenKnown, object: &Value| {
         entry.to.is_some()
             && !drifted
-            && entry.from.as_ref() == Some(&known_of(object))
+            && entry.from.as_ref() == Some(&Known::of(object))
             && !due(entry)
     };
     match step.seen.of(&entry.origin) {
@@ -342,7 +342,7 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
                 .is_some_and(|it| is_older(version(object), &it.version));
             entry.looked_origin = true;
             if !stale {
-                entry.seen = Some(known_of(object));
+                entry.seen = Some(Known::of(object));
                 entry.finalizers = finalizers(object);
             }
             let held = entry
@@ -362,7 +362,7 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
 
 fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifted: bool) {
     let finalizer = step.publication.agent().finalizer();
-    let known = known_of(object);
+    let known = Known::of(object);
     entry.looked_origin = true;
     entry.seen = Some(known.clone());
     entry.finalizers = finalizers(object);
@@ -476,7 +476,7 @@ fn body(
     beside: &Value,
 ) -> Result<Value, String> {
     let identity = identity(entry);
-    let known = known_of(object);
+    let known = Known::of(object);
     let mut labels = identity.labels(step.publication.agent().as_str());
     let found = rule_of(step.publication, entry);
     let rules = step.publication.projection().takes.iter();

@@ -7,7 +7,6 @@ use super::effect::{Deed, Verb};
 use super::fight::nothing;
 use super::hold::{ensure_namespace, hold};
 use super::keep::{self, Leaves};
-use super::key::ObjectRef;
 use super::record::{CopyKnown, Refusal};
 use super::seen::Depth;
 use super::step::Step;
@@ -15,6 +14,7 @@ use super::{adopt, drift, fight, lost};
 use crate::definition::{Drift, Vanished};
 use crate::names;
 use crate::object::identity::Standing;
+use crate::object::reference::ObjectRef;
 use crate::projection::{Intent, marked};
 
 /// What came of tending the copy.

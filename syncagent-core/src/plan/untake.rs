@@ -6,11 +6,12 @@ use super::effect::{Deed, Verb};
 use super::hold::remove_finalizer;
 use super::record::TakenKnown;
 use super::seen::{Depth, Question, Sight};
-use super::step::{Step, known_of};
+use super::step::Step;
 use super::taken::{identity, rule_of};
 use crate::definition::{Cleanup, Deletion};
 use crate::names;
 use crate::object::identity::Standing;
+use crate::object::reference::Known;
 use crate::object::{self, annotation, finalizers, is_deleting};
 
 /// Lets go of an object that is not taken any more; says whether nothing is left to do.
@@ -50,7 +51,7 @@ fn drop_copy(step: &mut Step<'_>, entry: &mut TakenKnown, whose: Whose) -> bool 
                 == Standing::Ours
                 && annotation(copy, names::RELATED_UID).is_some();
             entry.looked_copy = true;
-            entry.to = (ours && !is_deleting(copy)).then(|| known_of(copy));
+            entry.to = (ours && !is_deleting(copy)).then(|| Known::of(copy));
         }
         Sight::Absent => {
             entry.looked_copy = true;
@@ -108,7 +109,7 @@ fn drop_hold(step: &mut Step<'_>, entry: &mut TakenKnown) -> bool {
     match step.seen.of(&entry.origin) {
         Sight::There(object) | Sight::Outline(object) => {
             entry.looked_origin = true;
-            entry.seen = Some(known_of(object));
+            entry.seen = Some(Known::of(object));
             entry.finalizers = finalizers(object);
         }
         Sight::Absent => {

@@ -7,8 +7,9 @@ use super::hold::remove_finalizer;
 use super::record::ReturnedKnown;
 use super::returned::{Maker, is_ours, maker};
 use super::seen::{Depth, Question, Sight};
-use super::step::{Step, known_of};
+use super::step::Step;
 use crate::definition::Cleanup;
+use crate::object::reference::Known;
 use crate::object::{finalizers, is_deleting, uid};
 
 fn cleanup(step: &Step<'_>, entry: &ReturnedKnown) -> Cleanup {
@@ -72,7 +73,7 @@ fn withdraw(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
         Sight::There(object) | Sight::Outline(object) => {
             entry.looked = true;
             let ours = is_ours(step, entry, object);
-            entry.at = (ours && !is_deleting(object)).then(|| known_of(object));
+            entry.at = (ours && !is_deleting(object)).then(|| Known::of(object));
             if ours && is_deleting(object) && !let_go(step, entry, object) {
                 return false;
             }

@@ -10,7 +10,8 @@ use super::{Problem, Publication};
 use crate::definition::SchemaSource;
 use crate::names;
 use crate::object::path::{Path, Step};
-use crate::schema::{self, Lookup, Subset};
+use crate::object::subset::Subset;
+use crate::schema::{self, Lookup};
 use crate::status::Up;
 
 /// Every problem there is.

@@ -20,8 +20,9 @@ use crate::definition::{Adoption, CollidingNames, Definition, Drift, Kind, Rule}
 use crate::names::{self, AgentName};
 use crate::naming::Scheme;
 use crate::object::path::Path;
+use crate::object::subset::Subset;
 use crate::related::Takes;
-use crate::schema::{self, Lookup, Subset};
+use crate::schema::{self, Lookup};
 use crate::template::{Placeholder, Template};
 
 /// Compiles all definitions of an agent.

@@ -18,7 +18,8 @@ use crate::naming::CopyName;
 use crate::object::fingerprint::Fingerprint;
 use crate::object::identity::Identity;
 use crate::object::labels::{Demand, Labels};
-use crate::plan::{Member, ObjectRef, Place, Query};
+use crate::object::reference::{ObjectRef, Place};
+use crate::object::selection::{Member, Query};
 use crate::projection::Marks;
 
 pub use reference::Reference;

@@ -24,7 +24,6 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::clock::{Clock, System};
 use super::exit::Exit;
 use super::handle::Handle;
 use super::shutdown;
@@ -40,6 +39,7 @@ use crate::definition::Definition;
 use crate::error::Error;
 use crate::io::announce::{Announcer, Listener, Notice};
 use crate::io::clients::{Connection, KcpAccess, Server};
+use crate::io::clock::{Clock, System};
 use crate::io::endpoints;
 use crate::io::events::{self, About, Post};
 use crate::names::{AgentName, AgentNameError};

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Subset, of_version, version};
+use super::{of_version, version};
 use crate::definition::{Kind, OfferedNames, SchemaName};
 use crate::object::fingerprint::Fingerprint;
 use crate::object::path::{Path, Step};
+use crate::object::subset::Subset;
 use crate::status::SYNCED;
 
 /// What is offered.

@@ -8,7 +8,8 @@ use super::Compiler;
 use crate::definition::{Kind, SchemaSource, Scope};
 use crate::names;
 use crate::object::path::Path;
-use crate::schema::{self, Subset, compat};
+use crate::object::subset::Subset;
+use crate::schema::{self, compat};
 
 impl Compiler<'_> {
     /// Everything about what is offered that can be told without a server.

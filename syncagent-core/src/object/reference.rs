@@ -1,12 +1,14 @@
-//! Which order, and which object.
+//! Which order, which object, and which version of it: what everything that is decided speaks about.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::definition::{Kind, Scope};
 use crate::names;
 use crate::object::identity::Identity;
+use crate::object::{uid, version};
 
 /// One order: an object of a publication in a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,5 +120,25 @@ impl fmt::Display for ObjectRef {
             write!(f, "{}/", self.namespace)?;
         }
         write!(f, "{}", self.name)
+    }
+}
+
+/// One version of one object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub version: String,
+}
+
+impl Known {
+    /// Which version of which object this is.
+    #[must_use]
+    pub fn of(object: &Value) -> Self {
+        Self {
+            uid: uid(object).to_owned(),
+            version: version(object).to_owned(),
+        }
     }
 }

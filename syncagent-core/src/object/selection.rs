@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::key::{ObjectRef, Place};
+use super::labels::Labels;
+use super::reference::{ObjectRef, Place};
 use crate::definition::Kind;
 use crate::names;
-use crate::object::labels::Labels;
 
 /// A selection by labels, in one place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
