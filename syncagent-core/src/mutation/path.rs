@@ -594,8 +594,10 @@ fn filter(
         Some('|') => (None, Some(after[1..].to_owned())),
         _ => (None, None),
     };
-    if piped.is_some() {
-        *pipe = piped;
+    // What stands behind more of a path is piped only when there is a match.
+    let mut piped = piped;
+    if more.is_none() && piped.is_some() {
+        *pipe = piped.take();
     }
     let mut all = Vec::new();
     for (at, value) in list.iter().enumerate() {
@@ -614,6 +616,9 @@ fn filter(
         };
         if !query.holds(subject.as_ref()) {
             continue;
+        }
+        if piped.is_some() {
+            *pipe = piped.take();
         }
         let hit = match &more {
             Some(more) => get(value, here.as_ref(), more, depth + 1),
@@ -866,9 +871,9 @@ fn modify(value: &Json, path: &str) -> Option<(String, Option<Json>)> {
         ("keys", Json::Object(it)) => Some(it.keys().map(|it| json!(it)).collect()),
         ("keys", Json::Array(it)) => Some(it.iter().map(|_| Json::Null).collect()),
         ("values", Json::Object(it)) => Some(it.values().cloned().collect()),
-        ("keys" | "values", Json::Null) => Some(json!([])),
         ("values", Json::Array(_)) => Some(value.clone()),
-        ("keys" | "values", _) => Some(json!([null])),
+        ("keys", _) => Some(json!([null])),
+        ("values", value) => Some(json!([value])),
         ("join", Json::Array(it)) => {
             let maps = it.iter().filter_map(Json::as_object).flatten();
             Some(Json::Object(

@@ -307,6 +307,11 @@ fn one(verb: char, spec: &Spec, value: &Value) -> String {
             text
         }
     };
+    // Nothing within something is told without a complaint.
+    let inner = |it: &Value| match it {
+        Value::Missing | Value::Nil => "<nil>".to_owned(),
+        it => one(verb, spec, it),
+    };
     match (verb, value) {
         ('T', value) => type_name(value).to_owned(),
         ('v', Value::Int(it) | Value::Int64(it)) => signed(it.to_string()),
@@ -317,7 +322,7 @@ fn one(verb: char, spec: &Spec, value: &Value) -> String {
         ('s', Value::Found(it)) => cut(&it.text()),
         (_, Value::Missing | Value::Nil) => format!("%!{verb}(<nil>)"),
         (_, Value::List(it)) => {
-            let items: Vec<_> = it.items().iter().map(|it| one(verb, spec, it)).collect();
+            let items: Vec<_> = it.items().iter().map(inner).collect();
             format!("[{}]", items.join(" "))
         }
         (_, Value::Map(it)) => {
@@ -326,7 +331,7 @@ fn one(verb: char, spec: &Spec, value: &Value) -> String {
                 format!(
                     "{}:{}",
                     one(verb, spec, &Value::text(key.clone())),
-                    one(verb, spec, it)
+                    inner(it)
                 )
             });
             format!("map[{}]", entries.collect::<Vec<_>>().join(" "))

@@ -1,8 +1,10 @@
 //! Regular expressions in Go's syntax.
 //!
-//! Go's RE2 and the `regex` crate agree on how they match and on how a replacement is written (`$1`, `${name}`, `$$`).
-//! They differ in a few spellings: Go's `\d`, `\w`, `\s` and `\b` know ASCII only, `\Q..\E` quotes, `[a&&b]` is no
-//! intersection, and some patterns that the crate takes are mistakes in Go. This module translates the one into the other.
+//! Go's RE2 and the `regex` crate agree on how they match. They differ in a few spellings: Go's `\d`, `\w`, `\s` and `\b`
+//! know ASCII only, `\Q..\E` quotes, `[a&&b]` is no intersection, a name may stand twice, and some patterns that the crate
+//! takes are mistakes in Go. This module translates the one into the other; `expand` writes replacements.
+
+mod expand;
 
 use super::Fault;
 
@@ -11,7 +13,11 @@ const MOST: u32 = 1000;
 
 /// A pattern in Go's syntax.
 #[derive(Clone, Debug)]
-pub struct Pattern(regex::Regex);
+pub struct Pattern {
+    regex: regex::Regex,
+    /// The names of its groups, by their numbers.
+    names: Vec<Option<String>>,
+}
 
 impl Pattern {
     /// Compiles a pattern.
@@ -20,12 +26,13 @@ impl Pattern {
     ///
     /// When Go would not take it.
     pub fn parse(pattern: &str) -> Result<Self, Fault> {
-        let text = translate(pattern)?;
+        let mut names = vec![None];
+        let text = translate(pattern, &mut names)?;
         regex::RegexBuilder::new(&text)
             .size_limit(1 << 20)
             .nest_limit(100)
             .build()
-            .map(Self)
+            .map(|regex| Self { regex, names })
             .map_err(|error| {
                 Fault::new(format!(
                     "`{pattern}` is no regular expression: {}",
@@ -37,12 +44,17 @@ impl Pattern {
     /// Replaces every match; the replacement is in Go's syntax.
     #[must_use]
     pub fn replace_all(&self, text: &str, replacement: &str) -> String {
-        self.0.replace_all(text, replacement).into_owned()
+        let write = |found: &regex::Captures<'_>| {
+            let mut out = String::new();
+            expand::expand(replacement, &self.names, found, &mut out);
+            out
+        };
+        self.regex.replace_all(text, write).into_owned()
     }
 
     #[cfg(feature = "mutations")]
     pub(super) fn as_regex(&self) -> &regex::Regex {
-        &self.0
+        &self.regex
     }
 }
 
@@ -70,7 +82,8 @@ fn perl(c: char) -> Option<(&'static str, Option<&'static str>)> {
     })
 }
 
-fn translate(pattern: &str) -> Result<String, Fault> {
+/// The pattern in the crate's syntax; takes note of what its groups are called.
+fn translate(pattern: &str, names: &mut Vec<Option<String>>) -> Result<String, Fault> {
     let wrong = |why: &str| Fault::new(format!("`{pattern}` is no regular expression: {why}"));
     let mut out = String::with_capacity(pattern.len());
     let mut chars = pattern.chars().peekable();
@@ -135,9 +148,10 @@ fn translate(pattern: &str) -> Result<String, Fault> {
             },
             '(' => {
                 out.push('(');
-                if chars.next_if_eq(&'?').is_some() {
-                    out.push('?');
-                    flags(&mut chars, &mut out).map_err(|why| wrong(&why))?;
+                if chars.next_if_eq(&'?').is_none() {
+                    names.push(None);
+                } else if let Some(name) = flags(&mut chars, &mut out).map_err(|why| wrong(&why))? {
+                    names.push(Some(name));
                 }
             }
             '}' | ']' => {
@@ -151,37 +165,39 @@ fn translate(pattern: &str) -> Result<String, Fault> {
     Ok(out)
 }
 
-/// After `(?`: flags that Go knows, a name, or nothing.
+/// After `(?`: flags that Go knows, or a name, which is given and not written.
 fn flags(
     chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
     out: &mut String,
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
     match chars.peek() {
-        Some('P') => {
-            chars.next();
-            if chars.peek() != Some(&'<') {
+        Some('P' | '<') => {
+            chars.next_if_eq(&'P');
+            if chars.next_if_eq(&'<').is_none() {
                 return Err("invalid named capture".into());
             }
-            out.push('P');
-            Ok(())
-        }
-        Some('<') => {
-            let mut ahead = chars.clone();
-            ahead.next();
-            match ahead.peek() {
-                Some('=' | '!') => Err("invalid or unsupported Perl syntax: `(?<`".into()),
-                _ => Ok(()),
+            if matches!(chars.peek(), Some('=' | '!')) {
+                return Err("invalid or unsupported Perl syntax: `(?<`".into());
+            }
+            let mut name = String::new();
+            loop {
+                match chars.next() {
+                    Some('>') if !name.is_empty() => return Ok(Some(name)),
+                    Some(c) if c.is_ascii_alphanumeric() || c == '_' => name.push(c),
+                    _ => return Err("invalid named capture".into()),
+                }
             }
         }
         Some('=' | '!') => Err("invalid or unsupported Perl syntax: look-around".into()),
         _ => {
+            out.push('?');
             while let Some(c) = chars.next_if(|c| !matches!(c, ':' | ')')) {
                 if !"imsU-".contains(c) {
                     return Err(format!("invalid or unsupported Perl syntax: `(?{c}`"));
                 }
                 out.push(c);
             }
-            Ok(())
+            Ok(None)
         }
     }
 }

@@ -8,7 +8,7 @@
 // Inputs that nobody thought of are made at random, and follow from a seed; random.jsonl holds a few hundred of them, and
 // .ci/run compares 10,000:
 //
-//	go run . -random 500 -seed 1 > random.jsonl
+//	go run . -random 600 -seed 1 > random.jsonl
 //
 // A case is one JSON object. Its kind is told by its first key:
 //

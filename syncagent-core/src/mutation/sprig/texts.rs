@@ -336,7 +336,9 @@ pub(super) fn find(name: &str) -> Option<Function> {
             }
         }),
         "initials" => fixed(1, |a| {
-            let words = a.text(0)?.split(char::is_whitespace);
+            // Go takes bytes for characters.
+            let letters: String = a.text(0)?.bytes().map(char::from).collect();
+            let words = letters.split(char::is_whitespace);
             text(words.filter_map(|it| it.chars().next()).collect::<String>())
         }),
         "nospace" => fixed(1, |a| {
