@@ -75,6 +75,11 @@ pub fn service_rules(publications: &Publications) -> Vec<Value> {
         if service.scope == Scope::Namespaced {
             add(&namespaces, "", &["get", "list", "watch", "create"]);
         }
+        if let Some(go_agent) = publication.go_agent() {
+            // What it remembers is read, in its namespace.
+            let state = ObjectRef::service_secret(&go_agent.namespace, "").kind;
+            add(&state, "", &["get", "list"]);
+        }
         if !service.group.is_empty() {
             crds.insert(names::resource(service));
         }

@@ -18,6 +18,7 @@
 //! parked   bodies that wait for a step
 //! orders   all orders: key, record, and what is in hand
 //! state    all of it, and when what happens
+//! states   what the Go agent remembers, where its installation is continued
 //! sync     one step of one order
 //! roster   the generation of each publication that runs
 //! sweep        lets go of what nobody needs
@@ -46,5 +47,6 @@ pub(crate) mod roster;
 mod schema;
 pub(crate) mod selections;
 pub(crate) mod state;
+pub(crate) mod states;
 mod sweep;
 pub(crate) mod sync;

@@ -29,7 +29,9 @@ pub use losses::{Deletion, Leaving, Loss, Losses, Vanished};
 pub use mutation::{At, Change, Mutation, Mutations};
 pub use namespaces::NamespaceRule;
 pub use naming::CopyNaming;
-pub use policy::{Adoption, BreakingChanges, CollidingNames, Drift, Events, Policy};
+pub use policy::{
+    Adoption, BreakingChanges, CollidingNames, Dialect, Drift, Events, GoAgent, Policy,
+};
 pub use related::{Compose, Part, ReadRule, ReturnRule, ReturnSource, Sources, TakeRule};
 pub use source::{Kind, OfferedNames, SchemaName, SchemaSource, Scope};
 pub use status::{MadeStatus, StatusField, StatusRule, StatusSource};

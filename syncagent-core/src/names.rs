@@ -68,7 +68,16 @@ pub const ACCEPT: &str = "syncagent.kcp.io/accept-schema";
 pub const PAUSED: &str = "syncagent.kcp.io/retirements-paused";
 /// Annotation on the export, a person's word: until when deletions on the service cluster are not limited, as RFC 3339.
 pub const RETIRE_UNTIL: &str = "syncagent.kcp.io/retire-until";
-/// What all of the above start with.
+/// Label: a Secret is what the Go agent remembers of an object.
+pub const OBJECT_STATE: &str = "syncagent.kcp.io/object-state";
+/// Annotation on a copy: of what the Go agent remembered when the copy was last written, a hash. What it remembers otherwise
+/// is newer than what stands on the copy.
+pub const STATE: &str = "syncagent.kcp.io/go-agent-state";
+/// The finalizer of the Go agent, on orders and on consumers' objects that go down.
+pub const CLEANUP: &str = "syncagent.kcp.io/cleanup";
+/// The labels that link a copy to its order.
+pub const LINK_LABELS: &[&str] = &[CLUSTER, NAME_HASH, NAMESPACE_HASH];
+/// What most of the above start with.
 pub const PREFIX: &str = "syncagent.kcp.io/";
 
 /// What every agent's finalizer ends with.

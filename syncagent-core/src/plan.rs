@@ -32,10 +32,14 @@ mod record;
 
 mod effect;
 
+mod stated;
+
 mod speak;
 mod step;
 
 mod adopt;
+mod annotate;
+mod carry;
 mod compose;
 mod copy;
 mod drift;
@@ -50,6 +54,7 @@ mod locate;
 mod lost;
 mod make;
 mod name;
+mod predecessor;
 mod reflect;
 mod returned;
 mod taken;
@@ -74,6 +79,7 @@ pub use record::{
     StatusKnown, TakenKnown,
 };
 pub use seen::{Depth, Question, Seen, Sight};
+pub use stated::Stated;
 pub use step::plan;
 
 /// What a decision may know beside the order itself.

@@ -12,7 +12,8 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::definition::{
-    Definition, Kind, OfferedNames, Only, Policy, Rule, SchemaName, SchemaSource, Selector, Side,
+    Definition, Dialect, GoAgent, Kind, OfferedNames, Only, Policy, Rule, SchemaName, SchemaSource,
+    Selector, Side,
 };
 use crate::mutation::Pipeline;
 use crate::names::{self, AgentName};
@@ -21,7 +22,7 @@ use crate::object::identity::{Identity, Standing};
 use crate::object::path::Path;
 use crate::object::reference::{Key, ObjectRef, Place};
 use crate::object::subset::Subset;
-use crate::object::{annotation, label};
+use crate::object::{annotation, label, state};
 use crate::projection::{Down, Intent, Objection, Projection};
 use crate::related::Returns;
 use crate::related::find::{Glimpse, Related, View};
@@ -56,6 +57,8 @@ pub struct Publication {
     hidden: Vec<Path>,
     recreate: Vec<String>,
     policy: Policy,
+    /// Whether another publication of the agent has copies of the same kind.
+    rivals: bool,
 }
 
 /// What a namespace carries that is made for copies.
@@ -427,7 +430,9 @@ impl Publication {
                 .collect()
         };
         let mut labels: Map<String, Value> = fill(&self.namespaces.labels);
-        labels.insert(names::AGENT.into(), self.agent.as_str().into());
+        if !self.follows_go_agent() {
+            labels.insert(names::AGENT.into(), self.agent.as_str().into());
+        }
         (labels, fill(&self.namespaces.annotations))
     }
 
@@ -442,9 +447,64 @@ impl Publication {
         }
     }
 
+    /// What is known of the Go agent's installation, where one is continued.
+    #[must_use]
+    pub fn go_agent(&self) -> Option<&GoAgent> {
+        match &self.policy.dialect {
+            Dialect::GoAgent(it) => Some(it),
+            Dialect::Own => None,
+        }
+    }
+
+    /// Whether whose objects are whose is written down as the Go agent does it.
+    #[must_use]
+    pub fn follows_go_agent(&self) -> bool {
+        self.go_agent().is_some()
+    }
+
+    /// The finalizer on orders and on consumers' objects that go down.
+    #[must_use]
+    pub fn finalizer(&self) -> String {
+        if self.follows_go_agent() {
+            names::CLEANUP.to_owned()
+        } else {
+            self.agent.finalizer()
+        }
+    }
+
+    /// Where the Go agent's installation is continued: the Secret with what it remembers of an order.
+    #[must_use]
+    pub fn state_secret(&self, key: &Key) -> Option<ObjectRef> {
+        Some(ObjectRef::service_secret(
+            &self.go_agent()?.namespace,
+            &state::secret_name(&self.offered, &key.identity()),
+        ))
+    }
+
+    /// The labels by which copies are watched.
+    #[must_use]
+    pub fn copy_selector(&self) -> String {
+        if self.follows_go_agent() {
+            // Its oldest copies do not say who made them.
+            names::CLUSTER.to_owned()
+        } else {
+            format!("{}={}", names::AGENT, self.agent)
+        }
+    }
+
+    /// Whether another publication of the agent has copies of the same kind.
+    pub(crate) fn has_rivals(&self) -> bool {
+        self.rivals
+    }
+
     /// The key of the order that a copy says it belongs to; `None` when it is not a copy of this publication.
     #[must_use]
     pub fn key_of_copy(&self, copy: &Value) -> Option<Key> {
+        if self.follows_go_agent() {
+            let identity = Identity::read(copy)?;
+            let key = self.key(identity);
+            return (self.standing(&key, copy) == Standing::Ours).then_some(key);
+        }
         let ours = label(copy, names::AGENT) == self.agent.as_str()
             && annotation(copy, names::PUBLICATION) == Some(&self.id);
         ours.then(|| Identity::read(copy).map(|identity| self.key(identity)))
@@ -579,6 +639,13 @@ impl Publication {
     /// What a copy says about whom it belongs to, seen from an order of this publication.
     #[must_use]
     pub fn standing(&self, key: &Key, copy: &Value) -> Standing {
+        if self.follows_go_agent() {
+            let told = annotation(copy, names::PUBLICATION);
+            return match key.identity().linked(self.agent.as_str(), copy) {
+                Standing::Ours if told.is_some_and(|it| it != self.id) => Standing::Foreign,
+                standing => standing,
+            };
+        }
         match key.identity().standing(self.agent.as_str(), copy) {
             Standing::Ours if annotation(copy, names::PUBLICATION) != Some(&self.id) => {
                 Standing::Foreign

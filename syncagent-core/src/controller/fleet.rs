@@ -42,8 +42,6 @@ pub(crate) struct Course {
     pub(crate) kcp: KcpAccess,
     /// Who we are to servers.
     pub(crate) user_agent: String,
-    /// The agent's name, on every copy.
-    pub(crate) agent: String,
     /// How many steps are taken at once.
     pub(crate) workers: usize,
 }
@@ -255,11 +253,8 @@ impl Fleet {
             let id = publication.id();
             if !self.drains.contains(id) {
                 let path = collection(publication.service(), None);
-                let copies = Target::all(self.shared.service.clone(), path).labelled(format!(
-                    "{}={}",
-                    names::AGENT,
-                    self.course.agent
-                ));
+                let copies = Target::all(self.shared.service.clone(), path)
+                    .labelled(publication.copy_selector());
                 need(Source::Service, Role::Copies(id.to_owned()), copies);
                 for (url, server) in &self.endpoints {
                     let path = collection(publication.offered(), None);

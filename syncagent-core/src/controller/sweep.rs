@@ -28,7 +28,9 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(EVERY).await;
         let all = shared.publications.all();
-        let Some(finalizer) = all.first().map(|it| it.agent().finalizer()) else {
+        // The Go agent's finalizer is shared: what we do not need another agent may hold.
+        let own = all.iter().find(|it| !it.follows_go_agent());
+        let Some(finalizer) = own.map(|it| it.finalizer()) else {
             continue;
         };
         let offered: Vec<_> = all.iter().map(|it| it.offered().clone()).collect();

@@ -18,6 +18,7 @@ use super::brake::{Answer, Brake};
 use super::ledger::Source;
 use super::roster::Roster;
 use super::state::{Job, Outcome, State};
+use super::states::States;
 use crate::definition::Events;
 use crate::error::{Error, ErrorKind};
 use crate::io::announce::{Announcer, Notice, Order};
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) work: tokio::sync::Notify,
     pub(crate) board: Arc<Board>,
     pub(crate) brake: Brake,
+    /// What the Go agent remembers.
+    pub(crate) states: States,
     /// Whether effects are told and not sent.
     pub(crate) dry: bool,
     /// Where events for consumers are handed in.
@@ -309,6 +312,14 @@ async fn answer(shared: &Shared, job: &mut Job, question: Question) -> Result<bo
             shared.board.metrics.question(&job.key.publication, false);
         }
         Question::List { query } => list(shared, job, query).await?,
+        Question::State { secret } => {
+            let answer = shared.states.of(&shared.service, &secret).await?;
+            shared
+                .board
+                .metrics
+                .question(&job.key.publication, answer.asked);
+            job.seen.note_stated(secret, answer.stated);
+        }
         Question::Look { object, depth } => {
             let sight = look(shared, job, &object, depth).await?;
             job.seen.note(object, sight);
@@ -572,6 +583,6 @@ fn told(order: Order, effect: &Effect) -> Option<Notice> {
         Deed::Retire | Deed::Untake(_) | Deed::Unreturn(_) => Notice::Retired { order, object },
         Deed::Leave => Notice::Kept { order, object },
         Deed::Release => Notice::Released { order },
-        Deed::Namespace | Deed::Inherit | Deed::ReleaseTaken(_) => return None,
+        Deed::Namespace | Deed::Inherit | Deed::ReleaseTaken(_) | Deed::Annotate => return None,
     })
 }

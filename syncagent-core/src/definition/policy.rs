@@ -30,6 +30,30 @@ pub struct Policy {
     pub losses: Losses,
     /// What happens when the naming of copies could give two orders the same name.
     pub colliding_names: CollidingNames,
+    /// In which marks whose objects are whose is written down.
+    pub dialect: Dialect,
+}
+
+/// In which marks whose objects are whose is written down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// In our own: a finalizer per agent, and copies that say everything themselves.
+    #[default]
+    Own,
+    /// In that of kcp's api-syncagent, whose installation is continued and may be taken back.
+    GoAgent(GoAgent),
+}
+
+/// What has to be known of an installation of kcp's api-syncagent.
+///
+/// Its finalizer is the only one. Its copies are found by the labels that it gave them, and nothing of ours is needed on
+/// them; marks of our own are added only where something is written anyway. What was brought over last is what its state
+/// Secrets say, which are read and never written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoAgent {
+    /// The namespace of its state Secrets: its `--namespace`.
+    pub namespace: String,
 }
 
 /// What happens when the naming of copies could give two orders the same name.
@@ -133,6 +157,7 @@ impl Policy {
             deletion_by_order: true,
             leaving: Leaving::Keep,
             losses: Losses::default(),
+            dialect: Dialect::Own,
         }
     }
 
@@ -157,6 +182,25 @@ impl Policy {
             breaking_changes: BreakingChanges::Warn,
             colliding_names: CollidingNames::Warn,
             ..Self::derived()
+        }
+    }
+
+    /// What a `PublishedResource` means where the Go agent's installation is continued: as [`compatible`](Self::compatible),
+    /// in the Go agent's marks. Its state Secrets are in `namespace`.
+    ///
+    /// ```
+    /// use syncagent_core::definition::{Dialect, Policy};
+    ///
+    /// let policy = Policy::take_over("kcp-system");
+    /// assert!(matches!(policy.dialect, Dialect::GoAgent(it) if it.namespace == "kcp-system"));
+    /// ```
+    #[must_use]
+    pub fn take_over(namespace: &str) -> Self {
+        Self {
+            dialect: Dialect::GoAgent(GoAgent {
+                namespace: namespace.to_owned(),
+            }),
+            ..Self::compatible()
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::clients::{Server, collection, escape, object};
 use crate::error::Error;
 use crate::names;
-use crate::object::meta;
+use crate::object::{meta, state};
 use crate::plan::{Depth, Member, ObjectRef, Query, Sight};
 
 /// How many objects one page of a selection holds.
@@ -55,8 +55,44 @@ pub(crate) async fn list(
 ) -> Result<Option<Vec<(Member, Value)>>, Error> {
     let namespace = Some(query.namespace.as_str()).filter(|it| !it.is_empty());
     let path = collection(&query.kind, namespace);
-    let labels = escape(&query.labels.to_string());
+    let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+    let labels = query.labels.to_string();
     let mut found = Vec::new();
+    let listed = pages(server, &path, &labels, accept, |item| {
+        let member = Member {
+            namespace: meta(&item, "namespace").to_owned(),
+            name: meta(&item, "name").to_owned(),
+        };
+        found.push((member, item));
+    });
+    Ok(listed.await?.then_some(found))
+}
+
+/// Shows each state Secret of the Go agent's in a namespace, body and all; says whether they may be listed.
+///
+/// # Errors
+///
+/// When the server does not answer.
+pub(crate) async fn states(
+    server: &Server,
+    namespace: &str,
+    mut each: impl FnMut(&Value),
+) -> Result<bool, Error> {
+    let kind = ObjectRef::service_secret(namespace, "").kind;
+    let path = collection(&kind, Some(namespace));
+    let labels = format!("{}={}", names::OBJECT_STATE, state::MARKED);
+    pages(server, &path, &labels, "application/json", |it| each(&it)).await
+}
+
+/// Everything with these labels, page by page; says whether it may be listed.
+async fn pages(
+    server: &Server,
+    path: &str,
+    labels: &str,
+    accept: &str,
+    mut each: impl FnMut(Value),
+) -> Result<bool, Error> {
+    let labels = escape(labels);
     let mut next = String::new();
     loop {
         let more = match next.as_str() {
@@ -64,10 +100,9 @@ pub(crate) async fn list(
             token => format!("&continue={}", escape(token)),
         };
         let page = format!("{path}?limit={PAGE}&labelSelector={labels}{more}");
-        let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
         let mut reply = server.get_as(&page, accept).await?;
         if reply.code == 403 {
-            return Ok(None);
+            return Ok(false);
         }
         // A kcp that does not serve the kind yet answers with an empty list that has no version.
         let served = reply.body["metadata"]["resourceVersion"]
@@ -77,17 +112,11 @@ pub(crate) async fn list(
             return Err(server.refused(&format!("LIST {path}"), &reply));
         }
         if let Value::Array(items) = reply.body["items"].take() {
-            for item in items {
-                let member = Member {
-                    namespace: meta(&item, "namespace").to_owned(),
-                    name: meta(&item, "name").to_owned(),
-                };
-                found.push((member, item));
-            }
+            items.into_iter().for_each(&mut each);
         }
         match reply.body["metadata"]["continue"].as_str() {
             Some(token) if !token.is_empty() => token.clone_into(&mut next),
-            _ => return Ok(Some(found)),
+            _ => return Ok(true),
         }
     }
 }

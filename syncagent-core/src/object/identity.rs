@@ -36,8 +36,15 @@ impl Identity {
     /// The labels of a copy.
     #[must_use]
     pub fn labels(&self, agent: &str) -> Map<String, Value> {
-        let mut labels = Map::new();
+        let mut labels = self.links();
         labels.insert(names::AGENT.into(), json!(agent));
+        labels
+    }
+
+    /// The labels that link a copy to its order, whoever made it.
+    #[must_use]
+    pub fn links(&self) -> Map<String, Value> {
+        let mut labels = Map::new();
         labels.insert(names::CLUSTER.into(), json!(self.cluster));
         labels.insert(names::NAME_HASH.into(), json!(sha1_hex(&self.name)));
         if !self.namespace.is_empty() {
@@ -58,6 +65,27 @@ impl Identity {
             annotations.insert(names::NAMESPACE.into(), json!(self.namespace));
         }
         annotations
+    }
+
+    /// What a copy of the Go agent's says: the labels that link it decide, and the agent's own may be missing. Annotations
+    /// that are missing are no contradiction, for they are restored.
+    #[must_use]
+    pub fn linked(&self, agent: &str, object: &Value) -> Standing {
+        let made_by = label(object, names::AGENT);
+        let linked = |mark: &&str| !label(object, mark).is_empty();
+        if made_by.is_empty() && !names::LINK_LABELS.iter().any(linked) {
+            return Standing::Unmarked;
+        }
+        let wanted = self.links();
+        let agree = names::LINK_LABELS.iter().all(|mark| {
+            let wanted = wanted.get(*mark).and_then(Value::as_str);
+            label(object, mark) == wanted.unwrap_or_default()
+        });
+        if agree && (made_by.is_empty() || made_by == agent) {
+            Standing::Ours
+        } else {
+            Standing::Foreign
+        }
     }
 
     /// The identity that a copy carries, if it carries one.

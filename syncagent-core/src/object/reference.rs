@@ -74,6 +74,23 @@ pub struct ObjectRef {
 }
 
 impl ObjectRef {
+    /// A Secret of the service cluster.
+    #[must_use]
+    pub fn service_secret(namespace: &str, name: &str) -> Self {
+        Self {
+            place: Place::Service,
+            kind: Kind {
+                group: String::new(),
+                version: "v1".into(),
+                kind: "Secret".into(),
+                plural: "secrets".into(),
+                scope: Scope::Namespaced,
+            },
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
     /// A namespace of the service cluster.
     #[must_use]
     pub fn service_namespace(name: &str) -> Self {

@@ -6,11 +6,11 @@
 use serde_json::{Value, json};
 
 use super::effect::{Deed, Effect, Heard, Later, Reply, Verb};
-use super::keep::Leaves;
+use super::keep::{self, Leaves};
 use super::locate::name_of;
 use super::record::{CopyKnown, Record, Refusal, ReturnedKnown, StatusKnown, TakenKnown};
 use super::seen::{Seen, Sight};
-use super::{adopt, drift, fight, forward, returned};
+use super::{adopt, carry, drift, fight, forward, returned};
 use crate::definition::Drift;
 use crate::names;
 use crate::object::fingerprint::Fingerprint;
@@ -149,6 +149,10 @@ impl Hearing<'_> {
         let manager = self.publication.agent().manager();
         match &self.effect.deed {
             Deed::Namespace => self.note(Sight::There(body.clone())),
+            Deed::Annotate => {
+                self.record.origin = Some(Known::of(body));
+                self.note(Sight::There(body.clone()));
+            }
             Deed::Hold | Deed::Release => {
                 self.record.origin = Some(Known::of(body));
                 self.record.finalizers = finalizers(body);
@@ -214,7 +218,9 @@ impl Hearing<'_> {
                 self.note(Sight::There(body.clone()));
             }
             Deed::Take(_) | Deed::Retake(_) => {
+                let leaves = self.carried();
                 if let Some(taken) = self.taken() {
+                    taken.leaves = leaves;
                     taken.to = Some(Known::of(body));
                     taken.entry = drift::print(body, &manager);
                     taken.looked_copy = true;
@@ -232,7 +238,9 @@ impl Hearing<'_> {
                 self.note(Sight::Absent);
             }
             Deed::Return(_) | Deed::Update(_) => {
+                let leaves = self.carried();
                 if let Some(entry) = self.returned() {
+                    entry.leaves = leaves;
                     entry.at = Some(Known::of(body));
                     entry.content = Some(returned::print(&content(body)));
                     entry.looked = true;
@@ -265,7 +273,24 @@ impl Hearing<'_> {
         }
         let origin = self.seen.of(&self.publication.origin(self.key)).body()?;
         let intent = self.publication.intent(self.key, origin).ok()?;
-        Some(Leaves::of(&intent.object, &adopt::salt(self.key)))
+        let salt = adopt::salt(self.key);
+        Some(keep::wanted(self.publication, &intent.object, &salt))
+    }
+
+    /// What the write of a related object stands for, leaf by leaf, where that is remembered.
+    fn carried(&mut self) -> Option<Leaves> {
+        if !self.publication.follows_go_agent() {
+            return None;
+        }
+        let publication = self.publication;
+        let (id, origin) = if let Some(taken) = self.taken() {
+            (taken.path.clone(), taken.origin.clone())
+        } else {
+            let entry = self.returned()?;
+            (entry.id.clone(), entry.reads.first()?.object.clone())
+        };
+        let body = self.seen.of(&origin).body()?;
+        carry::leaves(publication.related_rule(&id), &origin, body)
     }
 
     /// A DELETE was accepted: a `Status` says that the object is gone, an object says that it is going.
@@ -327,6 +352,7 @@ impl Hearing<'_> {
             }
             // Of an object that is not there any more nothing can be changed.
             Deed::Refresh if self.effect.request.verb == Verb::MergePatch => self.doubt(),
+            Deed::Retake(_) if self.effect.request.verb == Verb::MergePatch => self.doubt(),
             Deed::Adopt | Deed::Inherit => self.doubt(),
             Deed::Place | Deed::Refresh | Deed::Take(_) | Deed::Retake(_) => {
                 let namespace = ObjectRef::service_namespace(&self.effect.request.object.namespace);
@@ -341,6 +367,7 @@ impl Hearing<'_> {
             // The order is away, or the workspace does not serve the kind any more.
             Deed::Return(_) | Deed::Namespace => Heard::Later(Later::Unavailable),
             Deed::Hold
+            | Deed::Annotate
             | Deed::Leave
             | Deed::Release
             | Deed::Reflect
@@ -384,7 +411,9 @@ impl Hearing<'_> {
                 self.refuse("Invalid", message, true);
                 Heard::Again
             }
-            Deed::Retake(_) if causes.iter().any(|(field, _)| field == "metadata.uid") => {
+            Deed::Retake(_) | Deed::Update(_)
+                if causes.iter().any(|(field, _)| field == "metadata.uid") =>
+            {
                 self.doubt()
             }
             Deed::Retake(rule) if is_immutable(&causes) && self.publication.recreates(rule) => {
@@ -412,6 +441,7 @@ impl Hearing<'_> {
             }
             // A patch whose test failed has no causes.
             Deed::Hold
+            | Deed::Annotate
             | Deed::Leave
             | Deed::Release
             | Deed::HoldTaken(_)

@@ -10,13 +10,13 @@
 use serde_json::{Value, json};
 
 use super::effect::{Deed, Verb};
-use super::keep::{self, Leaves};
+use super::keep;
 use super::seen::Depth;
+use super::stated;
 use super::step::Step;
 use super::tend::name_taken;
-use crate::definition::{Adoption, Drift};
+use crate::definition::{Adoption, Drift, Kind};
 use crate::names;
-use crate::object::identity::Identity;
 use crate::object::reference::{Key, ObjectRef};
 use crate::object::{annotation, is_deleting, label, uid, version};
 use crate::projection::{Intent, marked};
@@ -73,25 +73,35 @@ pub(super) fn missing_marks(intent: &Intent, object: &Value) -> Vec<(String, Val
 
 /// What salts the hashes of an order.
 pub(super) fn salt(key: &Key) -> String {
-    let Identity {
-        cluster,
-        namespace,
-        name,
-    } = key.identity();
-    format!("{cluster}/{namespace}/{name}")
+    stated::salt_of(&key.identity())
 }
 
 /// What is written for an intent: its marks, and what will be remembered of it.
 pub(super) fn written(step: &Step<'_>, intent: &Intent) -> Value {
     let mut object = marked(intent, step.record.generation);
+    let annotations = &mut object["metadata"]["annotations"];
+    if step.publication.follows_go_agent() && is_secret(step.publication.service()) {
+        // Of what a Secret holds no hash is written down.
+        if let Some(map) = annotations.as_object_mut() {
+            map.remove(names::APPLIED);
+        }
+        return object;
+    }
     if step.publication.policy().drift != Drift::Correct {
         let salt = salt(step.key);
-        let text = Leaves::of(&intent.object, &salt).text(&salt);
+        let text = keep::wanted(step.publication, &intent.object, &salt).text(&salt);
         if let Some(text) = text {
-            object["metadata"]["annotations"][names::LEAVES] = json!(text);
+            annotations[names::LEAVES] = json!(text);
+            if let Some(stated) = step.record.stated.as_ref().filter(|it| !it.is_empty()) {
+                annotations[names::STATE] = json!(stated);
+            }
         }
     }
     object
+}
+
+fn is_secret(kind: &Kind) -> bool {
+    kind.group.is_empty() && kind.kind == "Secret"
 }
 
 /// Something without an identity stands in the copy's place.

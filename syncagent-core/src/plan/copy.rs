@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::predecessor::{self, Proof};
 use super::record::CopyKnown;
 use super::seen::Sight;
 use super::step::Step;
@@ -10,7 +11,7 @@ use crate::names;
 use crate::object::fingerprint::Fingerprint;
 use crate::object::identity::Standing;
 use crate::object::reference::{Known, ObjectRef};
-use crate::object::{self, annotation, generation, is_deleting, is_older, version};
+use crate::object::{self, annotation, generation, is_deleting, is_older, label, version};
 use crate::projection::written_for;
 use crate::related::content;
 use crate::status::Generations;
@@ -29,8 +30,10 @@ pub(super) enum Copy<'a> {
     Other,
     /// Something of that name is nobody's.
     Unmarked(&'a Value),
-    /// It cannot be told before a question is answered.
+    /// It cannot be told before it is looked at.
     Unclear,
+    /// It cannot be told before a question is answered, and that was asked.
+    Asked,
 }
 
 /// Takes note of the copy.
@@ -43,6 +46,15 @@ pub(super) fn learn<'a>(step: &mut Step<'a>, copy_ref: &ObjectRef) -> Copy<'a> {
                 return Copy::Recorded;
             }
             let standing = step.publication.standing(step.key, copy);
+            let standing = match standing {
+                Standing::Ours => match predecessor::proof(step, copy) {
+                    Proof::Given => standing,
+                    Proof::Lacking if label(copy, names::AGENT).is_empty() => Standing::Unmarked,
+                    Proof::Lacking => Standing::Foreign,
+                    Proof::Asked => return Copy::Asked,
+                },
+                _ => standing,
+            };
             let worn = standing != Standing::Ours && adopt::is_worn(step, copy);
             if standing != Standing::Ours && !worn {
                 step.record.copy = None;

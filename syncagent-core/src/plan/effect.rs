@@ -34,6 +34,8 @@ pub enum Deed {
     Inherit,
     /// The status onto the origin.
     Reflect,
+    /// Onto the origin, what came up with it.
+    Annotate,
     /// Marks the copy as kept, for its order is gone.
     Leave,
     /// Deletes the copy.

@@ -11,7 +11,7 @@ use super::lost;
 use super::record::Lost;
 use super::seen::Depth;
 use super::step::Step;
-use super::{filter, reflect, returned, taken, untake, withdraw};
+use super::{filter, predecessor, reflect, returned, taken, untake, withdraw};
 use crate::definition::Side;
 use crate::object::identity::Standing;
 
@@ -39,6 +39,10 @@ pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
         return;
     }
     if !locate(step) {
+        return;
+    }
+    if leaving == Leaving::Vanished && step.publication.follows_go_agent() {
+        predecessor::orphaned(step);
         return;
     }
     remember_taken(step);
@@ -133,6 +137,7 @@ fn retire(step: &mut Step<'_>) -> bool {
             step.look(&copy_ref, Depth::Body);
             false
         }
+        Copy::Asked => false,
         Copy::Recorded | Copy::Ours(_) => {
             let Some(known) = &step.record.copy else {
                 return false;
@@ -191,7 +196,7 @@ fn release(step: &mut Step<'_>, leaving: Leaving) {
                     return;
                 }
             }
-            let finalizer = step.publication.agent().finalizer();
+            let finalizer = step.publication.finalizer();
             let body = remove_finalizer(&uid, &step.record.finalizers, &finalizer);
             let verb = Verb::JsonPatch { subresource: None };
             step.push(

@@ -89,6 +89,7 @@ impl Deed {
             Self::Adopt => "adopt",
             Self::Inherit => "inherit",
             Self::Reflect => "reflect",
+            Self::Annotate => "annotate",
             Self::Leave => "leave",
             Self::Retire => "retire",
             Self::Release => "release",
@@ -118,6 +119,7 @@ impl fmt::Display for Question {
             } => write!(f, "{object}"),
             Self::List { query } => write!(f, "the metadata of {query}"),
             Self::Users { object } => write!(f, "whether others use {object}"),
+            Self::State { secret } => write!(f, "what the Go agent remembers in {secret}"),
         }
     }
 }

@@ -72,6 +72,9 @@ pub(super) fn leave(step: &mut Step<'_>, origin: Option<&Value>) {
         return;
     };
     let copy = learn(step, &copy_ref);
+    if matches!(copy, Copy::Asked) {
+        return;
+    }
     if matches!(copy, Copy::Unclear) {
         step.look(&copy_ref, Depth::Body);
         return;

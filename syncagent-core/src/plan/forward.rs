@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::effect::{Deed, Subresource, Verb};
 use super::record::StatusKnown;
+use super::seen::Depth;
 use super::step::Step;
 use crate::object::fingerprint::Fingerprint;
 use crate::object::reference::{Known, ObjectRef};
@@ -32,6 +33,17 @@ pub(super) fn forward(
 ) {
     let status = &original["status"];
     let print = Fingerprint::of(status);
+    if step.publication.follows_go_agent() && *known == StatusKnown::Unknown {
+        // Nobody says what was brought over, so the copy is looked at.
+        match step.seen.of(copy).body() {
+            Some(copy) if Fingerprint::of(&copy["status"]) == print => {
+                *known = StatusKnown::Sent(Some(print));
+                return;
+            }
+            Some(_) => {}
+            None => return step.look(copy, Depth::Body),
+        }
+    }
     match known {
         StatusKnown::Nowhere => return,
         // The copy was looked at since then, and is there.

@@ -27,7 +27,10 @@ pub(super) fn ensure_namespace(step: &mut Step<'_>, name: &str) -> bool {
         Sight::Absent | Sight::Barred => {}
     }
     let (labels, annotations) = step.publication.namespace_marks(&step.key.cluster);
-    let mut metadata = json!({"name": name, "labels": labels});
+    let mut metadata = json!({"name": name});
+    if !labels.is_empty() {
+        metadata["labels"] = Value::Object(labels);
+    }
     if !annotations.is_empty() {
         metadata["annotations"] = Value::Object(annotations);
     }
@@ -44,7 +47,7 @@ pub(super) fn ensure_namespace(step: &mut Step<'_>, name: &str) -> bool {
 
 pub(super) fn hold(step: &mut Step<'_>, origin: &Value) {
     let object = step.publication.origin(step.key);
-    let finalizer = step.publication.agent().finalizer();
+    let finalizer = step.publication.finalizer();
     let body = add_finalizer(object::uid(origin), &step.record.finalizers, &finalizer);
     step.push(
         Deed::Hold,

@@ -23,6 +23,7 @@ use sha1::{Digest, Sha1};
 use super::drift;
 use crate::names;
 use crate::object::{annotation, fingerprint::Fingerprint};
+use crate::publication::Publication;
 use crate::related::{base64, unbase64};
 
 /// A larger memory than this is not written down: annotations share 256 KiB.
@@ -55,6 +56,37 @@ impl Leaves {
                 })
                 .collect(),
         )
+    }
+
+    /// The leaves of an object without the marks of an agent.
+    #[must_use]
+    pub fn of_content(object: &Value, salt: &str) -> Self {
+        Self::of(object, salt).without_marks()
+    }
+
+    /// These leaves without the marks of an agent.
+    #[must_use]
+    pub fn without_marks(&self) -> Self {
+        let content = self.iter().filter(|(path, _)| !is_mark(path));
+        Self::from_map(content.map(|(path, it)| (path.to_owned(), it)).collect())
+    }
+
+    /// These leaves without this one.
+    #[must_use]
+    pub fn without(&self, leaf: &str) -> Self {
+        let others = self.iter().filter(|(path, _)| *path != leaf);
+        Self::from_map(others.map(|(path, it)| (path.to_owned(), it)).collect())
+    }
+
+    /// A hash of all of it.
+    #[must_use]
+    pub fn print(&self) -> String {
+        let parts: Vec<String> = self
+            .iter()
+            .map(|(path, it)| format!("{path}={it}"))
+            .collect();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        format!("{:016x}", hash(&parts))
     }
 
     fn from_map(map: BTreeMap<String, u64>) -> Self {
@@ -222,12 +254,30 @@ pub(super) fn leaves(object: &Value) -> BTreeMap<String, &Value> {
 }
 
 /// Marks that say what was written, and are no part of it.
-const VOLATILE: &[&str] = &[
+pub(super) const VOLATILE: &[&str] = &[
     names::APPLIED,
     names::ORIGIN_GENERATION,
     names::LEAVES,
+    names::STATE,
     names::CORRECT_AGAIN,
 ];
+
+/// What is wanted, leaf by leaf. Where the Go agent's marks are used ours are no part of it, for nothing is written for them.
+pub(super) fn wanted(publication: &Publication, object: &Value, salt: &str) -> Leaves {
+    if publication.follows_go_agent() {
+        Leaves::of_content(object, salt)
+    } else {
+        Leaves::of(object, salt)
+    }
+}
+
+/// Whether a leaf is a mark that links a copy to its order.
+pub(super) fn is_link(path: &str) -> bool {
+    let key = path.rsplit('/').next().map(unescape).unwrap_or_default();
+    let annotations = [names::NAME, names::NAMESPACE, names::PATH];
+    is_mark(path)
+        && (names::LINK_LABELS.contains(&key.as_str()) || annotations.contains(&key.as_str()))
+}
 
 /// Whether a leaf is a mark that says whose copy it is.
 pub(super) fn is_mark(path: &str) -> bool {

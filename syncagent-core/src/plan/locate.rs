@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use super::predecessor::{self, Proof};
 use super::seen::{Depth, Sight};
 use super::step::Step;
 use crate::names;
@@ -17,6 +18,13 @@ use crate::object::{annotation, meta, uid};
 /// Finds the copy among what is seen; says whether it is known where it is.
 pub(super) fn locate(step: &mut Step<'_>) -> bool {
     for other in elsewhere(step) {
+        if let Some(object) = step.seen.of(&other).outline() {
+            match predecessor::proof(step, object) {
+                Proof::Given => {}
+                Proof::Lacking => continue,
+                Proof::Asked => return false,
+            }
+        }
         if !choose(step, &other) {
             return false;
         }

@@ -56,6 +56,7 @@ pub(super) fn keeps(step: &mut Step<'_>, leaving: Leaving) -> Result<Option<Lost
             step.look(&copy_ref, Depth::Body);
             return Err(());
         }
+        Copy::Asked => return Err(()),
         Copy::Recorded | Copy::Ours(_) => {}
     }
     if step.record.copy.as_ref().is_some_and(|it| it.deleting) {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::carry::{self, Carried, Load};
 use super::compose::{composed, versions};
 use super::drift;
 use super::effect::{Deed, Verb};
@@ -13,6 +14,7 @@ use super::seen::{Depth, Sight};
 use super::step::Step;
 use crate::definition::Part;
 use crate::names;
+use crate::object::reference::Known;
 use crate::object::{annotation, drop_nulls};
 use crate::related::{How, assemble, content, made_of};
 
@@ -90,9 +92,20 @@ pub(super) fn make(
             None => return,
         },
     };
+    let before = (entry.made_of.take(), std::mem::take(&mut entry.parts));
     entry.made_of = Some(versions(step, &entry.reads, &parts));
     entry.parts = parts;
     match made {
+        Some(object)
+            if matches!(maker, Maker::Found(_))
+                && step.publication.follows_go_agent()
+                && let Some(at) = entry.at.clone() =>
+        {
+            let unmarked = before.0.is_none();
+            if !carry_on(step, entry, maker, (&object, unmarked), &at) {
+                (entry.made_of, entry.parts) = before;
+            }
+        }
         Some(object) if has_returned_part(step, &entry.parts) && says_so(step, entry, &object) => {}
         Some(object) => {
             if let Maker::Found(rule) = maker
@@ -180,6 +193,67 @@ fn copied(
         }),
     };
     Some(made.map(|it| Some(Value::Object(it))))
+}
+
+/// Brings up what changed, where that is remembered leaf by leaf; says whether all of it is known.
+fn carry_on(
+    step: &mut Step<'_>,
+    entry: &mut ReturnedKnown,
+    maker: Maker<'_>,
+    (wanted, unmarked): (&Value, bool),
+    at: &Known,
+) -> bool {
+    let Some(source) = entry.reads.first().map(|it| it.object.clone()) else {
+        return true;
+    };
+    if let Maker::Found(rule) = maker
+        && rule.status
+    {
+        bring_status(step, entry);
+    }
+    let load = Load {
+        origin: &source,
+        copy: &entry.object,
+        wanted,
+        before: entry.leaves.as_ref(),
+        unmarked,
+    };
+    match carry::carry(step, &load) {
+        Carried::Asked => return false,
+        Carried::Settled(leaves) => {
+            entry.leaves = Some(leaves);
+            entry.dirty = false;
+        }
+        Carried::Patch(mut patch) => {
+            let marks = marks(step, entry, maker);
+            carry::mark(&mut patch, &marks, &at.uid);
+            entry.dirty = true;
+            step.push(
+                Deed::Update(entry.id.clone()),
+                entry.object.clone(),
+                Verb::MergePatch,
+                patch,
+                "what it was made of changed",
+            );
+        }
+    }
+    true
+}
+
+/// What says whose a returned object is, and what it is made of.
+fn marks(step: &Step<'_>, entry: &ReturnedKnown, maker: Maker<'_>) -> Value {
+    let mut annotations = json!({
+        names::ORDER: order(step, &entry.object),
+        names::MADE_OF: made_of(&entry.parts, entry.made_of.as_deref().unwrap_or_default()),
+    });
+    if let Maker::Found(rule) = maker {
+        annotations[names::FOUND_BY] = json!(rule.id);
+        annotations[names::FOUND_FOR] = json!(find::found_for(step));
+    }
+    json!({
+        "labels": {names::AGENT: step.publication.agent().as_str()},
+        "annotations": annotations,
+    })
 }
 
 fn write(step: &mut Step<'_>, entry: &mut ReturnedKnown, maker: Maker<'_>, made: Value) {

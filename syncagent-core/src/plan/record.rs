@@ -65,12 +65,16 @@ pub struct Record {
     pub drifted: Vec<Drifted>,
     /// What a person last wrote to have drifted fields corrected again, as a hash.
     pub again: u64,
+    /// A hash of what the Go agent remembers of the order, where its installation is continued; `None`: not asked yet.
+    pub stated: Option<String>,
     /// The objects that the order takes.
     pub taken: Vec<TakenKnown>,
     /// The objects that come up.
     pub returned: Vec<ReturnedKnown>,
     /// What a function says in the status, where one does.
     pub made: Option<Box<MadeKnown>>,
+    /// A fingerprint of the annotations that the order has, which name what came up with it.
+    pub annotated: Option<Fingerprint>,
     /// Where the rules of related objects look, in their order; empty when there are none.
     pub found: Vec<FoundKnown>,
 }
@@ -174,6 +178,8 @@ pub struct TakenKnown {
     pub dropped: bool,
     /// The status that the copy has, where the rule says that it crosses.
     pub status: StatusKnown,
+    /// What was brought over last, where that is remembered leaf by leaf; in memory only.
+    pub leaves: Option<Leaves>,
 }
 
 /// What is remembered of an object that comes up.
@@ -207,6 +213,8 @@ pub struct ReturnedKnown {
     pub dropped: bool,
     /// The status that it has, where the rule says that it crosses.
     pub status: StatusKnown,
+    /// What was brought over last, where that is remembered leaf by leaf; in memory only.
+    pub leaves: Option<Leaves>,
 }
 
 /// Where a rule of related objects looks, and what it found there.

@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value};
 
+use super::carry;
 use super::compose::{self, learn_reads};
 use super::drift;
 use super::find::{self, Finding};
@@ -178,6 +179,7 @@ impl ReturnedKnown {
             recreate: false,
             dropped: false,
             status: StatusKnown::Unknown,
+            leaves: None,
         }
     }
 }
@@ -187,6 +189,19 @@ pub(super) fn is_ours(step: &Step<'_>, entry: &ReturnedKnown, object: &Value) ->
     label(object, names::AGENT) == step.publication.agent().as_str()
         && annotation(object, names::ORDER) == Some(&order(step, &entry.object))
         && annotation(object, names::RELATED_UID).is_none()
+}
+
+/// Whether an object of the workspace is what this order returned, marked or not; `None`: it was asked for.
+pub(super) fn is_known(step: &mut Step<'_>, entry: &ReturnedKnown, object: &Value) -> Option<bool> {
+    if is_ours(step, entry, object) {
+        return Some(true);
+    }
+    let source = entry.reads.first().map(|it| it.object.clone());
+    let known = entry.at.as_ref().map(|it| it.uid.clone());
+    match source {
+        Some(source) => carry::is_theirs(step, &source, object, known.as_deref()),
+        None => Some(false),
+    }
 }
 
 /// The order that an object belongs to, as its mark says it.
@@ -208,6 +223,7 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
             // A consumer may delete it, or what they put in its place; it comes again.
             entry.dirty |= entry.at.is_some() || entry.foreign;
             entry.at = None;
+            entry.leaves = None;
             entry.status = StatusKnown::Unknown;
             entry.looked = true;
             entry.foreign = false;
@@ -219,7 +235,10 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
                 .is_some_and(|it| is_older(version(object), &it.version)) => {}
         Sight::There(object) | Sight::Outline(object) => {
             entry.looked = true;
-            entry.foreign = !is_ours(step, entry, object);
+            let Some(ours) = is_known(step, entry, object) else {
+                return false;
+            };
+            entry.foreign = !ours;
             if entry.foreign {
                 entry.at = None;
                 taken_name(step, entry);
@@ -233,10 +252,11 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
             }
             let now = Known::of(object);
             let body = step.seen.of(&entry.object).body();
-            let corrects = match maker(step.publication, entry) {
-                Some(Maker::Found(rule)) => rule.corrects(),
-                _ => true,
-            };
+            let corrects = !step.publication.follows_go_agent()
+                && match maker(step.publication, entry) {
+                    Some(Maker::Found(rule)) => rule.corrects(),
+                    _ => true,
+                };
             if entry.at.is_none() {
                 entry.status = forward::told(object, &step.manager());
                 entry.dirty |= corrects && drift::lacks_fields(object, &step.manager());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::stated::Stated;
 use crate::naming::Moved;
 use crate::object::reference::ObjectRef;
 use crate::object::selection::{Listing, Query};
@@ -55,6 +56,7 @@ pub struct Seen {
     users: BTreeMap<ObjectRef, bool>,
     moved: Arc<Moved>,
     lists: BTreeMap<Query, Listing>,
+    states: BTreeMap<ObjectRef, Stated>,
 }
 
 impl Seen {
@@ -113,6 +115,17 @@ impl Seen {
         self.lists.insert(query, listing);
     }
 
+    /// What a state Secret of the Go agent's tells; `None`: not asked yet.
+    #[must_use]
+    pub fn stated(&self, secret: &ObjectRef) -> Option<&Stated> {
+        self.states.get(secret)
+    }
+
+    /// Takes note of what a state Secret of the Go agent's tells; where there is none it tells nothing.
+    pub fn note_stated(&mut self, secret: ObjectRef, stated: Stated) {
+        self.states.insert(secret, stated);
+    }
+
     /// Everything seen, in a fixed order.
     pub fn iter(&self) -> impl Iterator<Item = (&ObjectRef, &Sight)> {
         self.sights.iter()
@@ -143,6 +156,11 @@ pub enum Question {
     List {
         /// The selection.
         query: Query,
+    },
+    /// What did the Go agent remember in this Secret? The answer goes to [`Seen::note_stated`], without any value.
+    State {
+        /// The Secret.
+        secret: ObjectRef,
     },
     /// Have other orders this object among their concerns? The answer goes to [`Seen::note_users`] and comes from the
     /// reverse index, without a request.

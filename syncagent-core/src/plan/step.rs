@@ -8,7 +8,8 @@ use super::filter::Selection;
 use super::record::Record;
 use super::seen::{Depth, Question, Seen, Sight};
 use super::{
-    Context, Ending, Plan, end, filter, locate, lost, name, reflect, returned, speak, taken, tend,
+    Context, Ending, Plan, annotate, end, filter, locate, lost, name, reflect, returned, speak,
+    taken, tend,
 };
 use crate::definition::Deletion;
 use crate::naming::{CopyName, NamingError};
@@ -294,7 +295,7 @@ impl<'a> Step<'a> {
     }
 
     pub(super) fn is_held(&self) -> bool {
-        self.record.is_held(&self.publication.agent().finalizer())
+        self.record.is_held(&self.publication.finalizer())
     }
 
     pub(super) fn manager(&self) -> String {
@@ -321,6 +322,7 @@ fn tend_all(step: &mut Step<'_>, origin: Option<&Value>) {
     let tended = tend::tend(step, origin);
     taken::taken(step, origin, tended.intent.as_ref(), tended.copy);
     returned::returned(step, origin, tended.copy);
+    annotate::annotate(step, origin);
     speak::concern(step);
     if step.effects.is_empty() && step.questions.is_empty() {
         reflect::reflect(step, origin, tended.copy, tended.intent.as_ref());

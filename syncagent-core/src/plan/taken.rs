@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::carry::{self, Carried, Load};
 use super::effect::{Deed, Verb};
 use super::find::{self, Finding};
 use super::hold::{add_finalizer, ensure_namespace, remove_finalizer};
@@ -158,6 +159,7 @@ impl TakenKnown {
             recreate: false,
             dropped: false,
             status: StatusKnown::Unknown,
+            leaves: None,
         }
     }
 }
@@ -190,6 +192,19 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
                 .is_some_and(|it| is_older(version(copy), &it.version));
             if !stale {
                 entry.looked_copy = true;
+                let known = entry.to.as_ref().map(|it| it.uid.clone());
+                match carry::is_theirs(step, &entry.origin, copy, known.as_deref()) {
+                    None => return Copy::Asked,
+                    Some(false) => {}
+                    Some(true) => {
+                        entry.foreign = false;
+                        if known.is_none() {
+                            // What it was made from is not told: that has to be compared.
+                            entry.from = None;
+                        }
+                        return note_copy(step, entry, copy);
+                    }
+                }
                 let standing = identity(entry).standing(step.publication.agent().as_str(), copy);
                 let from = annotation(copy, names::RELATED_UID)
                     .zip(annotation(copy, names::RELATED_VERSION));
@@ -207,6 +222,8 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
                 // At the first look there is nothing to compare with, but the copy says what was ours on it.
                 let lacks = drift::lacks_fields(copy, &step.manager());
                 drifted = match entry.entry {
+                    // There, what somebody set stays.
+                    _ if step.publication.follows_go_agent() => false,
                     Some(_) => print.is_some() && print != entry.entry,
                     None => lacks,
                 };
@@ -214,16 +231,22 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
                 if entry.to.is_none() {
                     entry.status = forward::told(copy, &step.manager());
                 }
-                entry.to = Some(Known::of(copy));
-                entry.from = Some(Known {
+                let mut from = Known {
                     uid: uid.to_owned(),
                     version: version.to_owned(),
-                });
-                if is_deleting(copy) {
-                    step.waiting.push(format!(
-                        "a copied {} is being deleted",
-                        entry.copy.kind.kind
-                    ));
+                };
+                // What changed since without a difference for the copy is known by us alone.
+                if step.publication.follows_go_agent()
+                    && entry
+                        .to
+                        .as_ref()
+                        .is_some_and(|it| it.uid == object::uid(copy))
+                    && let Some(newer) = entry.from.take()
+                {
+                    from = newer;
+                }
+                entry.from = Some(from);
+                if let Copy::Asked = note_copy(step, entry, copy) {
                     return Copy::Asked;
                 }
             }
@@ -233,6 +256,7 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
             entry.foreign = false;
             entry.to = None;
             entry.status = StatusKnown::Unknown;
+            entry.leaves = None;
         }
         Sight::Doubt => {
             step.look(&entry.copy, Depth::Body);
@@ -250,6 +274,19 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
         Sight::Unseen => {}
     }
     Copy::Known { drifted }
+}
+
+/// Takes note of a copy that is ours.
+fn note_copy(step: &mut Step<'_>, entry: &mut TakenKnown, copy: &Value) -> Copy {
+    entry.to = Some(Known::of(copy));
+    if is_deleting(copy) {
+        step.waiting.push(format!(
+            "a copied {} is being deleted",
+            entry.copy.kind.kind
+        ));
+        return Copy::Asked;
+    }
+    Copy::Known { drifted: false }
 }
 
 fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
@@ -345,9 +382,7 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
                 entry.seen = Some(Known::of(object));
                 entry.finalizers = finalizers(object);
             }
-            let held = entry
-                .finalizers
-                .contains(&step.publication.agent().finalizer());
+            let held = entry.finalizers.contains(&step.publication.finalizer());
             let (deleting, settled) = (is_deleting(object), held && current(entry, object));
             if (deleting && held) || (!deleting && !settled) {
                 step.look(&entry.origin, Depth::Body);
@@ -361,7 +396,7 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
 }
 
 fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifted: bool) {
-    let finalizer = step.publication.agent().finalizer();
+    let finalizer = step.publication.finalizer();
     let known = Known::of(object);
     entry.looked_origin = true;
     entry.seen = Some(known.clone());
@@ -428,6 +463,13 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
             return;
         }
     };
+    if step.publication.follows_go_agent()
+        && !entry.recreate
+        && let Some(to) = entry.to.clone()
+    {
+        carry_on(step, entry, &to, known, &body);
+        return;
+    }
     if let Some(to) = entry.to.as_ref().filter(|_| entry.recreate) {
         step.push(
             Deed::Untake(entry.path.clone()),
@@ -464,6 +506,34 @@ fn take_body(step: &mut Step<'_>, entry: &mut TakenKnown, object: &Value, drifte
                 } else {
                     "the consumer changed it"
                 },
+            );
+        }
+    }
+}
+
+/// Brings over what changed, where that is remembered leaf by leaf.
+fn carry_on(step: &mut Step<'_>, entry: &mut TakenKnown, to: &Known, known: Known, body: &Value) {
+    let load = Load {
+        origin: &entry.origin,
+        copy: &entry.copy,
+        wanted: body,
+        before: entry.leaves.as_ref(),
+        unmarked: entry.from.is_none(),
+    };
+    match carry::carry(step, &load) {
+        Carried::Asked => {}
+        Carried::Settled(leaves) => {
+            entry.leaves = Some(leaves);
+            entry.from = Some(known);
+        }
+        Carried::Patch(mut patch) => {
+            carry::mark(&mut patch, &body["metadata"], &to.uid);
+            step.push(
+                Deed::Retake(entry.path.clone()),
+                entry.copy.clone(),
+                Verb::MergePatch,
+                patch,
+                "the consumer changed it",
             );
         }
     }
@@ -507,7 +577,9 @@ fn body(
         annotations.insert(names::FOUND_FOR.into(), json!(find::found_for(step)));
         annotations.insert(names::FOUND_BY.into(), json!(found.id));
     }
-    if let Some(fields) = drift::fields(&content) {
+    if !step.publication.follows_go_agent()
+        && let Some(fields) = drift::fields(&content)
+    {
         annotations.insert(names::FIELDS.into(), json!(fields));
     }
     let mut metadata = json!({

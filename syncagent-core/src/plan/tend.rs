@@ -10,9 +10,8 @@ use super::keep::{self, Leaves};
 use super::record::{CopyKnown, Refusal};
 use super::seen::Depth;
 use super::step::Step;
-use super::{adopt, drift, fight, lost};
+use super::{adopt, drift, fight, lost, predecessor};
 use crate::definition::{Drift, Vanished};
-use crate::names;
 use crate::object::identity::Standing;
 use crate::object::reference::ObjectRef;
 use crate::projection::{Intent, marked};
@@ -38,6 +37,9 @@ pub(super) fn tend<'a>(step: &mut Step<'a>, origin: Option<&Value>) -> Tended<'a
             return none;
         }
     };
+    if !predecessor::learn_state(step) {
+        return none;
+    }
     let copy = learn(step, &copy_ref);
     if step.publication.projection().reads_copy() {
         // What is asked for depends on both: neither is decided on without the other.
@@ -76,6 +78,7 @@ pub(super) fn tend<'a>(step: &mut Step<'a>, origin: Option<&Value>) -> Tended<'a
         hold(step, origin);
     }
     match &copy {
+        Copy::Asked => {}
         Copy::Unclear => step.look(&copy_ref, Depth::Body),
         Copy::Other => name_taken(step, intent.as_ref()),
         Copy::Unmarked(found) => adopt::adopt(step, &copy_ref, found, intent.as_ref()),
@@ -229,10 +232,15 @@ fn keep(
     mut known: CopyKnown,
 ) {
     let salt = adopt::salt(step.key);
-    let wanted = Leaves::of(&intent.object, &salt);
-    let same = is_applied(&known, intent);
+    let wanted = keep::wanted(step.publication, &intent.object, &salt);
+    let theirs = step.publication.follows_go_agent();
+    let same = !theirs && is_applied(&known, intent);
     let before = match (&known.leaves, copy) {
         (Some(before), _) => before.clone(),
+        (None, Some(copy)) if theirs => match predecessor::written(step, copy, &wanted, &salt) {
+            Some(before) => before,
+            None => return,
+        },
         (None, _) if same => wanted.clone(),
         (None, Some(copy)) => Leaves::of_copy(copy, &wanted, &salt, &step.manager()),
         (None, None) => {
@@ -242,6 +250,13 @@ fn keep(
     };
     let missing = copy.map(|copy| adopt::missing_marks(intent, copy));
     let mut missing = missing.unwrap_or_default();
+    let mut body = keep::difference(&before, &wanted, &intent.object);
+    // There, what differs is all that counts, and of the marks those that link the copy.
+    let same = same || (theirs && body.as_object().is_some_and(serde_json::Map::is_empty));
+    let mut extra = Vec::new();
+    if theirs {
+        (missing, extra) = missing.into_iter().partition(|it| keep::is_link(&it.0));
+    }
     let lost = missing.iter().map(|(path, _)| drift::Lost {
         path: path.clone(),
         manager: None,
@@ -252,7 +267,7 @@ fn keep(
         missing.retain(|(path, _)| !fight::is_left(&step.record, path));
     }
     let first = known.leaves.is_none();
-    known.leaves = Some(before.clone());
+    known.leaves = Some(before);
     if same && missing.is_empty() {
         if let Some(copy) = copy.filter(|_| first) {
             // What differs can be told only now.
@@ -265,13 +280,14 @@ fn keep(
     if step.record.refusal.is_some() {
         return;
     }
-    let mut body = keep::difference(&before, &wanted, &intent.object);
-    for (path, value) in missing {
+    for (path, value) in missing.into_iter().chain(extra) {
         keep::put(&mut body, &path, value);
     }
     let written = adopt::written(step, intent);
-    for key in [names::APPLIED, names::ORIGIN_GENERATION, names::LEAVES] {
-        body["metadata"]["annotations"][key] = written["metadata"]["annotations"][key].clone();
+    for key in keep::VOLATILE {
+        if let Some(value) = written["metadata"]["annotations"].get(*key) {
+            body["metadata"]["annotations"][*key] = value.clone();
+        }
     }
     body["metadata"]["uid"] = json!(known.known.uid);
     step.push(

@@ -2,6 +2,7 @@
 //!
 //! What another order uses stays. Without permission to look there is nothing that can be done, and nothing that must be.
 
+use super::carry;
 use super::effect::{Deed, Verb};
 use super::hold::remove_finalizer;
 use super::record::TakenKnown;
@@ -47,9 +48,14 @@ pub(super) fn goes_with_origin(step: &mut Step<'_>, entry: &mut TakenKnown) -> b
 fn drop_copy(step: &mut Step<'_>, entry: &mut TakenKnown, whose: Whose) -> bool {
     match step.seen.of(&entry.copy) {
         Sight::There(copy) | Sight::Outline(copy) => {
-            let ours = identity(entry).standing(step.publication.agent().as_str(), copy)
+            let known = entry.to.as_ref().map(|it| it.uid.clone());
+            let Some(theirs) = carry::is_theirs(step, &entry.origin, copy, known.as_deref()) else {
+                return false;
+            };
+            let marked = identity(entry).standing(step.publication.agent().as_str(), copy)
                 == Standing::Ours
                 && annotation(copy, names::RELATED_UID).is_some();
+            let ours = theirs || marked;
             entry.looked_copy = true;
             entry.to = (ours && !is_deleting(copy)).then(|| Known::of(copy));
         }
@@ -128,7 +134,7 @@ fn drop_hold(step: &mut Step<'_>, entry: &mut TakenKnown) -> bool {
         }
         Sight::Unseen => {}
     }
-    let finalizer = step.publication.agent().finalizer();
+    let finalizer = step.publication.finalizer();
     let Some(seen) = entry
         .seen
         .clone()
@@ -164,7 +170,7 @@ pub(super) fn release_deleted(step: &mut Step<'_>, entry: &mut TakenKnown) {
     let Some(object) = step.seen.of(&entry.origin).outline() else {
         return;
     };
-    let finalizer = step.publication.agent().finalizer();
+    let finalizer = step.publication.finalizer();
     let have = finalizers(object);
     if is_deleting(object) && have.contains(&finalizer) {
         let body = remove_finalizer(object::uid(object), &have, &finalizer);

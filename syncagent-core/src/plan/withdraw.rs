@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::effect::{Deed, Effect, Verb};
 use super::hold::remove_finalizer;
 use super::record::ReturnedKnown;
-use super::returned::{Maker, is_ours, maker};
+use super::returned::{Maker, is_known, maker};
 use super::seen::{Depth, Question, Sight};
 use super::step::Step;
 use crate::definition::Cleanup;
@@ -38,7 +38,7 @@ pub(super) fn goes_with_origin(step: &mut Step<'_>, entry: &mut ReturnedKnown) -
 /// Takes our finalizer off a returned object that is being deleted: an order that took it down may have left it there, for
 /// this order cared about the object. Says whether nothing is left to do.
 pub(super) fn let_go(step: &mut Step<'_>, entry: &ReturnedKnown, object: &Value) -> bool {
-    let finalizer = step.publication.agent().finalizer();
+    let finalizer = step.publication.finalizer();
     let have = finalizers(object);
     let doing = |it: &Effect| it.request.object == entry.object;
     if !have.contains(&finalizer) || step.effects.iter().any(doing) {
@@ -72,7 +72,9 @@ fn withdraw(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
     match step.seen.of(&entry.object) {
         Sight::There(object) | Sight::Outline(object) => {
             entry.looked = true;
-            let ours = is_ours(step, entry, object);
+            let Some(ours) = is_known(step, entry, object) else {
+                return false;
+            };
             entry.at = (ours && !is_deleting(object)).then(|| Known::of(object));
             if ours && is_deleting(object) && !let_go(step, entry, object) {
                 return false;

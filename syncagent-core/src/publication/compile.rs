@@ -16,7 +16,7 @@ mod status;
 pub(super) use find::kind_on;
 
 use super::{Problem, Problems, Publication, Publications};
-use crate::definition::{Adoption, CollidingNames, Definition, Drift, Kind, Rule};
+use crate::definition::{Adoption, CollidingNames, Definition, Dialect, Drift, Kind, Rule};
 use crate::names::{self, AgentName};
 use crate::naming::Scheme;
 use crate::object::path::Path;
@@ -50,6 +50,7 @@ pub(super) fn all(agent: &str, definitions: &[Definition]) -> Result<Publication
     match agent {
         Ok(agent) if problems.is_empty() => {
             share_labels(compiled.iter_mut());
+            note_rivals(compiled.iter_mut());
             Ok(Publications {
                 agent,
                 all: compiled,
@@ -78,6 +79,7 @@ pub(super) fn each(
         })
         .collect();
     share_labels(compiled.iter_mut().filter_map(|it| it.as_mut().ok()));
+    note_rivals(compiled.iter_mut().filter_map(|it| it.as_mut().ok()));
     compiled
 }
 
@@ -193,6 +195,16 @@ fn share_labels<'a>(publications: impl Iterator<Item = &'a mut Publication>) {
     }
 }
 
+/// Copies of the Go agent's do not say to which publication they belong.
+fn note_rivals<'a>(publications: impl Iterator<Item = &'a mut Publication>) {
+    let mut publications: Vec<_> = publications.collect();
+    let kinds: Vec<Kind> = publications.iter().map(|it| it.service.clone()).collect();
+    for publication in &mut publications {
+        let alike = kinds.iter().filter(|it| **it == publication.service);
+        publication.rivals = alike.count() > 1;
+    }
+}
+
 struct Compiler<'a> {
     definition: &'a Definition,
     known: &'a dyn Fn(&Kind) -> Known,
@@ -270,6 +282,7 @@ impl<'a> Compiler<'a> {
                 hidden,
                 recreate: definition.recreate.clone(),
                 policy: definition.policy.clone(),
+                rivals: false,
             }),
             _ => Err(self
                 .problems
@@ -309,7 +322,12 @@ impl<'a> Compiler<'a> {
             );
         }
         let service = &self.definition.service;
-        if policy.drift != Drift::Correct && service.group.is_empty() && service.kind == "Secret" {
+        // Nothing but the Go agent's own memory is needed where its installation is continued.
+        if policy.drift != Drift::Correct
+            && service.group.is_empty()
+            && service.kind == "Secret"
+            && policy.dialect == Dialect::Own
+        {
             self.problems.push(
                 "drift `keep` and `report` put a hash of each field onto the copy, from which a Secret's data could be guessed: say drift `correct`"
                     .into(),

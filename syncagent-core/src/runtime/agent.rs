@@ -34,6 +34,7 @@ use crate::controller::fleet::{self, Course};
 use crate::controller::generation::Generations;
 use crate::controller::roster::Roster;
 use crate::controller::state::State;
+use crate::controller::states::States;
 use crate::controller::sync::Shared;
 use crate::definition::Definition;
 use crate::error::Error;
@@ -297,7 +298,6 @@ impl Agent {
         let course = Course {
             kcp,
             user_agent,
-            agent: agent.to_string(),
             workers: self.workers,
         };
         let (post, line) = Post::new();
@@ -316,6 +316,7 @@ impl Agent {
             work: Notify::new(),
             board: self.board.clone(),
             brake: self.brake.clone(),
+            states: States::default(),
             dry: self.dry,
             quiet: Notify::new(),
             post,

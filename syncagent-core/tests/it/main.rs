@@ -8,6 +8,8 @@ mod identity;
 mod losses;
 mod world;
 
+mod constructed;
+
 mod adversary;
 mod agents;
 mod compat_api;
@@ -32,5 +34,7 @@ mod rooms;
 mod schema;
 mod spoken;
 mod table;
+mod takeover;
+mod takeover_related;
 mod tenants;
 mod tree;

@@ -174,6 +174,7 @@ fn describe(plan: &Plan) -> String {
             Question::List { .. } => "list".to_owned(),
             Question::Look { object, .. } => format!("? {}", object.kind.kind),
             Question::Users { object } => format!("? users of {}", object.kind.kind),
+            Question::State { .. } => "? state".to_owned(),
         });
     }
     for effect in &plan.effects {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use syncagent_core::object::{finalizers, generation, is_deleting, uid, version};
 use syncagent_core::plan::{
     Context, Deed, Depth, Effect, Ending, Heard, Key, Listing, Member, ObjectRef, Place, Question,
-    Record, Reply, Request, Seen, Sight, Subresource, Verb, absorb, plan,
+    Record, Reply, Request, Seen, Sight, Stated, Subresource, Verb, absorb, plan,
 };
 use syncagent_core::publication::Publication;
 
@@ -423,7 +423,7 @@ fn frozen() -> Reply {
     status(422, "Invalid", &json!({"causes": causes}))
 }
 
-fn owned(value: &Value) -> Value {
+pub(crate) fn owned(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let fields = map.iter().filter(|(key, _)| {
@@ -481,7 +481,7 @@ fn without_nulls(value: &Value) -> Value {
     value
 }
 
-fn merge_patch(into: &mut Value, patch: &Value) {
+pub(crate) fn merge_patch(into: &mut Value, patch: &Value) {
     let Some(fields) = patch.as_object() else {
         *into = patch.clone();
         return;
@@ -681,6 +681,11 @@ impl<'a> Agent<'a> {
                 let mut others = world.index.iter().filter(|(key, _)| **key != self.key);
                 let used = others.any(|(_, objects)| objects.contains(&object));
                 self.seen.note_users(object, used);
+            }
+            Question::State { secret } => {
+                let found = world.objects.get(&secret);
+                let stated = found.map(Stated::read).unwrap_or_default();
+                self.seen.note_stated(secret, stated);
             }
             Question::List { query } => {
                 let ours = query.labels.demands("syncagent.kcp.io/agent-name");
