@@ -12,12 +12,21 @@
 //! schema, a write to the export and to each status.
 
 pub mod first;
+pub mod go_json;
+pub mod openapi;
+pub mod priority;
+
+mod projected;
+mod schema;
+mod source;
 
 mod definition;
 
 use std::fmt;
 
 pub use definition::{Conversion, Kinds, Offer, Unconverted, convert_offer};
+pub use projected::Projected;
+pub use source::Source;
 
 /// Something that is wrong with a `PublishedResource`, and where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -38,6 +38,8 @@ use serde_json::Value;
 
 #[cfg(feature = "cel")]
 pub use self::cel::Expression;
+#[cfg(feature = "compat")]
+pub(crate) use self::found::json as go_json;
 #[cfg(feature = "mutations")]
 pub use self::path::GoPath;
 pub use self::regex::Pattern;

@@ -152,6 +152,14 @@ pub fn is_dns_label(text: &str) -> bool {
     text.len() <= LABEL_LENGTH && is_dns_part(text)
 }
 
+/// Whether a group is one of those that Kubernetes keeps for itself; kcp does not take them.
+#[must_use]
+pub fn is_protected(group: &str) -> bool {
+    ["k8s.io", "kubernetes.io"]
+        .iter()
+        .any(|own| group == *own || group.ends_with(&format!(".{own}")))
+}
+
 fn is_dns_part(text: &str) -> bool {
     let inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
     let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());

@@ -10,6 +10,8 @@ use serde_json::Value;
 
 use crate::object::path::{Path, Step};
 
+#[cfg(feature = "compat")]
+pub(crate) use publish::add_conditions;
 pub use publish::{Offer, published};
 
 /// The version of a CRD, with its schema; `None` when the CRD does not serve it.

@@ -132,7 +132,7 @@ fn number(number: &serde_json::Number) -> String {
 }
 
 /// JSON as `json.Marshal` writes it: sorted keys, no spaces, `<`, `>` and `&` escaped.
-pub(super) fn json(value: &Json) -> String {
+pub(crate) fn json(value: &Json) -> String {
     let mut out = String::new();
     write(value, &mut out, true);
     out

@@ -31,12 +31,10 @@ impl Compiler<'_> {
                 "offered: `{group}` is no group for a kind of your own; write a DNS name with a dot, as in `example.io`"
             ));
         }
-        for protected in ["k8s.io", "kubernetes.io"] {
-            if group == protected || group.ends_with(&format!(".{protected}")) {
-                problems.push(format!(
-                    "offered: the group `{group}` is Kubernetes' own, and kcp does not take it; offer the kind in a group of your own"
-                ));
-            }
+        if names::is_protected(group) {
+            problems.push(format!(
+                "offered: the group `{group}` is Kubernetes' own, and kcp does not take it; offer the kind in a group of your own"
+            ));
         }
         let declared = &self.definition.names;
         let lists = [&declared.short_names, &declared.categories];
