@@ -11,6 +11,7 @@
 //! The Go agent's names are kept, byte for byte, where an installation would notice: a schema of another name is a second
 //! schema, a write to the export and to each status.
 
+pub mod check;
 pub mod first;
 pub mod go_json;
 pub mod openapi;

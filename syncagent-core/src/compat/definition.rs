@@ -179,7 +179,7 @@ impl Notes {
         match Publication::alone(&agent, definition) {
             Ok(publication) => {
                 for what in publication.warnings() {
-                    let warning = placed(resource, definition, what);
+                    let warning = placed(resource, what);
                     if what.starts_with("related ") || what.starts_with("copy: ") {
                         self.unproven.push(warning.clone());
                     }
@@ -188,7 +188,7 @@ impl Notes {
             }
             Err(problems) => {
                 let problems = problems.0.iter();
-                let problems = problems.map(|it| placed(resource, definition, &it.what));
+                let problems = problems.map(|it| placed(resource, &it.what));
                 self.problems.extend(problems);
             }
         }
@@ -214,14 +214,14 @@ impl Notes {
 }
 
 /// The field that a sentence of the engine's is about, and the sentence.
-fn placed(resource: &PublishedResource, definition: &Definition, what: &str) -> FieldProblem {
+fn placed(resource: &PublishedResource, what: &str) -> FieldProblem {
     let is = |word: &str| what.starts_with(word);
     if is("related `") {
         let rules = resource.related().iter().enumerate();
         for (at, _) in rules {
             let id = related::id(resource.related(), at);
             if let Some(rest) = what.strip_prefix(&format!("related `{id}`: ")) {
-                return FieldProblem::new(format!("spec.related[{at}]"), rest);
+                return FieldProblem::new(format!("spec.related[{at}]"), in_go_terms(rest));
             }
         }
     }
@@ -239,6 +239,30 @@ fn placed(resource: &PublishedResource, definition: &Definition, what: &str) -> 
     };
     let plain = ["copy: ", "only: ", "offered: ", "versions: ", "status: "];
     let rest = plain.iter().find_map(|it| what.strip_prefix(it));
-    let _ = definition;
-    FieldProblem::new(path, rest.unwrap_or(what))
+    FieldProblem::new(path, in_go_terms(rest.unwrap_or(what)))
+}
+
+/// A sentence of the engine's in the words that a `PublishedResource` is written in.
+fn in_go_terms(what: &str) -> String {
+    const WORDS: &[(&str, &str)] = &[
+        ("`{workspace}`", "`{{ .ClusterName }}`"),
+        ("`{namespace}`", "`{{ .Object.metadata.namespace }}`"),
+        (
+            "`{namespace.hash}`",
+            "`{{ .Object.metadata.namespace | sha3short }}`",
+        ),
+        ("`{name}`", "`{{ .Object.metadata.name }}`"),
+        ("`{name.hash}`", "`{{ .Object.metadata.name | sha3short }}`"),
+        ("`{copy.name}`", "the copy"),
+        (
+            "; write `{copy.name}-{found.namespace.hash}-{found.hash}.taken`",
+            "",
+        ),
+        (
+            "; add a suffix, as in `{found}.taken`, or declare the operator's names as `reserved`",
+            "; rename it with a suffix that no operator uses",
+        ),
+    ];
+    let words = WORDS.iter();
+    words.fold(what.to_owned(), |text, (own, go)| text.replace(own, go))
 }

@@ -12,11 +12,21 @@ mod constructed;
 
 mod adversary;
 mod agents;
+#[cfg(feature = "compat")]
 mod compat_api;
+#[cfg(feature = "compat")]
+mod compat_check;
+#[cfg(feature = "compat")]
 mod compat_definition;
+#[cfg(feature = "compat")]
+mod compat_hostile;
+#[cfg(feature = "compat")]
 mod compat_json;
+#[cfg(feature = "compat")]
 mod compat_openapi;
+#[cfg(feature = "compat")]
 mod compat_related;
+#[cfg(feature = "compat")]
 mod compat_schema;
 mod convergence;
 mod defects;

@@ -737,6 +737,7 @@ impl<'a> Agent<'a> {
     }
 
     /// The same, wherever the copy is.
+    #[cfg(feature = "compat")]
     pub(crate) fn assert_settled_at(&mut self, world: &mut World) {
         let service = self.publication.service();
         let copies = world.objects.keys().filter(|at| at.kind == *service);
