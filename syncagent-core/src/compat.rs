@@ -25,7 +25,7 @@ mod definition;
 
 use std::fmt;
 
-pub use definition::{Conversion, Kinds, Offer, Unconverted, convert_offer};
+pub use definition::{Conversion, Kinds, Offer, Unconverted, convert, convert_offer};
 pub use projected::Projected;
 pub use source::Source;
 

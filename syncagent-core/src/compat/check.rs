@@ -206,7 +206,7 @@ impl Inspection<'_> {
 
     fn convert(&mut self, typed: &PublishedResource, servers: &Servers) {
         let sight = servers.sight();
-        match sight.offer(typed) {
+        match sight.offer(typed, &self.options.agent) {
             Err(problems) => {
                 for problem in problems {
                     self.say(Weight::Problem, problem);

@@ -21,9 +21,11 @@ mod related;
 
 use std::fmt;
 
-use super::{FieldProblem, first};
+use super::{FieldProblem, Projected, first};
 use crate::api::published_resource::PublishedResource;
-use crate::definition::{Definition, Kind, Pass, SchemaSource, Side, StatusRule};
+use crate::definition::{
+    Adoption, Definition, Dialect, Drift, GoAgent, Kind, Pass, SchemaSource, Side, StatusRule,
+};
 use crate::names::AgentName;
 use crate::publication::Publication;
 
@@ -66,6 +68,29 @@ impl<F: Fn(Side, &str, &str, &str) -> Option<Kind>> Kinds for F {
 }
 
 impl Conversion {
+    /// The same, where an installation of the Go agent is continued: in its marks, with what its state Secrets in this
+    /// namespace remember.
+    #[must_use]
+    pub fn continued(mut self, namespace: &str) -> Self {
+        let policy = &mut self.definition.policy;
+        policy.dialect = Dialect::GoAgent(GoAgent {
+            namespace: namespace.to_owned(),
+        });
+        let secrets = FieldProblem::new(policy::SECRETS.0, policy::SECRETS.1);
+        if self.warnings.contains(&secrets) {
+            // What was brought over is remembered there, and nothing has to be told by hashes on copies.
+            self.warnings.retain(|it| *it != secrets);
+            policy.drift = Drift::Keep;
+            if policy.adoption == Adoption::Refuse {
+                policy.adoption = Adoption::LabelOnly;
+            }
+            for rule in &mut self.definition.related {
+                rule.drift = Drift::Keep;
+            }
+        }
+        self
+    }
+
     /// The same, with a problem in the place of each warning that tenants may not be kept apart.
     ///
     /// # Errors
@@ -117,6 +142,56 @@ pub struct Offer {
     pub remote: Kind,
     /// The schema.
     pub schema: SchemaSource,
+}
+
+impl Offer {
+    /// The kinds of a projected CRD, and its schema with the marks of an agent.
+    #[must_use]
+    pub fn of(projected: &Projected, agent: &str) -> Self {
+        Self {
+            local: projected.local(),
+            remote: projected.remote(),
+            schema: SchemaSource::Ready(projected.resource_schema(agent)),
+        }
+    }
+}
+
+/// Converts a `PublishedResource` that was applied to what the service cluster serves.
+///
+/// ```
+/// use serde_json::json;
+/// use syncagent_core::compat::{Projected, Source, convert};
+/// use syncagent_core::definition::Side;
+///
+/// let crd = json!({"spec": {
+///     "group": "example.io", "scope": "Namespaced", "names": {"kind": "Thing", "plural": "things"},
+///     "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+/// }});
+/// let resource = serde_json::from_value(json!({
+///     "metadata": {"name": "things"},
+///     "spec": {"resource": {"apiGroup": "example.io", "kind": "Thing"}, "naming": {"name": "{{ .Object.metadata.name }}"}},
+/// }))?;
+/// let projected = Projected::of(&resource, &Source::from_crd(&crd)).expect("nothing is wrong with it");
+/// let nothing_related = |_: Side, _: &str, _: &str, _: &str| None;
+/// let conversion = convert(&resource, &projected, "things.example.io", &nothing_related)?;
+/// assert_eq!(conversion.warnings[0].path, "spec.naming");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// Everything that is wrong with it. Whatever it says, this does not panic.
+pub fn convert(
+    resource: &PublishedResource,
+    projected: &Projected,
+    agent: &str,
+    kinds: &dyn Kinds,
+) -> Result<Conversion, Unconverted> {
+    let mut conversion = convert_offer(resource, Offer::of(projected, agent), agent, kinds)?;
+    conversion
+        .warnings
+        .extend(projected.warnings().iter().cloned());
+    Ok(conversion)
 }
 
 /// Converts a `PublishedResource` whose kinds and schema are known.

@@ -105,7 +105,7 @@ fn what_no_file_tells_is_taken_on_trust_and_noted() {
     let it = check(&[("it.yaml", &text)], &options(false));
     assert!(it.is_fine());
     expect![[r#"
-        note: it.yaml: PublishedResource databases: spec.resource: the CustomResourceDefinition of Database is not among the files, so its versions and its scope were not looked at
+        note: it.yaml: PublishedResource databases: spec.resource: the CustomResourceDefinition of Database is not among the files, so its versions, its scope and its schema were not looked at
         note: it.yaml: PublishedResource databases: spec.related: no file tells about `widgets` of g.io; it was taken for something that lives in namespaces
     "#]].assert_eq(&said(&it));
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use syncagent_core::api::published_resource::PublishedResource;
 use syncagent_core::compat::{Conversion, Offer, Unconverted, convert_offer};
 use syncagent_core::definition::{
-    Adoption, Definition, Drift, Events, Kind, SchemaSource, Scope, Side, StatusRule,
+    Adoption, Definition, Drift, Events, Kind, Policy, SchemaSource, Scope, Side, StatusRule,
 };
 use syncagent_core::names;
 use syncagent_core::object::{annotation, label};
@@ -519,11 +519,28 @@ fn s2_the_policy_is_the_go_agents_unless_something_else_is_said() {
 }
 
 #[test]
+fn s13_an_installation_is_continued_in_its_own_marks() {
+    let it = converted(&json!({})).continued("kcp-system");
+    assert_eq!(it.definition.policy, Policy::take_over("kcp-system"));
+    let publication = compile(it.definition);
+    assert_eq!(publication.finalizer(), "syncagent.kcp.io/cleanup");
+}
+
+#[test]
 fn s2_published_secrets_are_set_right_with_a_warning() {
     let it = converted_between(&json!({}), kind("", "Secret", "secrets"), remote());
     let it = it.expect("it converts");
     assert_eq!(it.definition.policy.drift, Drift::Correct);
     assert_eq!(it.warnings[0].path, "spec.resource.kind");
+    // The state Secrets of an installation that is continued remember what is kept.
+    let continued = it.continued("kcp-system");
+    let policy = &continued.definition.policy;
+    assert_eq!(
+        (policy.drift, policy.adoption),
+        (Drift::Keep, Adoption::LabelOnly)
+    );
+    assert_eq!(continued.warnings, []);
+    compile(continued.definition);
 }
 
 #[test]

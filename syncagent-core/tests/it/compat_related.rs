@@ -608,6 +608,24 @@ fn s12_3_what_somebody_changes_on_a_related_copy_stays_until_the_original_change
 }
 
 #[test]
+fn s6_5_an_identifier_must_fit_into_an_annotation() {
+    let object = json!({"template": {"template": "it"}});
+    for (identifier, fits) in [
+        ("creds", true),
+        ("a b", false),
+        ("a/b", false),
+        (&*"x".repeat(70), false),
+    ] {
+        let entry =
+            |origin: &str| json!({"identifier": identifier, "origin": origin, "object": object});
+        let said = problems(&related(&entry("service")));
+        assert_eq!(said.is_empty(), fits, "{said:?}");
+        // Objects of the workspace are named by no annotation.
+        assert_eq!(problems(&related(&entry("kcp"))), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn s6_6_the_status_crosses_where_it_is_asked_for() {
     let entry = json!({"origin": "service", "group": "db.example.io", "version": "v1", "resource": "users",
         "syncStatus": true, "watch": {"byOwner": {}}, "object": {"template": {"template": "it"}}});

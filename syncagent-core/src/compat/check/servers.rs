@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::is_ours;
 use crate::api::published_resource::PublishedResource;
-use crate::compat::{FieldProblem, Kinds, Offer};
+use crate::compat::{FieldProblem, Kinds, Offer, Projected, Source};
 use crate::definition::{Kind, SchemaSource, Scope, Side};
 
 /// What the files tell.
@@ -63,7 +63,12 @@ impl Sight<'_> {
     pub(super) fn offer(
         &self,
         resource: &PublishedResource,
+        agent: &str,
     ) -> Result<(Offer, Vec<FieldProblem>), Vec<FieldProblem>> {
+        if let Some(crd) = self.servers.crd(resource) {
+            let projected = Projected::of(resource, &Source::from_crd(crd))?;
+            return Ok((Offer::of(&projected, agent), projected.warnings().to_vec()));
+        }
         let source = &resource.spec.resource;
         let mut problems = Vec::new();
         if source.kind.is_empty() {
@@ -79,17 +84,14 @@ impl Sight<'_> {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let crd = self.servers.crd(resource);
-        if crd.is_none() {
-            self.trust(
-                "spec.resource",
-                format!(
-                    "the CustomResourceDefinition of {} is not among the files, so its versions and its scope were not looked at",
-                    source.kind
-                ),
-            );
-        }
-        let (local, remote) = guessed(resource, crd);
+        self.trust(
+            "spec.resource",
+            format!(
+                "the CustomResourceDefinition of {} is not among the files, so its versions, its scope and its schema were not looked at",
+                source.kind
+            ),
+        );
+        let (local, remote) = guessed(resource);
         let offer = Offer {
             local,
             remote,
@@ -154,22 +156,20 @@ impl Kinds for Sight<'_> {
 
     fn published(&self, name: &str) -> Option<Kind> {
         let other = self.servers.published.get(name)?;
-        Some(guessed(other, self.servers.crd(other)).1)
+        let projected = self
+            .servers
+            .crd(other)
+            .and_then(|crd| Projected::of(other, &Source::from_crd(crd)).ok());
+        Some(projected.map_or_else(|| guessed(other).1, |it| it.remote()))
     }
 }
 
-/// The kinds on both sides, as a CRD says it, or as they most often are.
-fn guessed(resource: &PublishedResource, crd: Option<&Value>) -> (Kind, Kind) {
+/// The kinds on both sides as they most often are.
+fn guessed(resource: &PublishedResource) -> (Kind, Kind) {
     let source = &resource.spec.resource;
     let projection = resource.spec.projection.clone().unwrap_or_default();
     let versions = source.versions.iter().flatten().chain(&source.version);
     let version = versions.last().cloned().unwrap_or_else(|| "v1".into());
-    let spec = crd.map(|it| &it["spec"]);
-    let stored = spec.and_then(|it| {
-        let mut versions = it["versions"].as_array()?.iter();
-        versions.find(|it| it["storage"] == true)?["name"].as_str()
-    });
-    let version = stored.map_or(version, str::to_owned);
     let plural = |kind: &str| format!("{}s", kind.to_lowercase());
     let own = |it: Option<String>, otherwise: String| match it {
         Some(it) if !it.is_empty() => it,
@@ -179,31 +179,17 @@ fn guessed(resource: &PublishedResource, crd: Option<&Value>) -> (Kind, Kind) {
         group: source.api_group.clone(),
         version: version.clone(),
         kind: source.kind.clone(),
-        plural: own(
-            spec.and_then(|it| it["names"]["plural"].as_str().map(str::to_owned)),
-            plural(&source.kind),
-        ),
-        scope: match spec.and_then(|it| it["scope"].as_str()) {
-            Some("Cluster") => Scope::Cluster,
-            Some(_) => Scope::Namespaced,
-            None => projection.scope.unwrap_or(Scope::Namespaced),
-        },
+        plural: plural(&source.kind),
+        scope: projection.scope.unwrap_or(Scope::Namespaced),
     };
     let renamed = projection.versions.and_then(|it| it.get(&version).cloned());
     let kind = own(projection.kind, local.kind.clone());
     let remote = Kind {
         group: own(projection.group, local.group.clone()),
         version: own(projection.version.or(renamed), version),
-        plural: own(
-            projection.plural,
-            if kind == local.kind {
-                local.plural.clone()
-            } else {
-                plural(&kind)
-            },
-        ),
+        plural: own(projection.plural, plural(&kind)),
         kind,
-        scope: projection.scope.unwrap_or(local.scope),
+        scope: local.scope,
     };
     (local, remote)
 }

@@ -6,6 +6,12 @@ use crate::definition::{
     Adoption, Definition, Drift, FieldRule, Policy, Rule, StatusField, StatusRule, StatusSource,
 };
 
+/// What is said about Secrets that are published: the field and the sentence.
+pub(super) const SECRETS: (&str, &str) = (
+    "spec.resource.kind",
+    "the copies of Secrets are set right when somebody changes them: what would be kept could only be told by hashes of their data; say `drift: Correct` under spec.syncagent to agree",
+);
+
 pub(super) fn policy(resource: &PublishedResource, definition: &mut Definition, notes: &mut Notes) {
     let said = resource.spec.syncagent.clone().unwrap_or_default();
     let mut policy = Policy::compatible();
@@ -13,10 +19,7 @@ pub(super) fn policy(resource: &PublishedResource, definition: &mut Definition, 
     if secret && said.drift.is_none() {
         // What is kept is told by hashes of fields on the copy, and those of a password could be guessed.
         policy.drift = Drift::Correct;
-        notes.warn(
-            "spec.resource.kind",
-            "the copies of Secrets are set right when somebody changes them: what would be kept could only be told by hashes of their data; say `drift: Correct` under spec.syncagent to agree",
-        );
+        notes.warn(SECRETS.0, SECRETS.1);
     }
     policy.drift = said.drift.unwrap_or(policy.drift);
     if policy.drift == Drift::Correct {

@@ -14,6 +14,8 @@ use crate::definition::{
     RelatedRule, Requirement, Rewrite, Scope, Side, Text, Unproven,
 };
 use crate::mutation::{GoPath, Pattern, Template};
+use crate::names;
+use crate::object::labels::is_key;
 
 pub(super) fn related(
     resource: &PublishedResource,
@@ -40,13 +42,16 @@ pub(super) fn related(
     repeated(all, notes);
 }
 
-/// The id of an entry's rule: its identifier, numbered where an earlier entry has the same.
+/// The id of an entry's rule: its identifier, with a number that makes it another one where an earlier entry has the same.
 pub(super) fn id(all: &[Related], at: usize) -> String {
     let own = &all[at].identifier;
-    match all[..at].iter().filter(|it| it.identifier == *own).count() {
-        0 => own.clone(),
-        before => format!("{own}~{}", before + 1),
+    let before = all[..at].iter().filter(|it| it.identifier == *own).count();
+    if before == 0 {
+        return own.clone();
     }
+    let numbered = (2..).map(|number| format!("{own}-{number}"));
+    let mut free = numbered.filter(|id| all.iter().all(|it| it.identifier != *id));
+    free.nth(before - 1).unwrap_or_default()
 }
 
 /// Which entry's mutation counts: entries of one identifier share the last one.
@@ -94,6 +99,16 @@ impl Entry<'_> {
             Origin::Kcp => Side::Workspace,
             Origin::Service => Side::Service,
         };
+        let annotation = format!("{}{id}.0", names::RELATED_PREFIX);
+        if origin == Side::Service && !is_key(&annotation) {
+            self.notes.problem(
+                format!("{}.identifier", self.path),
+                format!(
+                    "`{}` cannot be part of the name of an annotation, which names the copies; write letters, digits and dashes",
+                    entry.identifier
+                ),
+            );
+        }
         let kinds = self.both_kinds(origin);
         let objects = self.objects();
         let mutation = mutated.mutation.clone().unwrap_or_default();
