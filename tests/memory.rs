@@ -3,8 +3,8 @@
 //! The servers run in a child process, which is this program too. Every order has 4 KiB and takes a Secret of its own. The
 //! agent is measured at rest with few orders and with many, and the difference is divided by the number of orders. The
 //! resident set, which an allocator keeps and which is what people see, is printed beside it and judged by nobody. Then
-//! the agent is started anew over all of them: it may list and watch, and nothing else; the highest point of its memory on
-//! the way is printed.
+//! the agent is started anew over all of them: it may list and watch, and nothing else, and the highest point of its memory on
+//! the way has a bound.
 //!
 //! ```console
 //! SYNCAGENT_MEMORY_ORDERS=10000 cargo test --test memory
@@ -43,6 +43,9 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 /// How many bytes of the engine an order may have at rest.
 const MOST: usize = 1024;
+/// How many bytes of the engine an order may have at the highest point of a restart: both of its bodies wait, packed, until
+/// the lists of both sides are complete, and a page of each list is in hand.
+const PEAK: usize = 24 << 10;
 /// With how many orders there is nothing that comes only once.
 const FEW: usize = 312;
 /// In how many workspaces they are.
@@ -114,6 +117,11 @@ async fn measure() {
     );
     println!("the restart asked for {asked}");
 
+    let peak = peak / orders;
+    assert!(
+        peak <= PEAK,
+        "{peak} bytes for an order at the highest point are too many"
+    );
     assert!(heap <= MOST, "{heap} bytes for an order are too many");
     let asked: BTreeMap<String, usize> = serde_json::from_str(&asked).expect("a map");
     let lists = |line: &String| line.split(' ').nth(1) == Some("list");

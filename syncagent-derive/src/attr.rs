@@ -16,11 +16,11 @@ use syn::{Attribute, Meta};
 
 pub(crate) use groups::{
     LabelAttr, LossesAttr, MadeStatusAttr, MutationAttr, NamespaceAttr, OnlyAttr, PassAttr,
-    ReadsAttr, RelatedAttr, ReturnsAttr, RewriteAttr, SelectedAttr, SetAttr, TakesAttr,
-    VersionAttr,
+    ReadsAttr, RelatedAttr, ReturnsAttr, RewriteAttr, SelectedAttr, SelectedLabelAttr, SetAttr,
+    TakesAttr, VersionAttr,
 };
 pub(crate) use neighbours::{KubeAttr, SerdeContainer, SerdeField};
-pub(crate) use values::{FnName, Text, Texts, TypeName, Word};
+pub(crate) use values::{FnName, MadeText, Text, Texts, TypeName, Word};
 
 /// Keys above a struct with `#[derive(Publish)]`.
 const ON_STRUCT: &[&str] = &[
@@ -35,6 +35,7 @@ const ON_STRUCT: &[&str] = &[
     "returns",
     "related",
     "reserved",
+    "recreate",
     "status",
     "pass",
     "namespace",
@@ -51,6 +52,7 @@ const ON_STRUCT: &[&str] = &[
     "losses",
     "events",
     "breaking_changes",
+    "colliding_names",
     "concurrency",
     "conditions",
     "crate",
@@ -85,6 +87,7 @@ pub(crate) struct StructAttr {
     pub(crate) up: Vec<MutationAttr>,
     pub(crate) related: Vec<RelatedAttr>,
     pub(crate) reserved: Option<Texts>,
+    pub(crate) recreate: Option<Texts>,
     pub(crate) status: Option<MadeStatusAttr>,
     pub(crate) namespace: Option<NamespaceAttr>,
     pub(crate) versions: Option<Texts>,
@@ -100,6 +103,7 @@ pub(crate) struct StructAttr {
     pub(crate) losses: Option<LossesAttr>,
     pub(crate) events: Option<Text>,
     pub(crate) breaking_changes: Option<Text>,
+    pub(crate) colliding_names: Option<Text>,
     pub(crate) concurrency: Option<usize>,
     pub(crate) conditions: Option<bool>,
     pub(crate) krate: Option<syn::Path>,
@@ -157,6 +161,7 @@ impl StructAttr {
                     .related
                     .extend(acc.handle(RelatedAttr::from_nested_meta(&item))),
                 "reserved" => once(&mut it.reserved, &key, &item, acc),
+                "recreate" => once(&mut it.recreate, &key, &item, acc),
                 "status" => once(&mut it.status, &key, &item, acc),
                 "namespace" => once(&mut it.namespace, &key, &item, acc),
                 "versions" => once(&mut it.versions, &key, &item, acc),
@@ -174,6 +179,7 @@ impl StructAttr {
                 "losses" => once(&mut it.losses, &key, &item, acc),
                 "events" => once(&mut it.events, &key, &item, acc),
                 "breaking_changes" => once(&mut it.breaking_changes, &key, &item, acc),
+                "colliding_names" => once(&mut it.colliding_names, &key, &item, acc),
                 "concurrency" => once(&mut it.concurrency, &key, &item, acc),
                 "conditions" => once(&mut it.conditions, &key, &item, acc),
                 _ => once(&mut it.krate, &key, &item, acc),
@@ -250,7 +256,7 @@ fn keys(attrs: &[Attribute], stands: Stands, acc: &mut Accumulator) -> Vec<(Stri
 fn known_inside(key: &str) -> &'static [&'static str] {
     match key {
         "only" => &["namespaces", "label", "selector", "namespace_selector"],
-        "down" | "up" => &[
+        "down" | "up" | "change" => &[
             "at",
             "set",
             "default",
@@ -280,9 +286,14 @@ fn known_inside(key: &str) -> &'static [&'static str] {
             "within",
             "label",
             "keys",
+            "pass",
+            "change",
             "cleanup",
+            "drift",
+            "unproven",
             "status",
         ],
+        "named" | "called" | "key" | "value" => &["template", "with"],
         "within" => &[
             "reference",
             "named",

@@ -8,7 +8,7 @@ use darling::Error;
 use darling::error::Accumulator;
 use syn::{Expr, Lit};
 
-use crate::attr::Text;
+use crate::attr::{Text, nearest, quoted};
 use crate::model::{
     Field, Naming, Part, Place, PointAt, Publication, Role, Service, Source, StatusType,
 };
@@ -20,6 +20,8 @@ impl Publication {
         self.check_returns(acc);
         self.check_policies(acc);
         self.check_mutations(acc);
+        self.check_related(acc);
+        self.check_recreate(acc);
         for text in &self.reserved {
             template(text, Placeholder::BESIDE_COPY, acc);
         }
@@ -118,6 +120,13 @@ impl Publication {
         } else {
             Orders::OneNamespace
         };
+        let only_warns = self
+            .policies
+            .iter()
+            .any(|it| it.key == "colliding_names" && it.variant == "Warn");
+        if only_warns {
+            return;
+        }
         for collision in collisions(namespace_template.as_ref(), &name_template, orders) {
             let remedy = match collision {
                 Collision::Namespaces => format!(
@@ -164,6 +173,43 @@ impl Publication {
                     &it.at,
                     "only the status goes up: write a path below `status`, or `down(..)`",
                 );
+            }
+        }
+    }
+
+    fn check_related(&self, acc: &mut Accumulator) {
+        for change in self.related.iter().flat_map(|it| &it.changes) {
+            check_path(&change.at, acc);
+            if matches!(
+                change.at.value.as_str(),
+                "metadata.name" | "metadata.namespace"
+            ) {
+                acc.point_at(
+                    &change.at,
+                    "the names of copies follow from `called`, their namespaces from `within`",
+                );
+            }
+        }
+    }
+
+    /// What is made anew is a rule: by its `id`, or by the path of the field that takes it, which other types may hold.
+    fn check_recreate(&self, acc: &mut Accumulator) {
+        let returned = self.returns.iter().map(|it| it.id.value.as_str());
+        let related = self.related.iter().map(|it| it.id.value.as_str());
+        let known: Vec<&str> = returned.chain(related).collect();
+        for (at, rule) in self.recreate.iter().enumerate() {
+            let text = rule.value.as_str();
+            if self.recreate[..at].iter().any(|it| it.value == text) {
+                acc.point_at(rule, format!("`{text}` is said twice; keep one"));
+            } else if text.contains('.') {
+                check_path(rule, acc);
+            } else if !known.contains(&text) {
+                let remedy = match (nearest(text, &known), known.is_empty()) {
+                    (Some(near), _) => format!("; did you mean `{near}`?"),
+                    (None, true) => String::new(),
+                    (None, false) => format!("; known here: {}", quoted(&known)),
+                };
+                acc.point_at(rule, format!("no related object is called `{text}`: write the `id` of one, or the path of the field that takes it, as in `spec.secret`{remedy}"));
             }
         }
     }

@@ -8,7 +8,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Generics, Path};
 
-use crate::attr::{LabelAttr, Text};
+use crate::attr::{LabelAttr, MadeText, Text};
 use crate::model::{
     Called, Change, Choice, Field, Find, Mutation, Naming, Objects, Part, Place, Publication,
     Related, Requirement, Return, Role, Schema, Service, Source, Status, StatusField, StatusType,
@@ -121,6 +121,10 @@ impl Publication {
         if !self.reserved.is_empty() {
             let names = values(&self.reserved);
             out.extend(quote!(definition.reserved = __syncagent::texts(&[#(#names),*]);));
+        }
+        if !self.recreate.is_empty() {
+            let rules = values(&self.recreate);
+            out.extend(quote!(definition.recreate = __syncagent::texts(&[#(#rules),*]);));
         }
         if let Some((function, reads)) = &self.made_status {
             let reads = reads.iter().map(|it| {
@@ -279,9 +283,26 @@ impl Related {
             let keys = values(&self.keys);
             more.extend(quote!(rule.keys = __syncagent::texts(&[#(#keys),*]);));
         }
-        if let Some(cleanup) = self.cleanup {
-            let cleanup = Ident::new(cleanup, proc_macro2::Span::call_site());
-            more.extend(quote!(rule.cleanup = __syncagent::definition::Cleanup::#cleanup;));
+        if !self.pass_labels.is_empty() || !self.pass_annotations.is_empty() {
+            let (labels, annotations) = (values(&self.pass_labels), values(&self.pass_annotations));
+            more.extend(
+                quote!(rule.pass = __syncagent::pass(&[#(#labels),*], &[#(#annotations),*]);),
+            );
+        }
+        for it in &self.changes {
+            let it = it.expand();
+            more.extend(quote!(rule.mutations.push(#it);));
+        }
+        for (field, kind, chosen) in [
+            ("cleanup", "Cleanup", self.cleanup),
+            ("drift", "Drift", self.drift),
+            ("unproven", "Unproven", self.unproven),
+        ] {
+            if let Some(variant) = chosen {
+                let ident = |it| Ident::new(it, proc_macro2::Span::call_site());
+                let (field, kind, variant) = (ident(field), ident(kind), ident(variant));
+                more.extend(quote!(rule.#field = __syncagent::definition::#kind::#variant;));
+            }
         }
         if self.status {
             more.extend(quote!(rule.status = true;));
@@ -321,20 +342,26 @@ impl Objects {
                 quote!(Reference { path: #path.into(), rewrite: #rewritten })
             }
             Find::Selected(labels, demands) => {
-                let labels = pairs(labels);
+                let labels = labels.iter().map(|it| {
+                    let (key, value) = (it.key.expand(), it.value.expand());
+                    quote!((#key, #value))
+                });
                 let demands = demands.iter().map(Requirement::expand_found);
-                quote!(Labels(__syncagent::labelled(&[#(#labels),*], ::std::vec![#(#demands),*])))
+                quote!(Labels(__syncagent::labelled(
+                    ::std::vec![#(#labels),*],
+                    ::std::vec![#(#demands),*]
+                )))
             }
             Find::Named(name) => {
-                let name = &name.value;
-                quote!(Named(#name.into()))
+                let name = name.expand();
+                quote!(Named(#name))
             }
         };
         let called = match &self.called {
             Called::Default => quote!(Default),
             Called::Text(text) => {
-                let text = &text.value;
-                quote!(Text(#text.into()))
+                let text = text.expand();
+                quote!(Text(#text))
             }
             Called::Rewritten(it) => {
                 let it = rewrite(it);
@@ -346,6 +373,25 @@ impl Objects {
             __syncagent::definition::Objects {
                 find: __syncagent::definition::Find::#find,
                 called: __syncagent::definition::Called::#called,
+            }
+        }
+    }
+}
+
+impl MadeText {
+    fn expand(&self) -> TokenStream {
+        match self {
+            Self::Plain(text) => {
+                let text = &text.value;
+                quote!(__syncagent::definition::Text::from(#text))
+            }
+            Self::Go(text) => {
+                let text = &text.value;
+                quote!(__syncagent::definition::Text::Go(#text.into()))
+            }
+            Self::With(function) => {
+                let function = &function.0;
+                quote_spanned!(function.span()=> __syncagent::made_text(#function))
             }
         }
     }

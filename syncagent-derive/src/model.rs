@@ -41,6 +41,7 @@ pub(crate) struct Publication {
     pub(crate) up: Vec<Mutation>,
     pub(crate) related: Vec<Related>,
     pub(crate) reserved: Vec<Text>,
+    pub(crate) recreate: Vec<Text>,
     /// A function that makes the status, and what it may see.
     pub(crate) made_status: Option<(Path, Vec<ReadsAttr>)>,
     pub(crate) namespace_labels: Vec<LabelAttr>,
@@ -198,6 +199,7 @@ impl Publication {
                 .filter_map(|it| Related::of(it, acc))
                 .collect(),
             reserved: attr.reserved.unwrap_or_default().0,
+            recreate: attr.recreate.unwrap_or_default().0,
             made_status: attr.status.map(|it| (it.with.0, it.reads)),
             namespace_labels: namespace.0,
             namespace_annotations: namespace.1,

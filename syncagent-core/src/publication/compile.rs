@@ -100,6 +100,7 @@ fn outcomes(agent: &AgentName, definitions: &[Definition]) -> Vec<Outcome> {
             .or_insert_with(|| scheme(definition).ok());
     }
     let mut ids = BTreeSet::new();
+    let mut foreign = Foreign::new();
     let compile = |definition: &Definition| {
         let publication = names::resource(&definition.offered);
         let twice = (!ids.insert(publication.clone())).then(|| Problem {
@@ -115,9 +116,10 @@ fn outcomes(agent: &AgentName, definitions: &[Definition]) -> Vec<Outcome> {
             known
         };
         match Compiler::new(definition, &known).compile(agent) {
-            Ok(publication) if twice.is_none() => {
-                Outcome::Compiled(Box::new(publication), leans.take())
-            }
+            Ok(publication) if twice.is_none() => match quarrels(&publication, &mut foreign) {
+                found if found.is_empty() => Outcome::Compiled(Box::new(publication), leans.take()),
+                found => Outcome::Broken(found),
+            },
             compiled => {
                 let found = compiled.err().unwrap_or_default();
                 Outcome::Broken(twice.into_iter().chain(found).collect())
@@ -134,9 +136,33 @@ pub(super) fn alone(agent: &AgentName, definition: &Definition) -> Result<Public
         Some(scheme) => Known::Scheme(scheme.clone()),
         None => Known::Broken,
     };
-    Compiler::new(definition, &known)
+    let publication = Compiler::new(definition, &known)
         .compile(agent)
-        .map_err(Problems)
+        .map_err(Problems)?;
+    match quarrels(&publication, &mut Foreign::new()) {
+        found if found.is_empty() => Ok(publication),
+        found => Err(Problems(found)),
+    }
+}
+
+/// The identity with which a kind of another export is claimed, by group and plural, and who claimed it first.
+type Foreign = BTreeMap<(String, String), (String, String)>;
+
+/// Kinds that are claimed with two identities: an export has one claim for a kind, and the second one would undo the first.
+fn quarrels(publication: &Publication, foreign: &mut Foreign) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for (kind, identity) in publication.foreign_kinds() {
+        let first = foreign
+            .entry((kind.group.clone(), kind.plural.clone()))
+            .or_insert_with(|| (identity.clone(), publication.id.clone()));
+        if first.0 != identity {
+            found.push(publication.problem(format!(
+                "related: {} is claimed with the identity `{identity}`, and {} claims it with `{}`; an export claims a kind once, so that all rules need the same `identity`",
+                names::resource(&kind), first.1, first.0
+            )));
+        }
+    }
+    found
 }
 
 /// What is known of the naming of another publication.

@@ -12,7 +12,8 @@ use super::{Publish, Reference, ServedScope, View, compose, crd_of, kind_of, ref
 use crate::definition::{
     Convert, CopyNaming, Definition, Expression, FieldRule, Kind, Labelled, MadeStatus,
     NamespaceRule, Only, Operator, Pass, ReadRule, Requirement, ReturnRule, ReturnSource, Rule,
-    SchemaSource, Scope, SetRule, Sources, StatusField, StatusRule, StatusSource, TakeRule,
+    Scene, SchemaSource, Scope, SetRule, Sources, StatusField, StatusRule, StatusSource, TakeRule,
+    Text, TextFn,
 };
 
 /// A Rust type that stands for a kind of object, of one version.
@@ -88,14 +89,17 @@ pub fn requirement(key: &str, operator: Operator, values: &[&str]) -> Requiremen
 
 /// `selected(label(..), matches = "..")`
 #[must_use]
-pub fn labelled(labels: &[(&str, &str)], expressions: Vec<Expression>) -> Labelled {
-    let labels = labels
-        .iter()
-        .map(|&(key, value)| (key.into(), value.into()));
+pub fn labelled(labels: Vec<(Text, Text)>, expressions: Vec<Expression>) -> Labelled {
     Labelled {
-        labels: labels.collect(),
+        labels,
         expressions,
     }
+}
+
+/// `named(with = ..)` and `called(with = ..)`
+#[must_use]
+pub fn made_text(function: fn(&Scene<'_>) -> Result<String, String>) -> Text {
+    Text::With(TextFn::new(function))
 }
 
 /// `namespace(label(..), annotation(..))`

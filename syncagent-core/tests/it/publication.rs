@@ -7,7 +7,8 @@ use syncagent_core::definition::{
     CopyNaming, Definition, Events, FieldRule, Find, Labelled, Only, Pass, ReadRule, RelatedRule,
     ReturnRule, ReturnSource, Rule, SchemaSource, SetRule, Side, StatusRule,
 };
-use syncagent_core::publication::Publications;
+use syncagent_core::names::AgentName;
+use syncagent_core::publication::{Publication, Publications};
 
 use crate::fixture::{
     AGENT, at, crd, full_thing, kind, secret, service, spec_schema, takes, thing,
@@ -303,6 +304,43 @@ fn two_rules_that_take_the_same_object_agree_on_its_labels() {
         2,
         "{labels}"
     );
+}
+
+#[test]
+fn a_kind_of_another_export_has_one_identity() {
+    let far = kind("far.io", "Far", "fars");
+    let rule = |id: &str, identity: &str| RelatedRule {
+        identity: Some(identity.into()),
+        ..RelatedRule::new(
+            id,
+            Side::Workspace,
+            far.clone(),
+            Find::named(&format!("{{name}}-{id}")),
+        )
+    };
+    let with = |kind: &str, rules: Vec<RelatedRule>| {
+        let mut definition = thing();
+        definition.offered.plural = kind.into();
+        definition.service.plural = kind.into();
+        definition.related = rules;
+        definition
+    };
+    let expected = "1 problem:\n  things.example.io: related: fars.far.io is claimed with the identity `def`, and things.example.io claims it with `abc`; an export claims a kind once, so that all rules need the same `identity`";
+    let two = with("things", vec![rule("a", "abc"), rule("b", "def")]);
+    assert_eq!(problems(std::slice::from_ref(&two)), expected);
+    let agent = AgentName::parse(AGENT).unwrap();
+    assert!(Publication::alone(&agent, &two).is_err());
+    // Across definitions the first one counts, as everywhere.
+    let (first, second) = (
+        with("others", vec![rule("a", "abc")]),
+        with("things", vec![rule("a", "def")]),
+    );
+    let expected = expected.replace("and things.example.io", "and others.example.io");
+    assert_eq!(problems(&[first.clone(), second.clone()]), expected);
+    let each = Publications::compile_each(&agent, &[first, second]);
+    assert!(each[0].is_ok() && each[1].is_err());
+    let same = with("things", vec![rule("a", "abc"), rule("b", "abc")]);
+    assert!(Publications::compile(AGENT, &[same]).is_ok());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use darling::util::parse_expr;
 use darling::{Error, FromMeta, Result};
 use syn::{Expr, Lit, Meta};
 
-use super::values::{FnName, Text, Texts, TypeName, Value, Word};
+use super::values::{FnName, MadeText, Text, Texts, TypeName, Value, Word};
 
 /// `label(key = "..", value = "..")`
 #[derive(Clone, FromMeta)]
@@ -89,12 +89,20 @@ pub(crate) struct RewriteAttr {
     pub(crate) replacement: Text,
 }
 
+/// `label(key = "..", value = "..")` of a selection: both are made for each order.
+#[derive(Clone, FromMeta)]
+#[darling(allow_unknown_fields)]
+pub(crate) struct SelectedLabelAttr {
+    pub(crate) key: MadeText,
+    pub(crate) value: MadeText,
+}
+
 /// `selected(label(..), matches = "..")`
 #[derive(FromMeta)]
 #[darling(allow_unknown_fields)]
 pub(crate) struct SelectedAttr {
     #[darling(multiple, rename = "label")]
-    pub(crate) labels: Vec<LabelAttr>,
+    pub(crate) labels: Vec<SelectedLabelAttr>,
     pub(crate) matches: Option<Text>,
 }
 
@@ -103,10 +111,10 @@ pub(crate) struct SelectedAttr {
 #[darling(allow_unknown_fields)]
 pub(crate) struct WithinAttr {
     pub(crate) reference: Option<Text>,
-    pub(crate) named: Option<Text>,
+    pub(crate) named: Option<MadeText>,
     pub(crate) selected: Option<SelectedAttr>,
     pub(crate) rewrite: Option<RewriteAttr>,
-    pub(crate) called: Option<Text>,
+    pub(crate) called: Option<MadeText>,
     pub(crate) mirrored: Option<Word>,
 }
 
@@ -124,17 +132,22 @@ pub(crate) struct RelatedKeys {
     pub(crate) into: Option<TypeName>,
     pub(crate) identity: Option<Text>,
     pub(crate) reference: Option<Text>,
-    pub(crate) named: Option<Text>,
+    pub(crate) named: Option<MadeText>,
     pub(crate) selected: Option<SelectedAttr>,
     pub(crate) rewrite: Option<RewriteAttr>,
-    pub(crate) called: Option<Text>,
+    pub(crate) called: Option<MadeText>,
     pub(crate) mirrored: Option<Word>,
     pub(crate) within: Option<WithinAttr>,
     #[darling(multiple, rename = "label")]
     pub(crate) labels: Vec<LabelAttr>,
     #[darling(default)]
     pub(crate) keys: Texts,
+    pub(crate) pass: Option<PassAttr>,
+    #[darling(multiple, rename = "change")]
+    pub(crate) changes: Vec<MutationAttr>,
     pub(crate) cleanup: Option<Text>,
+    pub(crate) drift: Option<Text>,
+    pub(crate) unproven: Option<Text>,
     #[darling(default)]
     pub(crate) status: bool,
 }

@@ -47,6 +47,47 @@ fn unquoted(node: &(impl Spanned + ToTokens)) -> Error {
     Error::custom(format!("text of the wire stands in quotes: `\"{tokens}\"`")).with_span(node)
 }
 
+/// A text that is made for each order: a template in quotes, `(template = "{{ .. }}")` in Go's syntax, or
+/// `(with = a_function)`.
+#[derive(Clone)]
+pub(crate) enum MadeText {
+    Plain(Text),
+    Go(Text),
+    With(FnName),
+}
+
+#[derive(FromMeta)]
+#[darling(allow_unknown_fields)]
+struct MadeKeys {
+    template: Option<Text>,
+    with: Option<FnName>,
+}
+
+impl FromMeta for MadeText {
+    fn from_expr(expr: &Expr) -> Result<Self> {
+        Text::from_expr(expr).map(Self::Plain)
+    }
+
+    fn from_value(value: &Lit) -> Result<Self> {
+        Text::from_value(value).map(Self::Plain)
+    }
+
+    fn from_word() -> Result<Self> {
+        Text::from_word().map(Self::Plain)
+    }
+
+    fn from_list(items: &[NestedMeta]) -> Result<Self> {
+        let keys = MadeKeys::from_list(items)?;
+        match (keys.template, keys.with) {
+            (Some(text), None) => Ok(Self::Go(text)),
+            (None, Some(function)) => Ok(Self::With(function)),
+            _ => Err(Error::custom(
+                "a text is made in one way: `= \"{..}\"`, `(template = \"{{ .. }}\")` or `(with = a_function)`",
+            )),
+        }
+    }
+}
+
 /// Several texts: `["a", "b"]`.
 #[derive(Clone, Default)]
 pub(crate) struct Texts(pub(crate) Vec<Text>);

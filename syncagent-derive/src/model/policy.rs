@@ -30,7 +30,7 @@ pub(super) fn choices(attr: &StructAttr, acc: &mut Accumulator) -> Vec<Choice> {
         &'static str,
         Option<&Text>,
         Words,
-    ); 11] = [
+    ); 12] = [
         (
             "drift",
             "drift",
@@ -84,6 +84,13 @@ pub(super) fn choices(attr: &StructAttr, acc: &mut Accumulator) -> Vec<Choice> {
             "BreakingChanges",
             attr.breaking_changes.as_ref(),
             &[("refuse", "Refuse"), ("warn", "Warn"), ("allow", "Allow")],
+        ),
+        (
+            "colliding_names",
+            "colliding_names",
+            "CollidingNames",
+            attr.colliding_names.as_ref(),
+            &[("refuse", "Refuse"), ("warn", "Warn")],
         ),
         (
             "unbound",

@@ -3,8 +3,10 @@
 use darling::error::Accumulator;
 use syn::Path;
 
-use super::{PointAt, Requirement, requirements};
-use crate::attr::{LabelAttr, RelatedAttr, RewriteAttr, SelectedAttr, Text, Word};
+use super::{Mutation, PointAt, Requirement, mutations, requirements};
+use crate::attr::{
+    LabelAttr, MadeText, RelatedAttr, RewriteAttr, SelectedAttr, SelectedLabelAttr, Text, Word,
+};
 
 /// Objects that belong to an order.
 pub(crate) struct Related {
@@ -17,9 +19,16 @@ pub(crate) struct Related {
     pub(crate) objects: Objects,
     pub(crate) namespaces: Option<Objects>,
     pub(crate) labels: Vec<LabelAttr>,
+    pub(crate) pass_labels: Vec<Text>,
+    pub(crate) pass_annotations: Vec<Text>,
     pub(crate) keys: Vec<Text>,
+    pub(crate) changes: Vec<Mutation>,
     /// The variant of `Cleanup`.
     pub(crate) cleanup: Option<&'static str>,
+    /// The variant of `Drift`.
+    pub(crate) drift: Option<&'static str>,
+    /// The variant of `Unproven`.
+    pub(crate) unproven: Option<&'static str>,
     pub(crate) status: bool,
 }
 
@@ -32,14 +41,14 @@ pub(crate) struct Objects {
 /// How they are found.
 pub(crate) enum Find {
     Reference(Text, Option<RewriteAttr>),
-    Selected(Vec<LabelAttr>, Vec<Requirement>),
-    Named(Text),
+    Selected(Vec<SelectedLabelAttr>, Vec<Requirement>),
+    Named(MadeText),
 }
 
 /// What their copies are called.
 pub(crate) enum Called {
     Default,
-    Text(Text),
+    Text(MadeText),
     Rewritten(RewriteAttr),
     Mirrored,
 }
@@ -47,10 +56,10 @@ pub(crate) enum Called {
 /// What was said about finding and naming, of objects or of namespaces.
 struct Said {
     reference: Option<Text>,
-    named: Option<Text>,
+    named: Option<MadeText>,
     selected: Option<SelectedAttr>,
     rewrite: Option<RewriteAttr>,
-    called: Option<Text>,
+    called: Option<MadeText>,
     mirrored: Option<Word>,
 }
 
@@ -71,6 +80,22 @@ impl Related {
             ];
             word(text, "cleanup", words, acc)
         });
+        let drift = keys.drift.as_ref().and_then(|text| {
+            let words = &[
+                ("correct", "Correct"),
+                ("keep", "Keep"),
+                ("report", "Report"),
+            ];
+            word(text, "drift", words, acc)
+        });
+        let unproven = keys.unproven.as_ref().and_then(|text| {
+            let words = &[("refused", "Refused"), ("allowed", "Allowed")];
+            word(text, "unproven", words, acc)
+        });
+        let pass = keys
+            .pass
+            .map_or_else(Default::default, |it| (it.labels.0, it.annotations.0));
+        let changes = mutations(keys.changes, acc);
         let said = Said {
             reference: keys.reference,
             named: keys.named,
@@ -100,8 +125,13 @@ impl Related {
             objects: objects?,
             namespaces: namespaces.flatten(),
             labels: keys.labels,
+            pass_labels: pass.0,
+            pass_annotations: pass.1,
             keys: keys.keys.0,
+            changes,
             cleanup,
+            drift,
+            unproven,
             status: keys.status,
         })
     }

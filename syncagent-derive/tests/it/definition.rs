@@ -535,8 +535,8 @@ fn status(it: &Definition) -> Vec<String> {
 
 mod everything {
     use syncagent::definition::{
-        Adoption, BreakingChanges, Called, Change, Cleanup, Deletion, Drift, Events, Expression,
-        Find, Leaving, Loss, Operator, Side, Text, Vanished,
+        Adoption, At, BreakingChanges, Called, Change, Cleanup, CollidingNames, Deletion, Drift,
+        Events, Expression, Find, Leaving, Loss, Operator, Scene, Side, Text, Unproven, Vanished,
     };
 
     use super::*;
@@ -597,6 +597,20 @@ mod everything {
         Secret, id = "ca", origin = "service", reference = "spec.caRef", rewrite(pattern = "^", replacement = "ca-"),
         mirrored, into = ConfigMap, identity = "abc", within(named = "shared", called = "{namespace}"),
     ))]
+    #[publish(related(
+        Secret, id = "keys", origin = "workspace", unproven = "allowed", drift = "keep",
+        selected(label(key = "example.io/for", value(template = "{{ .Object.metadata.name }}"))),
+        called(with = called), pass(labels = ["team"], annotations = ["*"]),
+        change(at = "data.note", delete), change(at = "type", set = "Opaque"),
+        change(at = "data.host", template = "{{ .Value }}"),
+    ))]
+    #[publish(related(
+        ConfigMap,
+        id = "rw",
+        origin = "service",
+        named(template = "{{ .LocalObject.metadata.name }}-rw")
+    ))]
+    #[publish(recreate = ["ca", "spec.secret"], colliding_names = "warn")]
     #[publish(reserved = ["{copy.name}-ca"], namespace(label(key = "a", value = "{workspace}"), annotation(key = "c", value = "d")))]
     #[publish(versions = ["v1"], version(service = "v1beta1", offered = "v1alpha1"))]
     #[publish(singular = "thingy", short_names = ["th"], categories = [])]
@@ -611,6 +625,11 @@ mod everything {
         pub phase: Option<String>,
     }
 
+    fn called(scene: &Scene<'_>) -> Result<String, String> {
+        let found = scene.found.ok_or("nothing was found")?;
+        Ok(format!("{found}-of-{}", scene.cluster))
+    }
+
     fn double(size: &i32) -> i32 {
         size * 2
     }
@@ -620,6 +639,104 @@ mod everything {
         Some(ThingStatus {
             phase: service.metadata.name,
         })
+    }
+
+    #[test]
+    fn related_objects_are_changed_on_the_way_and_named_in_every_way() {
+        let it = Thing::definition();
+        let keys = it.related.iter().find(|it| it.id == "keys").unwrap();
+        assert_eq!(
+            (keys.unproven, keys.drift),
+            (Unproven::Allowed, Drift::Keep)
+        );
+        assert_eq!(
+            (
+                keys.pass.labels.as_slice(),
+                keys.pass.annotations.as_slice()
+            ),
+            (&["team".to_owned()][..], &["*".to_owned()][..])
+        );
+        let changes = keys.mutations.iter().map(|it| match (&it.at, &it.change) {
+            (At::Path(at), Change::Delete) => format!("{at} goes"),
+            (At::Path(at), Change::Set(value)) => format!("{at} is {value}"),
+            (At::Path(at), Change::Template(text)) => format!("{at} is made by {text}"),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(
+            changes.collect::<Vec<_>>(),
+            [
+                "data.note goes",
+                r#"type is "Opaque""#,
+                "data.host is made by {{ .Value }}"
+            ]
+        );
+        let Find::Labels(labelled) = &keys.objects.find else {
+            panic!("{:?}", keys.objects)
+        };
+        assert!(matches!(
+            &labelled.labels[0],
+            (Text::Template(key), Text::Go(value))
+                if key == "example.io/for" && value == "{{ .Object.metadata.name }}"
+        ));
+        let Called::Text(Text::With(function)) = &keys.objects.called else {
+            panic!("{:?}", keys.objects)
+        };
+        let scene = |found| Scene {
+            side: Side::Service,
+            cluster: "1abc",
+            path: "",
+            object: None,
+            order: None,
+            copy: None,
+            found,
+        };
+        assert_eq!(
+            function.make(&scene(Some("key"))).as_deref(),
+            Ok("key-of-1abc")
+        );
+        assert_eq!(
+            function.make(&scene(None)).unwrap_err(),
+            "nothing was found"
+        );
+        let rw = it.related.iter().find(|it| it.id == "rw").unwrap();
+        assert!(
+            matches!(&rw.objects.find, Find::Named(Text::Go(text)) if text == "{{ .LocalObject.metadata.name }}-rw")
+        );
+        let others = it.related.iter().find(|it| it.id == "ca").unwrap();
+        assert_eq!(
+            (others.unproven, others.drift),
+            (Unproven::Refused, Drift::Correct)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_changed_is_made_anew_where_it_is_said() {
+        let it = Thing::definition();
+        assert_eq!(it.recreate, ["ca", "spec.secret"]);
+        assert_eq!(it.policy.colliding_names, CollidingNames::Warn);
+    }
+
+    /// The macro leaves a naming alone that would be refused otherwise.
+    mod colliding {
+        use super::*;
+
+        #[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+        #[kube(group = "example.io", version = "v1", kind = "Shared", namespaced)]
+        #[publish(copy = "shared/{name}", colliding_names = "warn")]
+        pub struct SharedSpec {
+            pub size: i32,
+        }
+
+        #[test]
+        fn names_that_could_collide_are_a_warning_where_that_is_said() {
+            let mut it = Shared::definition();
+            let SchemaSource::Type(crd) = it.schema.clone() else {
+                panic!("{:?}", it.schema)
+            };
+            assert!(it.check(&crd).is_ok(), "{:?}", it.check(&crd));
+            it.policy.colliding_names = CollidingNames::Refuse;
+            assert!(it.check(&crd).is_err());
+        }
     }
 
     #[test]

@@ -1,0 +1,13 @@
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use syncagent::Publish;
+
+#[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[kube(group = "example.io", version = "v1", kind = "Thing", namespaced)]
+#[publish(related(Secret, id = "ca", origin = "service", named = "{copy.name}-ca", change(at = "metadata.name", set = "ca"), change(at = "/data/ca", delete)))]
+pub struct ThingSpec {
+    pub size: i32,
+}
+
+fn main() {}
