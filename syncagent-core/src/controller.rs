@@ -10,6 +10,7 @@
 //! generation   from definitions to what runs
 //! gate     when an order may be decided about
 //! gated    who waits for that
+//! handback what the Go agent has to remember when it takes over again
 //! queue    who is next; fair to tenants
 //! pause    how long who does not get through waits
 //! index    whose order does this object belong to
@@ -35,6 +36,7 @@ pub(crate) mod fleet;
 mod gate;
 mod gated;
 pub(crate) mod generation;
+mod handback;
 mod index;
 pub(crate) mod ledger;
 mod numbered;

@@ -64,6 +64,7 @@ mod withdraw;
 
 mod absorb;
 mod explain;
+mod handback;
 
 // The words that a plan is made of; they live in the layers above.
 pub use crate::object::reference::{Key, Known, ObjectRef, Place};
@@ -73,6 +74,7 @@ pub use crate::status::Synced;
 pub use absorb::absorb;
 pub use effect::{Deed, Effect, Heard, Later, Reply, Request, Subresource, Verb};
 pub use explain::{Hands, Trouble};
+pub use handback::{Handback, handback};
 pub use keep::Leaves;
 pub use record::{
     CopyKnown, Drifted, FoundKnown, Lost, MadeKnown, ReadKnown, Record, Refusal, ReturnedKnown,

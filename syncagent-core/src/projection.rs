@@ -387,6 +387,12 @@ impl Projection {
         self.like_go
     }
 
+    /// Whether anything is changed by mutations.
+    #[must_use]
+    pub fn mutates(&self) -> bool {
+        !self.mutations.is_empty()
+    }
+
     /// Whether a mutation looks at the copy.
     #[must_use]
     pub fn reads_copy(&self) -> bool {

@@ -28,8 +28,8 @@ use crate::io::events::{About, Post, Said};
 use crate::io::{apply, metrics, observe};
 use crate::object;
 use crate::plan::{
-    Context, Deed, Depth, Effect, Ending, Hands, Heard, Key, Later, Listing, ObjectRef, Place,
-    Query, Question, Sight, Trouble, Verb, absorb, plan,
+    Context, Deed, Depth, Effect, Ending, Handback, Hands, Heard, Key, Later, Listing, ObjectRef,
+    Place, Query, Question, Reply, Sight, Trouble, Verb, absorb, handback, plan,
 };
 use crate::publication::Publication;
 
@@ -65,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) states: States,
     /// Whether effects are told and not sent.
     pub(crate) dry: bool,
+    /// Whether what the Go agent has to remember of settled orders is written down.
+    pub(crate) hands_back: bool,
     /// Where events for consumers are handed in.
     pub(crate) post: Post,
     /// Told when an agent that only says what it would do has said everything.
@@ -150,9 +152,11 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
         );
         explain(shared, job, &planned);
         if shared.dry && !planned.effects.is_empty() && planned.questions.is_empty() {
-            shared.announcer.tell(&Notice::Planned {
-                order: order(shared, &job.key),
-                plan: planned.to_string(),
+            let order = order(shared, &job.key);
+            let plan = planned.to_string();
+            shared.announcer.tell(&match shared.hands_back {
+                true => Notice::NotHandedBack { order, why: plan },
+                false => Notice::Planned { order, plan },
             });
             return Outcome::Rest;
         }
@@ -187,6 +191,12 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
                 Heard::Later(later) => return put_off(shared, job, effect, later),
             }
         }
+        if calm && shared.hands_back {
+            return match hand_back(shared, &publication, job).await {
+                Ok(()) => Outcome::Rest,
+                Err(error) => trouble(shared, job, &error),
+            };
+        }
         if calm && paused {
             return pause(shared, job);
         }
@@ -198,6 +208,32 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
     stuck(shared, job, why.clone(), why, Hands::Provider, None, false);
     shared.board.metrics.step(&job.key.publication, "restless");
     Outcome::Retry(DENIED)
+}
+
+/// Writes down what the Go agent has to remember of a settled order.
+async fn hand_back(shared: &Shared, publication: &Publication, job: &mut Job) -> Result<(), Error> {
+    let Some(secret) = publication.state_secret(&job.key) else {
+        return Ok(());
+    };
+    loop {
+        match handback(publication, &job.key, &job.record, &job.seen) {
+            Handback::Asked(questions) => {
+                for question in questions {
+                    answer(shared, job, question).await?;
+                }
+            }
+            Handback::Told(told) if told.is_empty() => return Ok(()),
+            Handback::Told(told) => {
+                let wrote = super::handback::write(shared, &job.key, &secret, &told).await?;
+                shared.announcer.tell(&Notice::HandedBack {
+                    order: order(shared, &job.key),
+                    secret: format!("{}/{}", secret.namespace, secret.name),
+                    wrote,
+                });
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// Whether an effect deletes something on the service cluster.
@@ -283,8 +319,16 @@ fn stuck(
     if news.consumer
         && let Some(trouble) = trouble
     {
-        say(shared, job, |policy| {
-            (policy != Events::Off).then(|| Said::warning(trouble))
+        let like_go = shared
+            .publications
+            .get(&job.key.publication)
+            .is_some_and(|it| it.follows_go_agent());
+        // The Go agent says nothing of what is only waited for.
+        let failed = hands != Hands::Service && !trouble.reason.starts_with("WaitingFor");
+        say(shared, job, |policy| match like_go {
+            _ if policy == Events::Off => None,
+            true => failed.then(|| Said::failed(trouble)),
+            false => Some(Said::warning(trouble)),
         });
     }
     if news.provider && !(wide && hands == Hands::Server) {
@@ -471,6 +515,7 @@ async fn perform(
     if heard == Heard::Next {
         say(shared, job, |policy| Said::of(&effect.deed, policy));
     }
+    say_of_related(shared, publication, job, effect, &reply, &heard);
     if heard == Heard::Next
         && let (Some(direction), Some(since)) = (metrics::direction(&effect.deed), job.since)
     {
@@ -496,6 +541,49 @@ fn say(shared: &Shared, job: &Job, what: impl Fn(Events) -> Option<Said>) {
         namespace: job.key.namespace.clone(),
         name: job.key.name.clone(),
         uid: origin.map(|it| it.uid.clone()).unwrap_or_default(),
+    };
+    shared.post.hand_in(about, said, shared.context().now);
+}
+
+/// Says something on the related object that an effect was for, where the Go agent does.
+fn say_of_related(
+    shared: &Shared,
+    publication: &Publication,
+    job: &Job,
+    effect: &Effect,
+    reply: &Reply,
+    heard: &Heard,
+) {
+    if !publication.follows_go_agent() || publication.policy().events != Events::All {
+        return;
+    }
+    let missing = reply.code == 404 && matches!(effect.deed, Deed::Reflect | Deed::Forward(_));
+    if missing {
+        return say(shared, job, |_| Some(Said::no_status()));
+    }
+    let Some(said) = Said::of_related(&effect.deed).filter(|_| *heard == Heard::Next) else {
+        return;
+    };
+    let object = &effect.request.object;
+    // It is said in the workspace, on whichever side was written.
+    let (at, uid) = match &object.place {
+        Place::Workspace(_) => (object, object::uid(&reply.body)),
+        Place::Service => {
+            let taken = job.record.taken.iter().find(|it| it.copy == *object);
+            match taken {
+                Some(it) => (&it.origin, it.seen.as_ref().map_or("", |it| &it.uid)),
+                None => return,
+            }
+        }
+    };
+    let about = About {
+        endpoint: job.endpoint.clone(),
+        api_version: object::api_version(&at.kind),
+        kind: at.kind.kind.clone(),
+        cluster: job.key.cluster.clone(),
+        namespace: at.namespace.clone(),
+        name: at.name.clone(),
+        uid: uid.to_owned(),
     };
     shared.post.hand_in(about, said, shared.context().now);
 }

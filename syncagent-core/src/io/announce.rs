@@ -121,6 +121,22 @@ pub enum Notice {
         /// The order.
         order: Order,
     },
+    /// The Go agent will remember what was brought over for an order.
+    HandedBack {
+        /// The order.
+        order: Order,
+        /// The state Secret, with its namespace.
+        secret: String,
+        /// Whether it had to be written.
+        wrote: bool,
+    },
+    /// What the Go agent remembers of an order stays as it is, for something has to be done for the order first.
+    NotHandedBack {
+        /// The order.
+        order: Order,
+        /// What would be done, a line for each thing.
+        why: String,
+    },
     /// What would be done to the export, by an agent that only says so.
     ExportPlanned {
         /// Its name.
@@ -214,6 +230,17 @@ impl fmt::Display for Notice {
                 schemas.join(", ")
             ),
             Self::Planned { order, plan } => write!(f, "{order}: {plan}"),
+            Self::HandedBack {
+                order,
+                secret,
+                wrote,
+            } => match wrote {
+                true => write!(f, "wrote {secret} for {order}"),
+                false => write!(f, "{secret} is up to date for {order}"),
+            },
+            Self::NotHandedBack { order, why } => {
+                write!(f, "left the state of {order} as it is: {why}")
+            }
             Self::Adopted { order, object } => write!(f, "adopted {object} for {order}"),
             Self::Drifted { order, why } => write!(f, "{order} has drifted: {why}"),
             Self::Refused { order, why } => write!(f, "refused {order}: {why}"),

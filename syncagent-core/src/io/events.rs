@@ -62,11 +62,50 @@ impl Said {
         }
     }
 
+    /// That something failed, as the Go agent says it: one reason for all.
+    pub(crate) fn failed(trouble: &Trouble) -> Self {
+        Self {
+            reason: "ReconcilingError".to_owned(),
+            ..Self::warning(trouble)
+        }
+    }
+
+    /// That a copy's kind has no status that could be written.
+    pub(crate) fn no_status() -> Self {
+        Self {
+            warning: true,
+            reason: "StatusSubresourceMissing".to_owned(),
+            message: "there is no status here that could be written, so none is shown".to_owned(),
+        }
+    }
+
+    /// What is said, on a related object, of an effect that was done for it; `None`: nothing. The reasons are those of
+    /// kcp's api-syncagent.
+    pub(crate) fn of_related(deed: &Deed) -> Option<Self> {
+        let (reason, message) = match deed {
+            Deed::HoldTaken(_) => ("ObjectAccepted", "it is taken to the service"),
+            Deed::Take(_) => ("ObjectPlaced", "it is at the service"),
+            Deed::Return(_) => ("ObjectPlaced", "it came from the service"),
+            Deed::Retake(_) => ("ObjectSynced", "the change is at the service"),
+            Deed::Update(_) => ("ObjectSynced", "it was brought up to date by the service"),
+            Deed::Untake(_) => ("ObjectCleanup", "it is being deleted at the service"),
+            Deed::Unreturn(_) => ("ObjectCleanup", "it is being deleted, for its order goes"),
+            Deed::ReleaseTaken(_) => ("ObjectDeleted", "it is gone at the service"),
+            _ => return None,
+        };
+        Some(Self {
+            warning: false,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        })
+    }
+
     /// What is said of an effect that was done; `None`: nothing. The reasons are those of kcp's api-syncagent.
     pub(crate) fn of(deed: &Deed, policy: Events) -> Option<Self> {
         let (reason, message) = match deed {
             Deed::Place => ("ObjectPlaced", "the order is at the service"),
             _ if policy != Events::All => return None,
+            Deed::Adopt => ("ObjectPlaced", "the order is at the service"),
             Deed::Hold => ("ObjectAccepted", "the order was accepted"),
             Deed::Refresh => ("ObjectSynced", "the change is at the service"),
             Deed::Reflect => ("ObjectStatusSynced", "the status is up to date"),
@@ -204,6 +243,33 @@ mod tests {
             Deed::Retire,
             Deed::Release,
         ];
+        let of_related = |deed| Said::of_related(&deed).map(|said| said.reason);
+        let id = || "creds".to_owned();
+        assert_eq!(
+            [
+                Deed::HoldTaken(id()),
+                Deed::Take(id()),
+                Deed::Retake(id()),
+                Deed::Untake(id()),
+                Deed::ReleaseTaken(id()),
+                Deed::Return(id()),
+                Deed::Update(id()),
+                Deed::Unreturn(id()),
+            ]
+            .map(of_related)
+            .map(Option::unwrap),
+            [
+                "ObjectAccepted",
+                "ObjectPlaced",
+                "ObjectSynced",
+                "ObjectCleanup",
+                "ObjectDeleted",
+                "ObjectPlaced",
+                "ObjectSynced",
+                "ObjectCleanup",
+            ]
+        );
+        assert_eq!(of_related(Deed::Annotate), None);
         let reasons: Vec<_> = all
             .iter()
             .filter_map(|deed| Said::of(deed, Events::All))

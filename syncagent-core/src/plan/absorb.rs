@@ -350,6 +350,13 @@ impl Hearing<'_> {
                 self.note(Sight::Absent);
                 Heard::Next
             }
+            // There may be no status to write: it counts as shown until it changes, and a look tells whether the order is there.
+            Deed::Reflect => {
+                let sent = &self.effect.request.body[1]["value"];
+                self.record.reflected = Some(Fingerprint::of(sent));
+                self.record.replied = self.record.shown;
+                self.doubt()
+            }
             // Of an object that is not there any more nothing can be changed.
             Deed::Refresh if self.effect.request.verb == Verb::MergePatch => self.doubt(),
             Deed::Retake(_) if self.effect.request.verb == Verb::MergePatch => self.doubt(),
@@ -370,7 +377,6 @@ impl Hearing<'_> {
             | Deed::Annotate
             | Deed::Leave
             | Deed::Release
-            | Deed::Reflect
             | Deed::HoldTaken(_)
             | Deed::ReleaseTaken(_)
             | Deed::Update(_) => self.doubt(),

@@ -62,6 +62,7 @@ pub struct Agent {
     board: Arc<Board>,
     brake: Brake,
     dry: bool,
+    hands_back: bool,
 }
 
 /// How the agent reaches its two servers.
@@ -96,6 +97,7 @@ impl Agent {
             board: Arc::default(),
             brake: Brake::default(),
             dry: false,
+            hands_back: false,
         }
     }
 
@@ -186,6 +188,25 @@ impl Agent {
     /// said.
     pub fn dry_run(self) -> Self {
         Self { dry: true, ..self }
+    }
+
+    /// Writes down what kcp's api-syncagent has to remember to go on where this agent stopped, and ends. Of every order that
+    /// is settled the state Secret is brought up to date ([`Notice::HandedBack`]); what would have to be done first is said
+    /// ([`Notice::NotHandedBack`]), and done by the Go agent then. Nothing else is changed, on either side.
+    ///
+    /// Only publications in the Go agent's dialect take part. No agent of either sort may run meanwhile. Beside what an
+    /// agent may do anyway, it takes `create` and `patch` on Secrets in the namespace of the state Secrets.
+    ///
+    /// ```no_run
+    /// # async fn go(agent: syncagent_core::runtime::Agent) {
+    /// let exit = agent.notify(|notice| println!("{notice}")).hand_back().run().await;
+    /// # }
+    /// ```
+    pub fn hand_back(self) -> Self {
+        Self {
+            hands_back: true,
+            ..self.dry_run()
+        }
     }
 
     /// How many orders are worked on at once, in all. The default is 16; a publication may have a smaller bound of its own,
@@ -318,6 +339,7 @@ impl Agent {
             brake: self.brake.clone(),
             states: States::default(),
             dry: self.dry,
+            hands_back: self.hands_back,
             quiet: Notify::new(),
             post,
         });

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use syncagent_core::definition::{
     Called, Cleanup, Definition, Drift, Find, Objects, Only, Pass, RelatedRule, Side, Unproven,
 };
+use syncagent_core::object::reference::ObjectRef;
 use syncagent_core::object::{annotation, finalizers, state};
-use syncagent_core::plan::{Ending, ObjectRef};
+use syncagent_core::plan::{Ending, Handback, handback};
 use syncagent_core::publication::Publication;
+use syncagent_core::related::base64;
 
 use crate::constructed::{CLEANUP, Entry, GoAgent};
 use crate::fixture::{compile, key, order, secret};
@@ -419,4 +421,111 @@ fn an_agent_that_dies_after_any_effect_leads_to_the_same_world() {
             assert_eq!(world.picture(), end.picture(), "{number} cut after {cut}");
         }
     }
+}
+
+/// What the program does when it hands back, in a world.
+fn hand_back(world: &mut World, agent: &mut Agent<'_>) {
+    settle(world, agent);
+    agent.restart(world);
+    loop {
+        let planned = agent.plan();
+        assert_eq!(planned.effects, [], "only what is settled is handed back");
+        agent.record = planned.record;
+        if planned.questions.is_empty() {
+            break;
+        }
+        for question in planned.questions {
+            agent.answer(world, question);
+        }
+    }
+    let secret = go(agent.publication).secret(&agent.key);
+    loop {
+        match handback(agent.publication, &agent.key, &agent.record, &agent.seen) {
+            Handback::Asked(questions) => {
+                for question in questions {
+                    agent.answer(world, question);
+                }
+            }
+            Handback::Told(told) => {
+                let mut object = world.objects.get(&secret).cloned().unwrap_or(json!({}));
+                for (key, text) in told {
+                    object["data"][key] = json!(base64(text.as_bytes()));
+                }
+                object["metadata"]["labels"] = Value::Object(state::labels(&agent.key.identity()));
+                world.put(&secret, object);
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_handed_back_the_go_agent_finds_settled_and_so_do_we_again() {
+    let publication = compile(both_ways());
+    for known in [true, false] {
+        let (mut world, mut agent, at) = taken_over(&publication);
+        if !known {
+            world.objects.remove(&go(&publication).secret(&agent.key));
+            world.objects.remove(&at.taken);
+            world.objects.remove(&at.login);
+        }
+        settle(&mut world, &mut agent);
+        // A while under us: changes on both sides, and somebody's own.
+        world.edit(&agent.origin(), |it| it["spec"]["size"] = json!(2));
+        world.edit(&at.password, |it| it["data"]["password"] = json!("bmV3"));
+        world.edit(&at.creds, |it| it["data"]["password"] = json!("bmV3"));
+        settle(&mut world, &mut agent);
+        world.edit(&agent.copy(), |it| it["spec"]["color"] = json!("theirs"));
+        world.edit(&at.login, |it| it["data"]["user"] = json!("dGhlaXJz"));
+        hand_back(&mut world, &mut agent);
+        let before = world.objects.clone();
+        assert_eq!(go(&publication).pass(&mut world, &agent.key), [""; 0]);
+        assert_eq!(world.objects, before);
+        // The state is what the Go agent itself would have written.
+        let secret = go(&publication).secret(&agent.key);
+        let told = world.objects[&secret]["data"].as_object().unwrap();
+        assert_eq!(told.len(), 3);
+        // It works for a while, and we take over again.
+        world.edit(&agent.origin(), |it| it["spec"]["size"] = json!(3));
+        world.edit(&at.password, |it| it["data"]["password"] = json!("b2xk"));
+        let wrote = go(&publication).pass(&mut world, &agent.key);
+        assert_eq!(wrote, ["update Thing a", "update Secret pw"]);
+        agent.take_sent();
+        settle(&mut world, &mut agent);
+        assert_eq!(agent.take_sent(), [""; 0]);
+        assert_eq!(world.objects[&agent.copy()]["spec"]["color"], "theirs");
+        agent.assert_settled(&mut world);
+    }
+}
+
+#[test]
+fn nothing_is_handed_back_of_what_is_not_there() {
+    let publication = compile(both_ways());
+    let (world, mut agent, _) = taken_over(&publication);
+    agent.restart(&world);
+    let told = handback(&publication, &agent.key, &agent.record, &agent.seen);
+    assert!(told == Handback::Told(std::collections::BTreeMap::new()));
+}
+
+#[test]
+fn a_status_that_cannot_be_written_is_tried_once_per_change() {
+    let publication = compile(published());
+    let mut agent = Agent::new(&publication, &key(&publication, "a"));
+    let mut world = World::default();
+    world.statusless.push("Thing".into());
+    world.put(
+        &agent.origin(),
+        order(&publication, &agent.key, &json!({"size": 1})),
+    );
+    settle(&mut world, &mut agent);
+    world.edit(&agent.copy(), |copy| {
+        copy["status"] = json!({"phase": "ready"})
+    });
+    agent.take_sent();
+    agent.event(&world, &agent.copy());
+    assert_eq!(agent.run(&mut world, None), Some(Ending::Settled));
+    assert_eq!(agent.take_sent(), ["Reflect 404"]);
+    agent.event(&world, &agent.copy());
+    agent.run(&mut world, None);
+    assert_eq!(agent.take_sent(), [""; 0]);
 }
