@@ -16,6 +16,7 @@ mod mutations;
 mod offering;
 mod orders;
 mod outages;
+mod published_resources;
 mod related;
 mod schemas;
 mod scopes;

@@ -25,6 +25,7 @@
 //!
 //! [`related[].reference`]: Related::reference
 
+mod crd;
 mod mutation;
 mod own;
 mod related;
@@ -36,6 +37,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crd::crd;
 pub use mutation::{
     CelMutation, DeleteMutation, Mutation, RegexMutation, ResourceMutation, TemplateMutation,
 };
@@ -177,9 +179,11 @@ pub struct Projection {
     pub plural: Option<String>,
     /// Other short names. Absent, or null, keeps those of the service cluster; an empty list takes them away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("nullable" = true))]
     pub short_names: Option<Vec<String>>,
     /// Other categories. Absent, or null, keeps those of the service cluster; an empty list takes them away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("nullable" = true))]
     pub categories: Option<Vec<String>>,
 }
 
@@ -200,6 +204,7 @@ pub struct PublishedResourceStatus {
     pub resource_schema_name: Option<String>,
     /// How the publication stands. Only the agent written in Rust says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Option<Vec<super::condition::Condition>>,
 }
 

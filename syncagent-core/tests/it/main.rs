@@ -17,6 +17,8 @@ mod compat_api;
 #[cfg(feature = "compat")]
 mod compat_check;
 #[cfg(feature = "compat")]
+mod compat_crd;
+#[cfg(feature = "compat")]
 mod compat_definition;
 #[cfg(feature = "compat")]
 mod compat_hostile;
