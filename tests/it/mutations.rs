@@ -29,6 +29,7 @@ fn values_change_on_their_way_down_and_up() {
                         replacement: String::new(),
                     },
                 )],
+                ..Mutations::default()
             },
             ..things::plain("Thing")
         };
