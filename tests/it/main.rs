@@ -22,6 +22,7 @@ mod schemas;
 mod scopes;
 mod seeing;
 mod stage;
+mod takeover;
 mod things;
 mod trouble;
 mod world;
