@@ -30,6 +30,7 @@ mod compat_openapi;
 mod compat_related;
 #[cfg(feature = "compat")]
 mod compat_schema;
+mod contract;
 mod convergence;
 mod defects;
 mod deletion;
