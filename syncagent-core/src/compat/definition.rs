@@ -163,7 +163,7 @@ impl Offer {
 /// use syncagent_core::compat::{Projected, Source, convert};
 /// use syncagent_core::definition::Side;
 ///
-/// let crd = json!({"spec": {
+/// let crd = json!({"metadata": {"name": "things.example.io"}, "spec": {
 ///     "group": "example.io", "scope": "Namespaced", "names": {"kind": "Thing", "plural": "things"},
 ///     "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
 /// }});

@@ -12,7 +12,7 @@ metadata: {name: databases.db.example.io}
 spec:
   group: db.example.io
   scope: Namespaced
-  names: {kind: Database, plural: databases, singular: database, listKind: DatabaseList}
+  names: {kind: Database, plural: databases}
   versions:
     - {name: v1, served: true, storage: true, subresources: {status: {}}, schema: {openAPIV3Schema: {type: object}}}
 ";

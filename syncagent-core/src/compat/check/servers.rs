@@ -34,7 +34,7 @@ impl Servers {
                 let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
                 let spec = &object["spec"];
                 let key = (text(&spec["group"]), text(&spec["names"]["kind"]));
-                servers.crds.insert(key, object.clone());
+                servers.crds.insert(key, defaulted(object));
             } else if is_ours(object)
                 && let Ok(typed) = serde_json::from_value::<PublishedResource>(object.clone())
             {
@@ -162,6 +162,24 @@ impl Kinds for Sight<'_> {
             .and_then(|crd| Projected::of(other, &Source::from_crd(crd)).ok());
         Some(projected.map_or_else(|| guessed(other).1, |it| it.remote()))
     }
+}
+
+/// A CRD with the names that an API server fills in.
+fn defaulted(crd: &Value) -> Value {
+    let mut crd = crd.clone();
+    let names = &mut crd["spec"]["names"];
+    let Some(kind) = names["kind"].as_str().map(str::to_owned) else {
+        return crd;
+    };
+    for (field, name) in [
+        ("singular", kind.to_lowercase()),
+        ("listKind", format!("{kind}List")),
+    ] {
+        if names[field].as_str().is_none_or(str::is_empty) {
+            names[field] = name.into();
+        }
+    }
+    crd
 }
 
 /// The kinds on both sides as they most often are.
