@@ -1,10 +1,14 @@
-//! `PublishedResource` on a server: sections 2.1, 2.2 and 14 of the contract.
+//! `PublishedResource` on a server: sections 2.1, 2.2 and 14 of the contract; and what is made of a kind without a CRD (3.1).
 
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Client, Error};
 use serde_json::{Value, json};
-use syncagent_core::api::published_resource::{GROUP, KIND, PLURAL, VERSION, crd};
+use syncagent_core::api::published_resource::{
+    GROUP, KIND, PLURAL, PublishedResource, VERSION, crd,
+};
+use syncagent_core::compat::openapi::{Documents, Found};
+use syncagent_core::compat::{Projected, Source};
 use syncagent_embedded::Server;
 
 /// A server, for as long as the test needs it.
@@ -55,7 +59,17 @@ impl Place {
                 conditions.any(|it| it["type"] == kind && it["status"] == status)
             };
             assert!(!of("NonStructuralSchema", "True"), "{conditions:?}");
-            let served = self.publications().list(&Default::default()).await.is_ok();
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let spec = &crd["spec"];
+            let [group, version, kind, plural] = [
+                &spec["group"],
+                &spec["versions"][0]["name"],
+                &spec["names"]["kind"],
+                &spec["names"]["plural"],
+            ]
+            .map(text);
+            let objects = self.all(&group, &version, &kind, &plural);
+            let served = objects.list(&Default::default()).await.is_ok();
             if of("Established", "True") && served {
                 assert_eq!(
                     there.data["spec"]["versions"][0]["schema"], *wanted,
@@ -395,4 +409,59 @@ async fn the_status_is_written_beside_the_spec() {
         .unwrap();
     assert_eq!(there.data["spec"]["resource"]["kind"], "Thing");
     assert_eq!(there.data["status"], status["status"]);
+}
+
+/// What kube-apiserver 1.36.2 says about Services: its list of resources and its OpenAPI document, both cut down to what
+/// concerns them.
+const SERVICE: &str = include_str!("service.json");
+
+#[tokio::test]
+async fn s3_1_a_built_in_kind_becomes_a_definition_that_a_server_takes() {
+    let recorded: Value = serde_json::from_str(SERVICE).expect("it is JSON");
+    let lists = [recorded["list"].clone()];
+    let found = Found::of("", "Service", &lists).unwrap();
+    let documents = Documents {
+        lists: &lists,
+        preferred: "v1",
+        openapi: &recorded["openapi"],
+    };
+    let source = Source::from_openapi(&found, &documents).unwrap();
+    let publication: PublishedResource = serde_json::from_value(json!({"metadata": {"name": "services"}, "spec": {
+        "resource": {"apiGroup": "", "kind": "Service"}, "projection": {"group": "core.example.io"}}}))
+    .unwrap();
+    let projected = Projected::of(&publication, &source).unwrap();
+    let version = &projected.crd()["spec"]["versions"][0];
+    assert_eq!(version["subresources"], json!({"status": {}}));
+    let spec = &version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+    let ports = &spec["ports"];
+    assert_eq!(
+        ports["x-kubernetes-list-map-keys"],
+        json!(["port", "protocol"])
+    );
+    assert_eq!(ports["items"]["required"], json!(["port"]));
+    assert_eq!(ports["items"]["properties"]["protocol"]["default"], "TCP");
+    assert_eq!(
+        ports["items"]["properties"]["targetPort"]["x-kubernetes-int-or-string"],
+        true
+    );
+    let place = Place::new();
+    place.define(projected.crd()).await;
+    let service = json!({"apiVersion": "core.example.io/v1", "kind": "Service",
+        "metadata": {"name": "a", "namespace": "default"},
+        "spec": {"selector": {"a": "b"}, "ports": [{"port": 80, "targetPort": "http"}], "nonsense": 1}});
+    let gvk = GroupVersionKind::gvk("core.example.io", "v1", "Service");
+    let services: Api<DynamicObject> = Api::namespaced_with(
+        place.client.clone(),
+        "default",
+        &ApiResource::from_gvk(&gvk),
+    );
+    let object = serde_json::from_value(service).unwrap();
+    let there = services
+        .create(&PostParams::default(), &object)
+        .await
+        .unwrap();
+    assert_eq!(
+        there.data["spec"],
+        json!({"selector": {"a": "b"}, "ports": [{"port": 80, "targetPort": "http", "protocol": "TCP"}]})
+    );
 }

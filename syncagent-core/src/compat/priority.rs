@@ -1,6 +1,6 @@
 //! Kubernetes' order of versions: `v1alpha1`, `v1beta1`, `v1`, `v2`; what is not of this form comes before all of them.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 
 /// How far a version is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,10 +21,9 @@ enum Stage {
 /// ```
 #[must_use]
 pub fn compare(one: &str, two: &str) -> Ordering {
-    // What has no such form is sorted backwards by its text.
-    let key = |version| (parsed(version), Reverse(version));
-    match (key(one), key(two)) {
-        ((Some(one), _), (Some(two), _)) => one.cmp(&two),
+    match (parsed(one), parsed(two)) {
+        // What has no such form is sorted backwards by its text.
+        (None, None) => two.cmp(one),
         (one, two) => one.cmp(&two),
     }
 }
