@@ -83,8 +83,11 @@ pub(super) fn proof(step: &mut Step<'_>, copy: &Value) -> Proof {
     let known = step.record.copy.as_ref();
     let says_all = !label(copy, names::AGENT).is_empty()
         && (!publication.has_rivals() || annotation(copy, names::PUBLICATION).is_some());
+    // Of an order that is held and being deleted, what links to it is what it is held for.
+    let going = step.record.deleting && step.is_held() && !publication.has_rivals();
     if !publication.follows_go_agent()
         || says_all
+        || going
         || known.is_some_and(|it| it.known.uid == uid(copy))
     {
         return Proof::Given;

@@ -52,5 +52,6 @@ mod spoken;
 mod table;
 mod takeover;
 mod takeover_related;
+mod takeover_table;
 mod tenants;
 mod tree;
