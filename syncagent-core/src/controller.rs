@@ -12,6 +12,7 @@
 //! gated    who waits for that
 //! handback what the Go agent has to remember when it takes over again
 //! queue    who is next; fair to tenants
+//! flow     how many at once: as many as make the servers faster
 //! pause    how long who does not get through waits
 //! index    whose order does this object belong to
 //! ledger   what metadata watches say about related objects
@@ -33,6 +34,7 @@ pub(crate) mod definitions;
 pub mod export;
 mod few;
 pub(crate) mod fleet;
+pub mod flow;
 mod gate;
 mod gated;
 pub(crate) mod generation;

@@ -21,7 +21,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::ledger::{Source, place_of};
-use super::state::Subject;
+use super::state::{Job, Subject};
 use super::sync::{Shared, step};
 use crate::definition::{Kind, Scope};
 use crate::io::announce::Notice;
@@ -42,8 +42,6 @@ pub(crate) struct Course {
     pub(crate) kcp: KcpAccess,
     /// Who we are to servers.
     pub(crate) user_agent: String,
-    /// How many steps are taken at once.
-    pub(crate) workers: usize,
 }
 
 /// Runs until it is dropped: watches and serves what is `wanted`, at the endpoints of `urls`.
@@ -63,9 +61,7 @@ pub(crate) async fn run(
         drains: BTreeSet::new(),
         tasks: JoinSet::new(),
     };
-    for _ in 0..fleet.course.workers {
-        fleet.tasks.spawn(work(fleet.shared.clone()));
-    }
+    fleet.tasks.spawn(work(fleet.shared.clone()));
     if !fleet.shared.dry {
         fleet.tasks.spawn(super::sweep::sweep(fleet.shared.clone()));
     }
@@ -488,50 +484,55 @@ fn follow_name(shared: &Shared, target: &Key) {
     shared.state().doubt(referring);
 }
 
-/// Does steps, one after the other, for ever.
+/// Begins steps, as many at once as the servers make the best of, for ever.
 async fn work(shared: Arc<Shared>) {
+    let mut steps = JoinSet::new();
     loop {
         // Listening begins before looking, so that nothing is missed in between.
         let notified = shared.work.notified();
         tokio::pin!(notified);
         notified.as_mut().enable();
         let now = Instant::now();
-        let (job, due) = {
+        let due = {
             let mut state = shared.state();
-            let job = state.next(now);
-            if job.is_none() {
-                state.relent(now);
-                if shared.dry && state.is_quiet(now) {
-                    shared.quiet.notify_one();
-                }
+            state.relent(now);
+            while let Some(job) = state.next(now) {
+                steps.spawn(take(shared.clone(), job));
             }
-            (job, state.next_due())
+            if shared.dry && state.is_quiet(now) {
+                shared.quiet.notify_one();
+            }
+            // Whatever is due has to wait for an end of something else.
+            state.next_due().filter(|_| !state.is_full())
         };
-        match job {
-            Some(mut job) => {
-                let outcome = step(&shared, &mut job).await;
-                let key = job.key.clone();
-                let mut state = shared.state();
-                let moved = state.done(job, &outcome, Instant::now());
-                shared.board.metrics.stand(state.orders(), state.waiting());
-                drop(state);
-                if moved {
-                    follow_name(&shared, &key);
-                }
-                shared.work.notify_waiters();
+        let until = async {
+            match due {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
             }
-            None => {
-                let until = async {
-                    match due {
-                        Some(at) => tokio::time::sleep_until(at).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    () = notified => {}
-                    () = until => {}
+        };
+        tokio::select! {
+            () = notified => {}
+            () = until => {}
+            Some(Err(ended)) = steps.join_next() => {
+                if ended.is_panic() {
+                    std::panic::resume_unwind(ended.into_panic());
                 }
             }
         }
     }
+}
+
+/// Takes one step.
+async fn take(shared: Arc<Shared>, mut job: Job) {
+    let outcome = step(&shared, &mut job).await;
+    let key = job.key.clone();
+    let mut state = shared.state();
+    let moved = state.done(job, &outcome, Instant::now());
+    shared.board.metrics.stand(state.orders(), state.waiting());
+    drop(state);
+    if moved {
+        follow_name(&shared, &key);
+    }
+    shared.work.notify_waiters();
 }

@@ -284,6 +284,12 @@ impl<K: Laned, T: Ord + Copy> Queue<K, T> {
         self.running.keys()
     }
 
+    /// How many keys are being worked on.
+    #[must_use]
+    pub fn at_work(&self) -> usize {
+        self.running.len()
+    }
+
     /// Whether nothing is queued or worked on; appointments do not count.
     #[must_use]
     pub fn is_idle(&self) -> bool {

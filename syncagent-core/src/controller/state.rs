@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::flow::{Flow, Sign};
 use super::gate::Gates;
 pub(crate) use super::gate::Subject;
 use super::gated::{Gated, Side};
@@ -75,6 +76,10 @@ pub(crate) struct State {
     paused: BTreeSet<Turn>,
     gates: Gates,
     pauses: Pauses,
+    /// How many steps may be under way at once, in all.
+    flow: Flow,
+    /// When the first answer came that the flow was told of.
+    began: Option<Instant>,
     /// How many steps of a publication may be under way at once, and how many are.
     limits: HashMap<u32, usize>,
     running: HashMap<u32, usize>,
@@ -85,16 +90,38 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A state that takes its chance from this seed, and is asked for work by so many.
-    pub(crate) fn new(seed: u64, workers: usize) -> Self {
-        let mut queue = Queue::default();
-        // A quarter of those who work is never all one tenant's.
-        queue.share(workers - workers / 4);
-        Self {
+    /// A state that takes its chance from this seed, and never has more steps under way than this.
+    pub(crate) fn new(seed: u64, most: usize) -> Self {
+        let mut state = Self {
             pauses: Pauses::new(seed),
-            queue,
+            flow: Flow::new(most),
             ..Self::default()
+        };
+        state.queue.share(state.share());
+        state
+    }
+
+    /// How many steps of one tenant may be under way: a quarter of all is never one tenant's.
+    fn share(&self) -> usize {
+        let limit = self.flow.limit();
+        limit - limit / 4
+    }
+
+    /// A server answered what a step asked for, or did not.
+    pub(crate) fn heard(&mut self, sign: Sign, now: Instant) {
+        let since = *self.began.get_or_insert(now);
+        let full = self.queue.waiting() > 0 && self.queue.at_work() >= self.share();
+        let before = self.flow.limit();
+        self.flow.heard(sign, full, now - since);
+        if self.flow.limit() != before {
+            tracing::debug!(steps = self.flow.limit(), "as many steps at once");
+            self.queue.share(self.share());
         }
+    }
+
+    /// Whether as many steps are under way as may be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.at_work() >= self.flow.limit()
     }
 
     /// Begins to follow a watch.
@@ -418,6 +445,9 @@ impl State {
 
     /// The next step that can be done.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Job> {
+        if self.is_full() {
+            return None;
+        }
         loop {
             let (limits, running) = (&self.limits, &self.running);
             let turn = self.queue.pop(now, |publication| {

@@ -13,8 +13,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::board::{Board, Stuck};
 use super::brake::{Answer, Brake};
+use super::flow::Sign;
 use super::ledger::Source;
 use super::roster::Roster;
 use super::state::{Job, Outcome, State};
@@ -470,6 +473,11 @@ async fn perform(
     };
     let sent = apply::send(&server, &shared.manager, &effect.request).await;
     let reply = sent.reply;
+    let sign = match reply.code {
+        429 | 502..=504 => Sign::Refused,
+        _ => Sign::Answered,
+    };
+    shared.state().heard(sign, Instant::now());
     job.wait = sent.wait;
     tracing::debug!(
         publication = %job.key.publication,

@@ -46,6 +46,9 @@ use crate::io::events::{self, About, Post};
 use crate::names::{AgentName, AgentNameError};
 use crate::publication::{Problems, Publications};
 
+/// How many orders are worked on at once at most, unless a program says otherwise.
+const MOST: usize = 128;
+
 /// An agent that offers services of a Kubernetes cluster to the workspaces of a kcp.
 #[must_use = "an agent does nothing until it is run"]
 pub struct Agent {
@@ -58,7 +61,7 @@ pub struct Agent {
     listeners: Vec<Listener>,
     shutdown: Option<CancellationToken>,
     clock: Arc<dyn Clock>,
-    workers: usize,
+    most: usize,
     board: Arc<Board>,
     brake: Brake,
     dry: bool,
@@ -93,7 +96,7 @@ impl Agent {
             listeners: Vec::new(),
             shutdown: None,
             clock: Arc::new(System),
-            workers: 16,
+            most: MOST,
             board: Arc::default(),
             brake: Brake::default(),
             dry: false,
@@ -209,16 +212,18 @@ impl Agent {
         }
     }
 
-    /// How many orders are worked on at once, in all. The default is 16; a publication may have a smaller bound of its own,
+    /// How many orders are worked on at once at most, in all; 128 unless it is set. How many it is at a time follows from
+    /// what the servers make of them: more as long as that brings more answers, fewer when it does not, and half as many
+    /// when a server says that it has too much to do. A publication may have a smaller bound of its own,
     /// [`Policy::concurrency`](crate::definition::Policy::concurrency).
     ///
     /// ```
     /// # use syncagent_core::runtime::Agent;
-    /// let agent = Agent::new("postgresql.cnpg.io").concurrency(64);
+    /// let agent = Agent::new("postgresql.cnpg.io").concurrency(32);
     /// ```
-    pub fn concurrency(self, workers: usize) -> Self {
+    pub fn concurrency(self, most: usize) -> Self {
         Self {
-            workers: workers.max(1),
+            most: most.max(1),
             ..self
         }
     }
@@ -319,7 +324,6 @@ impl Agent {
         let course = Course {
             kcp,
             user_agent,
-            workers: self.workers,
         };
         let (post, line) = Post::new();
         // Agents of other names, or started at other times, do not pause alike.
@@ -333,7 +337,7 @@ impl Agent {
             announcer,
             clock: self.clock.clone(),
             endpoints: Mutex::default(),
-            state: Mutex::new(State::new(seed, self.workers)),
+            state: Mutex::new(State::new(seed, self.most)),
             work: Notify::new(),
             board: self.board.clone(),
             brake: self.brake.clone(),
