@@ -1,5 +1,6 @@
 //! What a cell is played on: a kind on the service cluster, a provider who publishes it, and consumers who bind it.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -63,7 +64,9 @@ impl Scene {
             COUNT.fetch_add(1, Ordering::Relaxed)
         );
         let home = std::env::temp_dir().join(format!("syncagent-whole-{run}"));
-        std::fs::create_dir_all(&home).expect("a temporary directory can be made");
+        // There are credentials in it.
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&home);
+        made.expect("a temporary directory can be made");
         let service = servers.service().await;
         let group = format!("{run}.bench.example.io");
         let all = (0..workspaces).map(|n| format!("{run}-consumer-{n}"));

@@ -39,7 +39,7 @@ mod gate;
 mod gated;
 pub(crate) mod generation;
 mod handback;
-mod index;
+pub mod index;
 pub(crate) mod ledger;
 mod numbered;
 mod orders;

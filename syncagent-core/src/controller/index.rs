@@ -13,7 +13,7 @@ use crate::plan::ObjectRef;
 
 /// Which orders are interested in which objects.
 #[derive(Debug, Default)]
-pub(crate) struct Index {
+pub struct Index {
     secret: RandomState,
     orders: Sets,
     /// By order, sorted.
@@ -22,7 +22,7 @@ pub(crate) struct Index {
 
 impl Index {
     /// Adds an interest; says whether it is new.
-    pub(crate) fn register(&mut self, order: u32, object: &ObjectRef) -> bool {
+    pub fn register(&mut self, order: u32, object: &ObjectRef) -> bool {
         let object = self.secret.hash_one(object);
         let mut objects = std::mem::take(self.objects(order)).into_vec();
         let at = objects.binary_search(&object);
@@ -35,11 +35,7 @@ impl Index {
     }
 
     /// Sets all interests of an order.
-    pub(crate) fn replace<'a>(
-        &mut self,
-        order: u32,
-        objects: impl IntoIterator<Item = &'a ObjectRef>,
-    ) {
+    pub fn replace<'a>(&mut self, order: u32, objects: impl IntoIterator<Item = &'a ObjectRef>) {
         let objects = objects.into_iter();
         let mut now: Vec<u64> = objects.map(|it| self.secret.hash_one(it)).collect();
         now.sort_unstable();
@@ -58,12 +54,12 @@ impl Index {
     }
 
     /// Drops all interests of an order.
-    pub(crate) fn forget(&mut self, order: u32) {
+    pub fn forget(&mut self, order: u32) {
         self.replace(order, []);
     }
 
     /// Who is interested in an object.
-    pub(crate) fn interested(&self, object: &ObjectRef) -> impl Iterator<Item = u32> {
+    pub fn interested(&self, object: &ObjectRef) -> impl Iterator<Item = u32> {
         self.orders.of(self.secret.hash_one(object))
     }
 

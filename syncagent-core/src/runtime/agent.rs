@@ -321,10 +321,7 @@ impl Agent {
             seen,
             looked: look,
         };
-        let course = Course {
-            kcp,
-            user_agent,
-        };
+        let course = Course { kcp, user_agent };
         let (post, line) = Post::new();
         // Agents of other names, or started at other times, do not pause alike.
         let mut seed = DefaultHasher::new();
