@@ -374,6 +374,10 @@ impl State {
     /// Whether a listener should wait before it parks another body: too many wait for their turn, or its list is far
     /// ahead of the one that it is joined with.
     pub(crate) fn is_crowded(&self, subject: &Subject) -> bool {
+        // A step that does not hear that a namespace is there makes it once more.
+        if matches!(subject, Subject::Related(_)) {
+            return false;
+        }
         if self.queue.waiting() > CROWD {
             return true;
         }

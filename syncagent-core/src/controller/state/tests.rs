@@ -269,3 +269,16 @@ async fn what_the_orders_of_a_removed_publication_use_stays_used() {
     state.related(&secret, &Sight::Doubt);
     assert!(state.next(now).is_none(), "nobody tends it");
 }
+
+#[test]
+fn a_crowd_holds_up_bodies_and_no_news_of_related_objects() {
+    let url: Arc<str> = "https://kcp".into();
+    let (copies, orders) = subjects();
+    let mut state = State::default();
+    for n in 0..=CROWD {
+        let name = format!("t{n}");
+        state.order(&key(&name), &url, origin(&name), Sight::Doubt);
+    }
+    assert!(state.is_crowded(&orders) && state.is_crowded(&copies));
+    assert!(!state.is_crowded(&Subject::Related("namespaces".into())));
+}
