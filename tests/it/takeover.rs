@@ -236,6 +236,19 @@ fn changes_go_down_as_patches_and_what_was_set_there_stays() {
                 "service patch things o0"
             ]
         );
+        // The consumer reads of it on each object, and nothing of the service's.
+        let events = consumer.api.get("/api/v1/namespaces/default/events").await;
+        let events = events.unwrap().body;
+        let said = |name: &str| {
+            let of = events["items"].as_array().into_iter().flatten();
+            let of = of.filter(|it| it["involvedObject"]["name"] == name);
+            of.map(|it| it["reason"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        for name in ["o0", "o1-pw", "o2-login"] {
+            assert_eq!(said(name), ["ObjectSynced"], "{name}");
+        }
+        assert!(!events.to_string().contains(".taken"), "{events}");
         // A deletion ends what the Go agent began.
         consumer.delete(&thing, "o3").await;
         gone(&consumer.api, &thing, "default", "o3").await;

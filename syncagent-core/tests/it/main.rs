@@ -51,6 +51,8 @@ mod schema;
 mod spoken;
 mod table;
 mod takeover;
+#[cfg(feature = "compat")]
+mod takeover_published;
 mod takeover_related;
 mod takeover_table;
 mod tenants;
