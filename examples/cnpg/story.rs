@@ -5,6 +5,7 @@
 //! two kubeconfigs with access of its own.
 //!
 //! ```text
+//! plane     a control plane, embedded or given, and who may do what on it
 //! stage     the servers, their kubeconfigs, the operator's process      (home: the directory and its guard)
 //! provider  workspaces, the empty export, who may bind, the agent
 //! consumer  a workspace, a user, a binding, an order                    (twice, at the same time)
@@ -21,6 +22,7 @@ mod curtain;
 mod home;
 #[cfg(test)]
 mod offer;
+mod plane;
 mod proof;
 mod provider;
 #[cfg(test)]
@@ -35,7 +37,7 @@ use syncagent::Agent;
 
 use crate::operator;
 use crate::postgres::{self, Installation};
-use args::{Args, Part};
+use args::{Args, Given, Part};
 use consumer::Consumer;
 use home::Home;
 use say::{Narrator, Who};
@@ -122,11 +124,11 @@ pub(crate) async fn tell(agent: Agent) -> ExitCode {
                 Err(trouble) => fail(&trouble),
             }
         }
-        Part::Story { keep } => {
+        Part::Story { keep, given } => {
             if verbose {
                 args::log(true);
             }
-            whole(agent, keep, verbose).await
+            whole(agent, keep, &given, verbose).await
         }
     }
 }
@@ -147,7 +149,7 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 }
 
 /// The story, and whatever happens, nothing is left of it.
-async fn whole(agent: Agent, keep: bool, verbose: bool) -> ExitCode {
+async fn whole(agent: Agent, keep: bool, given: &Given, verbose: bool) -> ExitCode {
     let narrator = Narrator::new(verbose);
     let installation = {
         let waiting = narrator.waiting("looking for PostgreSQL");
@@ -168,7 +170,14 @@ async fn whole(agent: Agent, keep: bool, verbose: bool) -> ExitCode {
         narrator.close();
     };
     // Boxed: it is dropped, with its servers, before its home is left.
-    let mut play = Box::pin(play(&narrator, agent, &mut home, &installation, keep));
+    let mut play = Box::pin(play(
+        &narrator,
+        agent,
+        &mut home,
+        &installation,
+        keep,
+        given,
+    ));
     let outcome = tokio::select! {
         outcome = &mut play => outcome.map(Some),
         () = interrupted => {
@@ -197,15 +206,16 @@ async fn play(
     home: &mut Home,
     installation: &Installation,
     keep: bool,
+    given: &Given,
 ) -> Result<String, Trouble> {
     let at = installation.programs.display();
     narrator.say(
         Who::Story,
         &format!("uses PostgreSQL {} of {at}", installation.version),
     );
-    let stage = Stage::set(narrator, home).await?;
+    let stage = Stage::set(narrator, home, given).await?;
     let workspaces = provider::prepare(narrator, &stage, home).await?;
-    let operator = stage.start_operator(narrator, home, installation)?;
+    let operator = stage.start_operator(narrator, home, installation).await?;
     let mut agent = provider::offer(narrator, &stage, home, agent, &workspaces).await?;
     let rest = async {
         let (one, two) = tokio::try_join!(
@@ -234,5 +244,6 @@ async fn play(
     narrator.close();
     home.agent().cancel();
     agent.await;
+    stage.strike(narrator, &workspaces).await;
     Ok(summary)
 }

@@ -100,8 +100,8 @@ pub fn service_rules(publications: &Publications) -> Vec<Value> {
 pub fn provider_rules(export: &str) -> Vec<Value> {
     vec![
         json!({"apiGroups": ["apis.kcp.io"], "resources": ["apiexports"], "resourceNames": [export],
-            "verbs": ["get", "list", "watch", "patch"]}),
-        json!({"apiGroups": ["apis.kcp.io"], "resources": ["apiexportendpointslices"], "verbs": ["get", "list", "watch"]}),
+            "verbs": ["list", "watch", "patch"]}),
+        json!({"apiGroups": ["apis.kcp.io"], "resources": ["apiexportendpointslices"], "verbs": ["list", "watch"]}),
         json!({"apiGroups": ["apis.kcp.io"], "resources": ["apiresourceschemas"], "verbs": ["get", "create"]}),
         json!({"apiGroups": ["apis.kcp.io"], "resources": ["apiexports/content"], "resourceNames": [export], "verbs": ["*"]}),
         json!({"nonResourceURLs": ["/"], "verbs": ["access"]}),

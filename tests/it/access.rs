@@ -1,12 +1,13 @@
 //! Least privilege: the agent runs under exactly the rules that it says it needs.
 
-use serde_json::json;
+use futures::StreamExt as _;
+use serde_json::{Value, json};
 use syncagent::Definition;
 use syncagent_core::access::{provider_rules, service_rules};
 use syncagent_core::definition::{Find, Labelled, RelatedRule, SchemaSource, Side, StatusRule};
 use syncagent_core::publication::Publications;
 
-use crate::stage::{CRDS, EXPORT, Stage, gone, play};
+use crate::stage::{CRDS, EXPORT, Stage, gone, install, play, there};
 use crate::things;
 use crate::world::{change, created, eventually, skipped, status};
 
@@ -147,5 +148,179 @@ fn an_agent_that_may_not_read_crds_offers_types_of_its_own() {
             "what is forbidden is not asked again"
         );
         stage.stop().await;
+    });
+}
+
+/// Everything that an agent of a connected thing does in the life of an order, and over a restart.
+async fn life(stage: &mut Stage) {
+    let (thing, part) = (things::kind("Thing"), things::kind("Part"));
+    let secret = things::core("Secret");
+    // One kind comes late.
+    let crd = format!("{CRDS}/{}", things::named("Part"));
+    let reply = stage.service.delete(&crd, &json!({})).await.unwrap();
+    assert!(reply.is_success(), "{reply:?}");
+    eventually("the kind is gone", || async {
+        (stage.service.get(&crd).await.unwrap().code == 404).then_some(())
+    })
+    .await;
+    stage.start();
+    let waits = format!(
+        "waits for the service cluster to serve {}",
+        things::named("Part")
+    );
+    eventually("it is waited for", || async {
+        let notices = stage.notices.lock().unwrap();
+        let told = notices.iter().any(|it| it.to_string().contains(&waits));
+        told.then_some(())
+    })
+    .await;
+    install(&stage.service, &things::service_crd(&part)).await;
+    stage.filled().await;
+    let consumer = stage.consumer("consumer").await;
+    consumer.order(&part, "p", &json!({"size": 1})).await;
+    consumer.there(&part, "p", things::synced).await;
+    consumer.secret("app", "one").await;
+    let spec = json!({"size": 1, "first": {"name": "app"}});
+    consumer.order(&thing, "a", &spec).await;
+    consumer.there(&thing, "a", things::synced).await;
+    stage.service(&consumer, "a-rw").await;
+    stage.address(&consumer, "a-rw", "10.0.0.7").await;
+    consumer.there(&secret, "a-connection", |_| true).await;
+    // Somebody takes the copy with all that is beside it, and another time spoils it while nobody looks.
+    let copy = things::path(&thing, &consumer.cluster, "a");
+    let before = stage.copy(&consumer, &thing, "a").await;
+    let namespace = format!("/api/v1/namespaces/{}", consumer.cluster);
+    let reply = stage.service.delete(&namespace, &json!({})).await.unwrap();
+    assert!(reply.is_success(), "{reply:?}");
+    there(&stage.service, &thing, &consumer.cluster, "a", |it| {
+        it["metadata"]["uid"] != before["metadata"]["uid"]
+    })
+    .await;
+    there(
+        &stage.service,
+        &secret,
+        &consumer.cluster,
+        "app.taken",
+        |_| true,
+    )
+    .await;
+    stage.calm().await;
+    stage.stop().await;
+    change(&stage.service, &copy, &json!({"spec": {"size": 7}})).await;
+    // The next agent says more of what it offers.
+    let mut offered = things::crd(&thing);
+    let schema = &mut offered["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    schema["properties"]["spec"]["properties"]["note"]["description"] = json!("a note");
+    stage.definitions[0].schema = SchemaSource::Type(offered);
+    stage.start();
+    there(&stage.service, &thing, &consumer.cluster, "a", |it| {
+        it["spec"]["size"] == 1
+    })
+    .await;
+    // A stranger is where a copy belongs.
+    let mut stranger = things::order(&thing, "b", &json!({"size": 5}));
+    stranger["metadata"]["namespace"] = json!(consumer.cluster);
+    let all = syncagent_core::io::clients::collection(&thing, Some(&consumer.cluster));
+    created(stage.service.post(&all, &stranger).await);
+    consumer.order(&thing, "b", &json!({"size": 1})).await;
+    consumer
+        .there(&thing, "b", |it| things::condition(it)["status"] == "False")
+        .await;
+    for (kind, name) in [(&thing, "a"), (&thing, "b"), (&part, "p")] {
+        consumer.delete(kind, name).await;
+        gone(&consumer.api, kind, "default", name).await;
+    }
+    gone(&stage.service, &secret, &consumer.cluster, "app.taken").await;
+    stage.calm().await;
+}
+
+/// What that agent publishes: one kind with all that belongs to it, and one as the service cluster describes it.
+fn published() -> Vec<Definition> {
+    let part = Definition {
+        schema: SchemaSource::Cluster,
+        ..things::plain("Part")
+    };
+    vec![things::connected("Thing"), part]
+}
+
+/// Each permission of these rules, with the rules that are left without it.
+fn without_one(rules: &[Value]) -> Vec<(String, Vec<Value>)> {
+    let mut cases = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        let verbs = rule["verbs"].as_array().unwrap();
+        for (n, verb) in verbs.iter().enumerate() {
+            let mut left = rules.to_vec();
+            left[at]["verbs"].as_array_mut().unwrap().remove(n);
+            if verbs.len() == 1 {
+                left.remove(at);
+            }
+            let what = rule["resources"][0].as_str().unwrap_or("paths");
+            cases.push((format!("{} {what}", verb.as_str().unwrap()), left));
+        }
+    }
+    cases
+}
+
+/// Lives a life with each of these permissions missing; those that nobody misses.
+async fn superfluous(
+    cases: Vec<(String, Vec<Value>)>,
+    grant: impl AsyncFn(&Stage, &[Value]),
+) -> Vec<String> {
+    let grant = &grant;
+    let lives = futures::stream::iter(cases).map(|(what, left)| async move {
+        let mut stage = Stage::set(published()).await;
+        stage.export(&json!({})).await;
+        grant(&stage, &left).await;
+        let world = stage.world.clone();
+        let refused = async {
+            loop {
+                let asked = world.asked(&|_| true);
+                if asked.iter().any(|line| line.ends_with("-> 403")) {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        };
+        let missed = tokio::select! {
+            () = life(&mut stage) => false,
+            () = refused => true,
+        };
+        (!missed).then_some(what)
+    });
+    let found: Vec<_> = lives.buffer_unordered(6).collect().await;
+    let mut found: Vec<String> = found.into_iter().flatten().collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn nothing_that_is_granted_on_the_service_cluster_could_be_missing() {
+    play(|| async {
+        let stage = Stage::set(published()).await;
+        if !confined(&stage) || !stage.counts() {
+            return skipped("refusals are seen in audit logs");
+        }
+        let publications = Publications::compile("agent", &stage.definitions).unwrap();
+        let rules = service_rules(&publications);
+        let found = superfluous(without_one(&rules), async |stage, left| {
+            stage.grant(left, &provider_rules(EXPORT)).await;
+        });
+        // A namespace is looked for one by one only where the list of all does not tell, which no life shows.
+        assert_eq!(found.await, ["get namespaces"], "nobody misses these");
+    });
+}
+
+#[test]
+fn nothing_that_is_granted_in_the_providers_workspace_could_be_missing() {
+    play(|| async {
+        let stage = Stage::set(published()).await;
+        if !confined(&stage) || !stage.counts() {
+            return skipped("refusals are seen in audit logs");
+        }
+        let found = superfluous(without_one(&provider_rules(EXPORT)), async |stage, left| {
+            let publications = Publications::compile("agent", &stage.definitions).unwrap();
+            stage.grant(&service_rules(&publications), left).await;
+        });
+        assert_eq!(found.await, Vec::<String>::new(), "nobody misses these");
     });
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use syncagent_core::io::clients::{Connection, KcpAccess, MERGE_PATCH, Server};
 
 /// Both sides of one test.
+#[derive(Clone)]
 pub(crate) struct World {
     kcp: Side,
     service: Side,
@@ -17,9 +19,10 @@ pub(crate) struct World {
 }
 
 /// One API server, embedded or real.
+#[derive(Clone)]
 enum Side {
     Embedded(syncagent_embedded::Server, String),
-    Real(Box<kube::Config>, Option<Log>),
+    Real(Box<kube::Config>, Option<Arc<Log>>),
 }
 
 /// The audit log of a real server, from where we look at it on.
@@ -440,9 +443,11 @@ impl Side {
     }
 
     async fn real(kubeconfig: &str, log: &str) -> Self {
-        let log = std::env::var_os(log).map(|file| Log {
-            file: file.into(),
-            from: AtomicU64::new(0),
+        let log = std::env::var_os(log).map(|file| {
+            Arc::new(Log {
+                file: file.into(),
+                from: AtomicU64::new(0),
+            })
         });
         Self::Real(Box::new(config(kubeconfig).await), log)
     }

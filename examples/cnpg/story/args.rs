@@ -11,17 +11,25 @@ use crate::operator;
 #[command(name = "cnpg", subcommand_negates_reqs = true)]
 struct Flags {
     /// Leave everything running after the proof, and print kubectl commands to type
-    #[arg(long, conflicts_with_all = ["kubeconfig", "kcp_kubeconfig"])]
+    #[arg(long)]
     keep: bool,
     /// Show logs
     #[arg(short, long, global = true)]
     verbose: bool,
-    /// Run only the agent: the kubeconfig of the service cluster
-    #[arg(long, value_name = "FILE", requires = "kcp_kubeconfig")]
+    /// A service cluster that you have, instead of an embedded one: its administrator's kubeconfig
+    #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Run only the agent: a kubeconfig that points at the provider's workspace
-    #[arg(long, value_name = "FILE", requires = "kubeconfig")]
+    /// A kcp that you have, instead of an embedded one: a kubeconfig that points at a workspace in which others may be made
+    #[arg(long, value_name = "FILE")]
     kcp_kubeconfig: Option<PathBuf>,
+    /// Run only the agent, between both that you have; the kcp's kubeconfig points at the provider's workspace
+    #[arg(
+        long,
+        requires = "kubeconfig",
+        requires = "kcp_kubeconfig",
+        conflicts_with = "keep"
+    )]
+    agent: bool,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -50,9 +58,16 @@ pub(super) struct Args {
 /// The part that this process plays.
 #[derive(Debug)]
 pub(super) enum Part {
-    Story { keep: bool },
+    Story { keep: bool, given: Given },
     Agent { service: PathBuf, kcp: PathBuf },
     Operator(operator::Options),
+}
+
+/// The control planes that somebody has; the others are embedded.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    pub(super) kcp: Option<PathBuf>,
+    pub(super) service: Option<PathBuf>,
 }
 
 pub(super) fn parse() -> Args {
@@ -61,6 +76,7 @@ pub(super) fn parse() -> Args {
         verbose,
         kubeconfig,
         kcp_kubeconfig,
+        agent,
         role,
     } = Flags::parse();
     let part = match (role, kubeconfig, kcp_kubeconfig) {
@@ -77,8 +93,11 @@ pub(super) fn parse() -> Args {
             data,
             programs,
         }),
-        (None, Some(service), Some(kcp)) => Part::Agent { service, kcp },
-        (None, _, _) => Part::Story { keep },
+        (None, Some(service), Some(kcp)) if agent => Part::Agent { service, kcp },
+        (None, service, kcp) => Part::Story {
+            keep,
+            given: Given { kcp, service },
+        },
     };
     Args { part, verbose }
 }
@@ -102,9 +121,17 @@ mod tests {
     #[test]
     fn the_agent_alone_needs_both_kubeconfigs() {
         let parse = |flags: &[&str]| Flags::try_parse_from([&["cnpg"], flags].concat());
-        assert!(parse(&["--kubeconfig", "a"]).is_err());
-        assert!(parse(&["--kcp-kubeconfig", "a"]).is_err());
-        assert!(parse(&["--kubeconfig", "a", "--kcp-kubeconfig", "b"]).is_ok());
-        assert!(parse(&["--keep", "--kubeconfig", "a", "--kcp-kubeconfig", "b"]).is_err());
+        assert!(parse(&["--agent", "--kubeconfig", "a"]).is_err());
+        assert!(parse(&["--agent", "--kcp-kubeconfig", "a"]).is_err());
+        let both = ["--kubeconfig", "a", "--kcp-kubeconfig", "b"];
+        assert!(parse(&[&["--agent"], &both[..]].concat()).is_ok());
+        assert!(parse(&[&["--agent", "--keep"], &both[..]].concat()).is_err());
+    }
+
+    #[test]
+    fn the_story_takes_either_server_that_is_given() {
+        let parse = |flags: &[&str]| Flags::try_parse_from([&["cnpg"], flags].concat());
+        assert!(parse(&["--kubeconfig", "a"]).is_ok());
+        assert!(parse(&["--keep", "--kcp-kubeconfig", "b"]).is_ok());
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Trouble;
 use super::home::Home;
-use super::provider::{EXPORT, WORKSPACE, Workspaces, accepted_claims};
+use super::provider::{EXPORT, Workspaces, accepted_claims};
 use super::say::{Narrator, Who};
 use super::stage::Stage;
 use super::wait::{self, brief, condition, documents, kind, objects};
@@ -51,22 +51,21 @@ impl Consumer {
         let workspace = workspace
             .ok_or_else(|| Trouble::Wrong(format!("consumer {number} has no workspace")))?;
         let user = format!("consumer-{number}");
-        let token = stage.kcp.user(&user, &[]);
-        let text = stage.kcp_kubeconfig(&token, &workspace.path);
+        let there = Some(workspace.path.as_str());
+        let somebody = stage.kcp.somebody(&user, there).await?;
+        let text = stage.kcp.kubeconfig(&somebody.token, there);
         let kubeconfig = home.kubeconfig(&user, &text)?;
         let admin = stage.kcp_admin(&workspace.path).await?;
         let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin" });
-        let subject =
-            json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user });
         wait::create_json(
             &admin,
             json!({
                 "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-                "metadata": { "name": "owner" }, "roleRef": role, "subjects": [subject],
+                "metadata": { "name": "owner" }, "roleRef": role, "subjects": [somebody.subject],
             }),
         )
         .await?;
-        let claims = accepted_claims(&stage.kcp_admin(WORKSPACE).await?).await?;
+        let claims = accepted_claims(&stage.kcp_admin(&workspaces.provider).await?).await?;
         let claimed: Vec<_> = claims
             .iter()
             .filter_map(|claim| claim["resource"].as_str().map(str::to_owned))
@@ -78,9 +77,11 @@ impl Consumer {
             cluster: workspace.cluster,
             client,
             kubeconfig,
-            token,
+            token: somebody.token,
         };
-        consumer.bind(narrator, claims).await?;
+        consumer
+            .bind(narrator, &workspaces.provider, claims)
+            .await?;
         let line = format!(
             "bound {EXPORT} in {}, accepting claims on {}",
             consumer.path,
@@ -93,9 +94,10 @@ impl Consumer {
     async fn bind(
         &self,
         narrator: &Narrator,
+        provider: &str,
         claims: Vec<serde_json::Value>,
     ) -> Result<(), Trouble> {
-        let export = json!({ "export": { "path": WORKSPACE, "name": EXPORT } });
+        let export = json!({ "export": { "path": provider, "name": EXPORT } });
         let binding = json!({
             "apiVersion": "apis.kcp.io/v1alpha2", "kind": "APIBinding", "metadata": { "name": EXPORT },
             "spec": { "reference": export, "permissionClaims": claims },

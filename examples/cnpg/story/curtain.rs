@@ -3,6 +3,7 @@
 use super::Trouble;
 use super::consumer::{Connection, Consumer, NAMESPACE};
 use super::home::Home;
+use super::plane::Plane;
 use super::proof::Counted;
 use super::say::{Narrator, Who};
 use super::stage::Stage;
@@ -143,7 +144,10 @@ pub(crate) fn keep(narrator: &Narrator, home: &Home, consumer: &Consumer, connec
 
 /// What was shown, in a few lines; true once the home is left.
 pub(crate) fn summary(narrator: &Narrator, stage: &Stage, counted: &Counted) -> String {
-    let agent = |server: &syncagent_embedded::Server| {
+    let agent = |plane: &Plane| {
+        let Plane::Embedded(server, _) = plane else {
+            return None;
+        };
         let entries = server.audit();
         let asked = |entry: &&_| {
             let entry: &syncagent_embedded::audit::Entry = entry;
@@ -154,16 +158,34 @@ pub(crate) fn summary(narrator: &Narrator, stage: &Stage, counted: &Counted) -> 
             .filter(asked)
             .filter(|entry| entry.writes())
             .count();
-        (writes, entries.iter().filter(asked).count() - writes)
+        Some((writes, entries.iter().filter(asked).count() - writes))
     };
-    let ((kcp, kcp_reads), (service, service_reads)) = (agent(&stage.kcp), agent(&stage.service));
+    let counts = match (agent(&stage.kcp), agent(&stage.service)) {
+        (Some((kcp, kcp_reads)), Some((service, service_reads))) => format!(
+            "the agent wrote {kcp} times to kcp and {service} times to the service cluster, and read {kcp_reads} and {service_reads} times\n  "
+        ),
+        _ => String::new(),
+    };
+    let planes = match (&stage.kcp, &stage.service) {
+        (Plane::Embedded(..), Plane::Embedded(..)) => {
+            "embedded control planes, which says nothing about a real kcp or Kubernetes"
+        }
+        (Plane::Given(_), Plane::Embedded(..)) => "a given kcp and an embedded service cluster",
+        (Plane::Embedded(..), Plane::Given(_)) => "an embedded kcp and a given service cluster",
+        (Plane::Given(_), Plane::Given(_)) => "given control planes",
+    };
+    let left = match (&stage.kcp, &stage.service) {
+        (Plane::Embedded(..), Plane::Embedded(..)) => {
+            "nothing is left: no object, no process, no directory"
+        }
+        _ => "nothing is left: no process, no directory; what was made on given servers is deleted",
+    };
     let (tables, version) = (counted.tables, &counted.version);
     let seconds = narrator.elapsed().as_secs_f64();
     format!(
         "\nTwo consumers ordered PostgreSQL {version} in workspaces of kcp, and used it.\n  \
          {tables} rows came out of database one\n  \
-         the agent wrote {kcp} times to kcp and {service} times to the service cluster, and read {kcp_reads} and {service_reads} times\n  \
-         {seconds:.1} s on embedded control planes, which says nothing about a real kcp or Kubernetes\n  \
-         nothing is left: no object, no process, no directory"
+         {counts}{seconds:.1} s on {planes}\n  \
+         {left}"
     )
 }

@@ -146,10 +146,10 @@ async fn refused(narrator: &Narrator, one: &Consumer, two: &Consumer) -> Result<
             .list(&ListParams::default())
             .await;
         match answer {
-            Err(kube::Error::Api(status)) if status.code == 403 => {
+            Err(kube::Error::Api(status)) if [401, 403].contains(&status.code) => {
                 let line = format!(
-                    "asks for the {} of {}: 403 {}",
-                    of.plural, one.path, status.message
+                    "asks for the {} of {}: {} {}",
+                    of.plural, one.path, status.code, status.message
                 );
                 narrator.say(two.who(), &line);
             }

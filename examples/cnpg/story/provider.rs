@@ -9,6 +9,7 @@ use syncagent::{Agent, Notice};
 
 use super::Trouble;
 use super::home::Home;
+use super::plane::{self, Plane};
 use super::say::{Narrator, Who};
 use super::stage::Stage;
 use super::wait::{self, brief, documents, kind, objects};
@@ -16,8 +17,6 @@ use super::wait::{self, brief, documents, kind, objects};
 const PROVIDER: &str = include_str!("../manifests/provider.yaml");
 /// The name of the export.
 pub(crate) const EXPORT: &str = "postgresql.cnpg.io";
-/// Where it lives.
-pub(crate) const WORKSPACE: &str = "root:providers:database";
 /// The workspaces of the consumers.
 const CONSUMERS: [&str; 2] = ["pg", "web"];
 
@@ -33,6 +32,10 @@ pub(crate) struct Workspace {
 /// The workspaces of the story.
 #[derive(Debug)]
 pub(crate) struct Workspaces {
+    /// Where the export lives, as in `root:providers:database`.
+    pub(crate) provider: String,
+    /// On a kcp that was given: what all of them are in, as its parent and its name.
+    pub(crate) own: Option<(String, String)>,
     pub(crate) consumers: Vec<Workspace>,
 }
 
@@ -42,15 +45,25 @@ pub(crate) async fn prepare(
     stage: &Stage,
     home: &Home,
 ) -> Result<Workspaces, Trouble> {
-    workspace(narrator, stage, "root", "providers").await?;
-    workspace(narrator, stage, "root", "consumers").await?;
-    workspace(narrator, stage, "root:providers", "database").await?;
-    let admin = stage.kcp_kubeconfig(&stage.kcp.admin(), WORKSPACE);
+    let mut top = stage.kcp.workspace();
+    let mut own = None;
+    if let Plane::Given(_) = stage.kcp {
+        // Others are there too, and perhaps another telling of this story.
+        let name = format!("story-{}", std::process::id());
+        own = Some((top.clone(), name.clone()));
+        top = workspace(narrator, stage, &top, &name).await?.path;
+    }
+    let providers = workspace(narrator, stage, &top, "providers").await?.path;
+    let hosts = workspace(narrator, stage, &top, "consumers").await?.path;
+    let provider = workspace(narrator, stage, &providers, "database")
+        .await?
+        .path;
+    let admin = stage.kcp.admin(Some(&provider));
     home.kubeconfig("provider", &admin)?;
-    narrator.say(Who::Provider, &format!("has the workspace {WORKSPACE}"));
+    narrator.say(Who::Provider, &format!("has the workspace {provider}"));
     let mut consumers = Vec::new();
     for name in CONSUMERS {
-        consumers.push(workspace(narrator, stage, "root:consumers", name).await?);
+        consumers.push(workspace(narrator, stage, &hosts, name).await?);
     }
     let client = wait::client(&admin).await?;
     for object in documents(PROVIDER)? {
@@ -60,7 +73,11 @@ pub(crate) async fn prepare(
         Who::Provider,
         &format!("created the APIExport {EXPORT}, still empty, and lets everybody bind it"),
     );
-    Ok(Workspaces { consumers })
+    Ok(Workspaces {
+        provider,
+        own,
+        consumers,
+    })
 }
 
 async fn workspace(
@@ -100,9 +117,15 @@ pub(crate) async fn offer(
     agent: Agent,
     workspaces: &Workspaces,
 ) -> Result<impl Future<Output = String> + use<>, Trouble> {
-    let kcp = stage.kcp_kubeconfig(&stage.kcp.user("syncagent", &[]), WORKSPACE);
+    let client = stage.kcp_admin(&workspaces.provider).await?;
+    let there = Some(workspaces.provider.as_str());
+    let upstairs = stage.kcp.somebody("syncagent", there).await?;
+    plane::bind(&client, "syncagent", &upstairs).await?;
+    let kcp = stage.kcp.kubeconfig(&upstairs.token, there);
     let kcp = home.kubeconfig("agent-kcp", &kcp)?;
-    let service = stage.service_kubeconfig(&stage.service.user("syncagent", &[]));
+    let downstairs = stage.service.somebody("syncagent", None).await?;
+    plane::bind(&stage.admin, "syncagent", &downstairs).await?;
+    let service = stage.service.kubeconfig(&downstairs.token, None);
     let service = home.kubeconfig("agent-service", &service)?;
     let names: Vec<String> = workspaces
         .consumers
@@ -116,7 +139,6 @@ pub(crate) async fn offer(
         .shutdown(home.agent());
     let running = tokio::spawn(agent.run());
     narrator.say(Who::Agent, "started, with access of its own to both");
-    let client = stage.kcp_admin(WORKSPACE).await?;
     let exports = objects(&client, &kind("apis.kcp.io/v1alpha2", "APIExport"), "");
     let filled = wait::until(
         narrator,
