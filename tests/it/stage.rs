@@ -135,7 +135,26 @@ impl Stage {
         let service = publications
             .map(|it| service_rules(&it))
             .unwrap_or_default();
-        self.grant(&service, &provider_rules(EXPORT)).await;
+        let provider = provider_rules(EXPORT);
+        self.grant(&service, &provider).await;
+        let (on_service, on_kcp) = (&self.user.service.name, &self.user.kcp.name);
+        for (api, user, rules) in [
+            (&self.service, on_service, &service),
+            (&self.provider.api, on_kcp, &provider),
+        ] {
+            if let (true, Some(rule)) = (World::is_real(), rules.first()) {
+                in_force(api, user, rule, &rule["verbs"][0], true).await;
+            }
+        }
+    }
+
+    /// Waits until the agent may not do this any more, on the service cluster or in the provider's workspace.
+    pub(crate) async fn forbidden(&self, side: usize, rule: &Value, verb: &Value) {
+        let on_kcp = (&self.provider.api, &self.user.kcp.name);
+        let (api, user) = [(&self.service, &self.user.service.name), on_kcp][side];
+        if World::is_real() {
+            in_force(api, user, rule, verb, false).await;
+        }
     }
 
     /// The agent may do this on the service cluster and in the provider's workspace, and nothing else.
@@ -428,24 +447,26 @@ async fn grant(api: &Server, user: &str, rules: &[Value]) {
         api.post(&format!("{path}/clusterrolebindings"), &binding)
             .await,
     );
-    if World::is_real() {
-        in_force(api, user, rules).await;
-    }
 }
 
-/// Waits until what was granted is in force. Whoever comes earlier is refused, and a kcp remembers that for long.
-async fn in_force(api: &Server, user: &str, rules: &[Value]) {
-    let Some(rule) = rules.iter().find(|rule| rule["resources"].is_array()) else {
-        return;
-    };
-    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
-        "spec": {"user": user, "resourceAttributes": {"group": rule["apiGroups"][0],
-            "resource": rule["resources"][0], "name": rule["resourceNames"][0], "verb": rule["verbs"][0]}}});
+/// Waits until a grant is in force, or is no more: whoever comes earlier is refused, and a kcp remembers that for long.
+async fn in_force(api: &Server, user: &str, rule: &Value, verb: &Value, wanted: bool) {
+    let mut review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+        "spec": {"user": user}});
+    if rule["nonResourceURLs"].is_array() {
+        review["spec"]["nonResourceAttributes"] =
+            json!({"path": rule["nonResourceURLs"][0], "verb": verb});
+    } else {
+        let resource = rule["resources"][0].as_str().unwrap_or_default();
+        let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
+        review["spec"]["resourceAttributes"] = json!({"group": rule["apiGroups"][0], "resource": resource,
+            "subresource": part, "name": rule["resourceNames"][0], "verb": verb});
+    }
     let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-    eventually("the grant is in force", || async {
+    eventually(&format!("{verb} of {rule} is {wanted}"), || async {
         let answer = api.post(path, &review).await.unwrap();
-        // Embedded servers hold no reviews, and forget nothing.
-        (answer.code == 404 || answer.body["status"]["allowed"] == true).then_some(())
+        // A server without reviews forgets nothing.
+        (answer.code == 404 || answer.body["status"]["allowed"] == wanted).then_some(())
     })
     .await;
 }
