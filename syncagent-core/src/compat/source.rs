@@ -68,12 +68,12 @@ impl Source {
             default_names(&mut spec["names"]);
             spec["conversion"] = json!({"strategy": "None"});
         }
-        let crd = json!({
+        let mut crd = json!({
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
-            "metadata": metadata,
             "spec": go_json::parsed(&spec),
         });
+        crd["metadata"] = metadata;
         Self { crd }
     }
 

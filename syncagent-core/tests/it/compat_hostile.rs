@@ -485,7 +485,7 @@ proptest! {
         match converted(&object, cluster) {
             // What converts compiles beside others, too, and so does its strict form.
             Ok(conversion) => {
-                prop_assert!(Publications::compile(AGENT, &[conversion.definition.clone()]).is_ok());
+                prop_assert!(Publications::compile(AGENT, std::slice::from_ref(&conversion.definition)).is_ok());
                 if let Ok(strict) = conversion.strict() {
                     prop_assert_eq!(strict.unproven, vec![]);
                 }

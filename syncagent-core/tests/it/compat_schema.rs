@@ -537,7 +537,7 @@ fn cron_tab() -> Value {
     })
 }
 
-fn cron_tabs(projection: Value) -> PublishedResource {
+fn cron_tabs(projection: &Value) -> PublishedResource {
     serde_json::from_value(json!({"metadata": {"name": "crontabs"}, "spec": {
         "resource": {"apiGroup": "example.com", "kind": "CronTab"}, "projection": projection}}))
     .unwrap()
@@ -547,9 +547,9 @@ fn cron_tabs(projection: Value) -> PublishedResource {
 fn s3_3_the_names_of_the_known_schemas() {
     let source = Source::from_crd(&cron_tab());
     assert_eq!(source.schema_name(), "v0595d221.crontabs.example.com");
-    let plain = Projected::of(&cron_tabs(Value::Null), &source).unwrap();
+    let plain = Projected::of(&cron_tabs(&Value::Null), &source).unwrap();
     assert_eq!(plain.schema_name(), source.schema_name());
-    let other = Projected::of(&cron_tabs(json!({"group": "kcp.example.com"})), &source).unwrap();
+    let other = Projected::of(&cron_tabs(&json!({"group": "kcp.example.com"})), &source).unwrap();
     assert_eq!(other.schema_name(), "v35f52fc4.crontabs.kcp.example.com");
 }
 
@@ -570,7 +570,8 @@ fn s3_3_conversion_and_what_a_server_adds_make_no_other_name() {
 
 #[test]
 fn s3_3_the_body_carries_the_marks_of_the_agent() {
-    let projected = Projected::of(&cron_tabs(Value::Null), &Source::from_crd(&cron_tab())).unwrap();
+    let projected =
+        Projected::of(&cron_tabs(&Value::Null), &Source::from_crd(&cron_tab())).unwrap();
     let schema = projected.resource_schema("my-agent");
     assert_eq!(
         schema,
@@ -662,7 +663,7 @@ fn s9_1_the_unprojected_crd_has_a_schema_too() {
 
 #[test]
 fn room_for_a_condition_is_made_where_one_is_wanted_and_only_there() {
-    let mut publication = cron_tabs(Value::Null);
+    let mut publication = cron_tabs(&Value::Null);
     let source = Source::from_crd(&cron_tab());
     for said in [None, Some(false)] {
         publication

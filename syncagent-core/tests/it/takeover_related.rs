@@ -519,7 +519,7 @@ fn a_status_that_cannot_be_written_is_tried_once_per_change() {
     );
     settle(&mut world, &mut agent);
     world.edit(&agent.copy(), |copy| {
-        copy["status"] = json!({"phase": "ready"})
+        copy["status"] = json!({"phase": "ready"});
     });
     agent.take_sent();
     agent.event(&world, &agent.copy());

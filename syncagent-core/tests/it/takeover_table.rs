@@ -83,7 +83,7 @@ fn build(publication: &Publication, row: Row) -> (World, Agent<'_>) {
     let slot = state::data_key(&agent.key.cluster, &agent.key.namespace, &agent.key.name);
     let mut say = |text: &str| {
         world.edit(&secret, |it| {
-            it["data"][&slot] = json!(base64(text.as_bytes()))
+            it["data"][&slot] = json!(base64(text.as_bytes()));
         });
     };
     let thing = |size| {
@@ -222,7 +222,9 @@ fn broken(row: Row, before: &World, after: &World, agent: &Agent<'_>) -> Vec<&'s
         ),
         (
             "a deleted order that was held leaves no copy of its own",
-            !(row.origin == "deleting" && row.held && ["ours", "unsigned"].contains(&row.copy))
+            row.origin != "deleting"
+                || !row.held
+                || !["ours", "unsigned"].contains(&row.copy)
                 || !after.objects.contains_key(&copy),
         ),
     ]
