@@ -74,6 +74,19 @@ pub struct ObjectRef {
 }
 
 impl ObjectRef {
+    /// Which object in which workspace; the cluster is empty for one of the service cluster.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity {
+            cluster: match &self.place {
+                Place::Workspace(cluster) => cluster.clone(),
+                Place::Service => String::new(),
+            },
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+
     /// A Secret of the service cluster.
     #[must_use]
     pub fn service_secret(namespace: &str, name: &str) -> Self {

@@ -13,27 +13,14 @@ use super::seen::Depth;
 use super::stated::{Word, salt_of};
 use super::step::Step;
 use crate::names;
-use crate::object::identity::Identity;
-use crate::object::reference::{ObjectRef, Place};
+use crate::object::reference::ObjectRef;
 use crate::object::{annotation, label, uid};
 use crate::related::content;
 use crate::related::find::Related;
 
-/// The identity under which an object is remembered.
-fn identity(at: &ObjectRef) -> Identity {
-    Identity {
-        cluster: match &at.place {
-            Place::Workspace(cluster) => cluster.clone(),
-            Place::Service => String::new(),
-        },
-        namespace: at.namespace.clone(),
-        name: at.name.clone(),
-    }
-}
-
 /// What is brought over of an object, leaf by leaf; `None` where that takes more than the object.
 pub(super) fn leaves(rule: Option<&Related>, origin: &ObjectRef, body: &Value) -> Option<Leaves> {
-    let salt = salt_of(&identity(origin));
+    let salt = salt_of(&origin.identity());
     let Some(rule) = rule else {
         return Some(Leaves::of_content(&Value::Object(content(body)), &salt));
     };
@@ -69,7 +56,7 @@ pub(super) fn is_theirs(
     if known == Some(uid(object)) {
         return Some(true);
     }
-    let word = stated(step)?.of(&identity(origin), &origin.kind);
+    let word = stated(step)?.of(&origin.identity(), &origin.kind);
     Some(word != Word::None)
 }
 
@@ -97,7 +84,7 @@ pub(super) struct Load<'a> {
 
 /// Compares what is wanted with what was brought over last.
 pub(super) fn carry(step: &mut Step<'_>, load: &Load<'_>) -> Carried {
-    let salt = salt_of(&identity(load.origin));
+    let salt = salt_of(&load.origin.identity());
     let wanted = Leaves::of_content(load.wanted, &salt);
     let before = match load.before {
         Some(before) => before.clone(),
@@ -118,7 +105,7 @@ pub(super) fn carry(step: &mut Step<'_>, load: &Load<'_>) -> Carried {
 /// What was brought over last, as far as anybody tells; `None`: it was asked for.
 fn told(step: &mut Step<'_>, load: &Load<'_>, wanted: &Leaves, salt: &str) -> Option<Leaves> {
     if load.unmarked {
-        let word = stated(step)?.of(&identity(load.origin), &load.origin.kind);
+        let word = stated(step)?.of(&load.origin.identity(), &load.origin.kind);
         if let Word::Said(leaves) = word {
             return Some(leaves.clone());
         }

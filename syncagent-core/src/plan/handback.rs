@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::record::Record;
 use super::seen::{Depth, Question, Seen};
 use crate::definition::Kind;
-use crate::object::reference::{Key, ObjectRef, Place};
+use crate::object::reference::{Key, ObjectRef};
 use crate::object::{api_version, state};
 use crate::publication::Publication;
 use crate::related::find::Related;
@@ -97,11 +97,8 @@ impl<'a> Asking<'a> {
 }
 
 fn data_key(at: &ObjectRef) -> String {
-    let cluster = match &at.place {
-        Place::Workspace(cluster) => cluster.as_str(),
-        Place::Service => "",
-    };
-    state::data_key(cluster, &at.namespace, &at.name)
+    let it = at.identity();
+    state::data_key(&it.cluster, &it.namespace, &it.name)
 }
 
 /// The order as it was brought over.

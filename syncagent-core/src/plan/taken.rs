@@ -165,14 +165,7 @@ impl TakenKnown {
 }
 
 pub(super) fn identity(entry: &TakenKnown) -> Identity {
-    Identity {
-        cluster: match &entry.origin.place {
-            Place::Workspace(cluster) => cluster.clone(),
-            Place::Service => String::new(),
-        },
-        namespace: entry.origin.namespace.clone(),
-        name: entry.origin.name.clone(),
-    }
+    entry.origin.identity()
 }
 
 /// What the look at a copy of a taken object comes to.
