@@ -1,5 +1,7 @@
 //! Least privilege, computed: what an agent must be allowed to do follows from what it publishes.
 
+pub mod program;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -8,6 +10,39 @@ use crate::definition::{Events, Kind, Scope};
 use crate::names;
 use crate::object::reference::ObjectRef;
 use crate::publication::Publications;
+
+/// A resource of workspaces that an export claims.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Claim {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The resource, as in `secrets`.
+    pub resource: String,
+    /// The identity hash of the export that offers the resource, where that is another one.
+    pub identity: Option<String>,
+}
+
+impl Claim {
+    /// A resource that kcp itself offers.
+    #[must_use]
+    pub fn of(group: &str, resource: &str) -> Self {
+        Self {
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+            identity: None,
+        }
+    }
+
+    /// As an export has it (v1alpha2), for everything.
+    #[must_use]
+    pub fn all_verbs(&self) -> Value {
+        let mut claim = json!({"group": self.group, "resource": self.resource, "verbs": ["*"]});
+        if let Some(identity) = &self.identity {
+            claim["identityHash"] = json!(identity);
+        }
+        claim
+    }
+}
 
 /// The permission claims of the export (v1alpha2): what is taken from workspaces and returned to them, `namespaces` where
 /// their labels matter, `events` where consumers are told something.
@@ -34,14 +69,13 @@ pub fn claims(publications: &Publications) -> Vec<Value> {
             wanted.insert(named(kind), Some(identity));
         }
     }
-    let claim = |((group, resource), identity)| {
-        let mut claim = json!({"group": group, "resource": resource, "verbs": ["*"]});
-        if let Some(identity) = identity {
-            claim["identityHash"] = json!(identity);
-        }
-        claim
+    let claim = |((group, resource), identity)| Claim {
+        group,
+        resource,
+        identity,
     };
-    wanted.into_iter().map(claim).collect()
+    let claims = wanted.into_iter().map(claim);
+    claims.map(|it| it.all_verbs()).collect()
 }
 
 /// The RBAC rules that the agent needs on the service cluster.

@@ -1,63 +1,35 @@
-//! The command line of a program that is one agent: `Agent::from_args`.
+//! Command lines: of a program that is one agent, and of the binary `syncagent`.
 //!
-//! Two kubeconfigs and how much to tell, nothing else: what is published is in the program.
+//! ```text
+//! args       a program with an agent in it: two kubeconfigs and how much to tell (`Agent::from_args`)
+//! flags      the binary: every flag of kcp's Go api-syncagent under its name, and sub-commands beside them
+//! settings   flags that make sense together, or everything that is wrong with them at once
+//! selector   label selectors as they are typed
+//! files      documents in files
+//! rbac       what the agent must be allowed to do
+//! pubres     what a PublishedResource makes of the CRD behind it
+//! log        lines as people and as machines read them
+//! program    what the binary does with all of it
+//! ```
 
-use clap::{ArgAction, Parser};
-use tracing_subscriber::EnvFilter;
+mod args;
+#[cfg(feature = "program")]
+mod files;
+#[cfg(feature = "program")]
+pub mod flags;
+#[cfg(feature = "program")]
+mod log;
+#[cfg(feature = "program")]
+mod program;
+#[cfg(feature = "program")]
+pub mod pubres;
+#[cfg(feature = "program")]
+pub mod rbac;
+#[cfg(feature = "program")]
+mod selector;
+#[cfg(feature = "program")]
+pub mod settings;
 
-/// What the command line says.
-#[derive(Clone, Debug, Parser)]
-#[command(
-    about = "Offers services of a Kubernetes cluster to kcp workspaces.",
-    version
-)]
-pub struct Args {
-    /// The kubeconfig of the service cluster; without it what kubectl would use.
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<String>,
-    /// The kubeconfig of the kcp; its current context is the provider's workspace, where the export is.
-    #[arg(long, env = "KCP_KUBECONFIG", value_name = "FILE")]
-    pub kcp_kubeconfig: String,
-    /// Tell more: every effect (-v), every request (-vv).
-    #[arg(short, long, action = ArgAction::Count)]
-    pub verbose: u8,
-}
-
-impl Args {
-    /// Sends log lines to standard error, as much as was asked for; `RUST_LOG` has the last word.
-    pub fn init_logging(&self) {
-        let default = match self.verbose {
-            0 => "warn,syncagent_core=info",
-            1 => "info,syncagent_core=debug",
-            _ => "debug",
-        };
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-        // A program that installed a subscriber of its own keeps it.
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .try_init();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn the_flags_are_well_formed() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn both_sides_are_named_by_flags() {
-        let args =
-            Args::try_parse_from(["agent", "--kubeconfig", "a", "--kcp-kubeconfig", "b", "-vv"])
-                .unwrap();
-        assert_eq!(args.kubeconfig.as_deref(), Some("a"));
-        assert_eq!(args.kcp_kubeconfig, "b");
-        assert_eq!(args.verbose, 2);
-    }
-}
+pub use args::Args;
+#[cfg(feature = "program")]
+pub use program::main;

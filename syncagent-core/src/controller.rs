@@ -4,6 +4,7 @@
 //! board        what can be seen from outside: who does not get on, what is counted
 //! brake        too many deletions in a minute, and all of them wait for a person's word
 //! definitions  what should be published, to be changed while the agent runs
+//! published    definitions that are written as `PublishedResource` objects
 //! crds         what stands behind it on the service cluster
 //! schema       the schemas of what is published, in the provider's workspace
 //! export       how an export is filled with them
@@ -46,6 +47,8 @@ mod orders;
 pub mod pack;
 mod parked;
 mod pause;
+#[cfg(feature = "program")]
+pub(crate) mod published;
 pub mod queue;
 pub(crate) mod roster;
 mod schema;

@@ -95,6 +95,9 @@ pub enum Error {
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// What has to be there before an agent starts is not as it should be; says what to do.
+    #[error("{0}")]
+    Setup(String),
 }
 
 impl Error {
@@ -102,7 +105,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Connect { .. } | Self::Kubeconfig { .. } => ErrorKind::Invalid,
+            Self::Connect { .. } | Self::Kubeconfig { .. } | Self::Setup(_) => ErrorKind::Invalid,
             Self::Unreachable { .. } | Self::Timeout { .. } => ErrorKind::Unavailable,
             Self::Refused { code, .. } => match code {
                 401 | 403 | 404 => ErrorKind::Denied,
@@ -121,6 +124,7 @@ impl Error {
             Self::Refused { server, code, .. } => (server, matches!(code, 401 | 429 | 500..)),
             Self::Connect { server, .. } | Self::Unexpected { server, .. } => (server, false),
             Self::Kubeconfig { path, .. } => (path, false),
+            Self::Setup(what) => (what, false),
         };
         Trouble {
             server: server.clone(),

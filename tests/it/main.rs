@@ -16,6 +16,8 @@ mod mutations;
 mod offering;
 mod orders;
 mod outages;
+mod program;
+mod published;
 mod published_resources;
 mod related;
 mod schemas;

@@ -51,7 +51,7 @@ struct Line {
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     lines: Mutex<BTreeMap<Arc<Key>, Line>>,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What is news about an order that does not get on.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::access::Claim;
 use crate::definition::Definition;
 use crate::publication::Problem;
 use crate::schema::compat::Difference;
@@ -31,8 +32,30 @@ pub struct Definitions(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    all: watch::Sender<Vec<(String, Definition)>>,
+    all: watch::Sender<Vec<Entry>>,
     standings: watch::Sender<BTreeMap<String, Standing>>,
+}
+
+/// A definition, by its name, and what stands beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) definition: Definition,
+    /// Whether orders are served; otherwise the schema is offered, and nothing else.
+    pub(crate) served: bool,
+    /// What the export claims for it, beside what its orders need.
+    pub(crate) claims: Vec<Claim>,
+}
+
+impl Entry {
+    fn new(name: String, definition: Definition) -> Self {
+        Self {
+            name,
+            definition,
+            served: true,
+            claims: Vec::new(),
+        }
+    }
 }
 
 /// How a publication stands.
@@ -64,11 +87,15 @@ impl Default for Definitions {
 impl Definitions {
     /// Adds a definition, or replaces the one of this name. What runs of it is drained before the new one begins.
     pub fn set(&self, name: impl Into<String>, definition: Definition) {
-        let name = name.into();
+        self.offer(Entry::new(name.into(), definition));
+    }
+
+    /// The same with what stands beside the definition.
+    pub(crate) fn offer(&self, entry: Entry) {
         self.0.all.send_modify(
-            |all| match all.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, known)) => *known = definition,
-                None => all.push((name, definition)),
+            |all| match all.iter_mut().find(|it| it.name == entry.name) {
+                Some(known) => *known = entry,
+                None => all.push(entry),
             },
         );
     }
@@ -78,7 +105,7 @@ impl Definitions {
     pub fn remove(&self, name: &str) -> bool {
         self.0.all.send_if_modified(|all| {
             let before = all.len();
-            all.retain(|(known, _)| known != name);
+            all.retain(|it| it.name != name);
             before != all.len()
         })
     }
@@ -107,20 +134,20 @@ impl Definitions {
         self.0.all.send_modify(|all| {
             let mut free = name.clone();
             let mut count = 1;
-            while all.iter().any(|(known, _)| *known == free) {
+            while all.iter().any(|it| it.name == free) {
                 count += 1;
                 free = format!("{name}#{count}");
             }
-            all.push((free, definition));
+            all.push(Entry::new(free, definition));
         });
     }
 
     /// All of them, in the order in which they came.
-    pub(crate) fn all(&self) -> Vec<(String, Definition)> {
+    pub(crate) fn all(&self) -> Vec<Entry> {
         self.0.all.borrow().clone()
     }
 
-    pub(crate) fn changes(&self) -> watch::Receiver<Vec<(String, Definition)>> {
+    pub(crate) fn changes(&self) -> watch::Receiver<Vec<Entry>> {
         self.0.all.subscribe()
     }
 

@@ -13,7 +13,12 @@
 //!
 //! This is the pure part; `generation` reads and writes.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
+
+use crate::names;
+use crate::object;
 
 pub(crate) const EXPORTS: &str = "/apis/apis.kcp.io/v1alpha2/apiexports";
 
@@ -27,6 +32,8 @@ pub struct Offering {
     pub schemas: Vec<Value>,
     /// The permission claims, as in `spec.permissionClaims`.
     pub claims: Vec<Value>,
+    /// The agent whose name the export carries; `None`: it carries none.
+    pub agent: Option<String>,
 }
 
 impl Offering {
@@ -101,13 +108,50 @@ pub fn fill(export: &Value, offering: &Offering) -> Option<Value> {
     if let Some(claims) = claims {
         spec.insert("permissionClaims".into(), claims);
     }
-    if spec.is_empty() {
+    let agent = offering.agent.as_deref();
+    let named = agent.filter(|it| object::annotation(export, names::AGENT) != Some(it));
+    if spec.is_empty() && named.is_none() {
         return None;
     }
-    Some(json!({
+    let mut patch = json!({
         "metadata": {"resourceVersion": export["metadata"]["resourceVersion"]},
         "spec": spec,
-    }))
+    });
+    if let Some(agent) = named {
+        patch["metadata"]["annotations"] = json!({names::AGENT: agent});
+    }
+    Some(patch)
+}
+
+/// What a patch changes in an export, as the Go agent tells it: events by reason, each with what it is about.
+#[must_use]
+pub fn changes(export: &Value, patch: &Value) -> Vec<(&'static str, Vec<String>)> {
+    let lines = |object: &Value, key: &str, line: &dyn Fn(&Value) -> String| {
+        let entries = object["spec"][key].as_array().into_iter().flatten();
+        entries.map(line).collect::<BTreeSet<_>>()
+    };
+    let news = |key: &str, line: &dyn Fn(&Value) -> String| {
+        let (before, now) = (lines(export, key, line), lines(patch, key, line));
+        let is_patched = patch["spec"].get(key).is_some();
+        let less = before.difference(&now).filter(|_| is_patched);
+        (
+            now.difference(&before).cloned().collect::<Vec<_>>(),
+            less.cloned().collect::<Vec<_>>(),
+        )
+    };
+    let (added, removed) = news("resources", &|it| text(&it["schema"]));
+    let (claimed, _) = news("permissionClaims", &|it| match text(&it["group"]) {
+        group if group.is_empty() => text(&it["resource"]),
+        group => format!("{group}/{}", text(&it["resource"])),
+    });
+    let all = [
+        ("AddingResourceSchemas", added),
+        ("RemovingResourceSchemas", removed),
+        ("AddingPermissionClaims", claimed),
+    ];
+    all.into_iter()
+        .filter(|(_, what)| !what.is_empty())
+        .collect()
 }
 
 /// What stands in the way of claims, in sentences for the provider. Nothing fails for it but what needs the claim.
@@ -203,7 +247,61 @@ mod tests {
                 "spec": {"group": "example.io", "names": {"plural": "things"}},
             })],
             claims: vec![json!({"group": "", "resource": "secrets", "verbs": ["*"]})],
+            agent: None,
         }
+    }
+
+    /// As kcp shows an export of v1alpha1 that the Go agent filled.
+    #[test]
+    fn an_export_that_the_go_agent_filled_needs_nothing() {
+        let mut export = json!({
+            "metadata": {"annotations": {"syncagent.kcp.io/agent-name": "agent"}},
+            "spec": {
+                "resources": [{"group": "example.io", "name": "things", "schema": "v1-abc.things.example.io",
+                    "storage": {"crd": {}}}],
+                "permissionClaims": [
+                    {"resource": "events", "verbs": ["*"]},
+                    {"group": "", "resource": "namespaces", "verbs": ["*"]},
+                    {"resource": "secrets", "verbs": ["*"]},
+                ],
+            },
+        });
+        let wanted = Offering {
+            agent: Some("agent".into()),
+            ..offering()
+        };
+        assert_eq!(fill(&export, &wanted), None);
+        export["metadata"]["annotations"] = json!({"other": "x"});
+        let patch = fill(&export, &wanted).unwrap();
+        assert_eq!(patch["spec"], json!({}));
+        assert_eq!(
+            patch["metadata"]["annotations"],
+            json!({"syncagent.kcp.io/agent-name": "agent"})
+        );
+        assert_eq!(changes(&export, &patch), []);
+    }
+
+    #[test]
+    fn what_changes_is_told_by_its_reason() {
+        let old = json!({"group": "example.io", "name": "things", "schema": "v0-old.things.example.io", "storage": {"crd": {}}});
+        let export = json!({"metadata": {}, "spec": {"resources": [old]}});
+        let mut wanted = offering();
+        wanted
+            .claims
+            .push(json!({"group": "g.io", "resource": "others", "verbs": ["*"]}));
+        let patch = fill(&export, &wanted).unwrap();
+        let one = |text: &str| vec![text.to_owned()];
+        assert_eq!(
+            changes(&export, &patch),
+            [
+                ("AddingResourceSchemas", one("v1-abc.things.example.io")),
+                ("RemovingResourceSchemas", one("v0-old.things.example.io")),
+                (
+                    "AddingPermissionClaims",
+                    vec!["g.io/others".to_owned(), "secrets".to_owned()]
+                ),
+            ]
+        );
     }
 
     /// What a merge patch does to two fields of a spec.

@@ -21,7 +21,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::ledger::{Source, place_of};
-use super::state::{Job, Subject};
+use super::state::{Job, Outcome, Subject};
 use super::sync::{Shared, step};
 use crate::definition::{Kind, Scope};
 use crate::io::announce::Notice;
@@ -141,6 +141,7 @@ impl Fleet {
             let url: Arc<str> = url.as_str().into();
             match self.course.kcp.endpoint(&url, &self.course.user_agent) {
                 Ok(server) => {
+                    let server = server.counting(self.shared.board.metrics.clone());
                     self.shared.announcer.tell(&Notice::EndpointFound {
                         url: url.to_string(),
                     });
@@ -525,11 +526,14 @@ async fn work(shared: Arc<Shared>) {
 
 /// Takes one step.
 async fn take(shared: Arc<Shared>, mut job: Job) {
+    let metrics = &shared.board.metrics;
+    let number = metrics.begin(job.since.map(|it| it.elapsed()));
     let outcome = step(&shared, &mut job).await;
+    metrics.finish(number, matches!(outcome, Outcome::Retry(_)));
     let key = job.key.clone();
     let mut state = shared.state();
     let moved = state.done(job, &outcome, Instant::now());
-    shared.board.metrics.stand(state.orders(), state.waiting());
+    metrics.stand(state.orders(), state.waiting());
     drop(state);
     if moved {
         follow_name(&shared, &key);

@@ -25,15 +25,17 @@ use tokio::time::Instant;
 
 use super::crds::Crds;
 use super::definitions::{Definitions, Standing};
-use super::export::{EXPORTS, Offering, conflicts, entry, fill, is_ordinary, resource};
+use super::export::{EXPORTS, Offering, changes, conflicts, entry, fill, is_ordinary, resource};
 use super::schema;
-use crate::access;
+use crate::access::{self, Claim};
 use crate::definition::{BreakingChanges, Definition, Kind};
 use crate::error::{Error, ErrorKind};
 use crate::io::AbortOnDrop;
 use crate::io::announce::{Announcer, Notice};
 use crate::io::clients::{MERGE_PATCH, Server, escape};
+use crate::io::clock::Clock;
 use crate::io::discovery::Found;
+use crate::io::events::{About, Said, post};
 use crate::io::watch::{Event, Target, watch as follow};
 use crate::names::{self, AgentName};
 use crate::object;
@@ -56,11 +58,13 @@ pub(crate) struct Generations {
     pub(crate) export: String,
     pub(crate) agent: AgentName,
     pub(crate) announcer: Announcer,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) definitions: Definitions,
     /// Where the fleet hears what to serve.
     pub(crate) wanted: watch::Sender<Vec<Arc<Publication>>>,
     /// Whether problems at the first look end the agent, rather than being reported as data.
     pub(crate) strict: bool,
+    pub(crate) manner: Manner,
     /// Whether nothing is written, only said.
     pub(crate) dry: bool,
     /// Where others hear what the export says.
@@ -69,9 +73,35 @@ pub(crate) struct Generations {
     pub(crate) looked: watch::Sender<bool>,
 }
 
+/// In which manner publications are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Whether schemas are published; otherwise somebody else does it, and they are waited for.
+    pub(crate) schemas: bool,
+    /// Whether the export is filled; otherwise somebody else does it, and what it offers is served.
+    pub(crate) export: bool,
+    /// Whether orders are served.
+    pub(crate) serves: bool,
+    /// Whether the export is marked, and told of, as the Go agent does it.
+    pub(crate) like_go: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            schemas: true,
+            export: true,
+            serves: true,
+            like_go: false,
+        }
+    }
+}
+
 /// A definition that could run.
 struct Candidate {
     name: String,
+    served: bool,
+    claims: Vec<Claim>,
     publication: Publication,
     schema: Value,
 }
@@ -134,7 +164,7 @@ impl Generations {
                 .definitions
                 .all()
                 .into_iter()
-                .map(|(_, definition)| definition.service)
+                .map(|it| it.definition.service)
                 .collect();
             memory.found.retain(|kind, _| kinds.contains(kind));
             crds.follow(&kinds);
@@ -236,19 +266,22 @@ impl Generations {
 
     /// Every definition: what could run of it, or why nothing can.
     fn candidates(&self, memory: &Memory) -> (Vec<Candidate>, Vec<(String, String, Bar)>) {
-        let (names, definitions): (Vec<String>, Vec<Definition>) =
-            self.definitions.all().into_iter().unzip();
+        let entries = self.definitions.all();
+        let definitions: Vec<Definition> = entries.iter().map(|it| it.definition.clone()).collect();
         let compiled = Publications::compile_each(&self.agent, &definitions);
         let mut candidates = Vec::new();
         let mut barred = Vec::new();
-        for ((name, definition), compiled) in names.into_iter().zip(definitions).zip(compiled) {
-            let id = names::resource(&definition.offered);
+        for (entry, compiled) in entries.into_iter().zip(compiled) {
+            let name = entry.name;
+            let id = names::resource(&entry.definition.offered);
             let outcome = compiled
                 .map_err(Bar::Problems)
                 .and_then(|publication| hold_against(publication, memory));
             match outcome {
                 Ok((publication, schema)) => candidates.push(Candidate {
                     name,
+                    served: entry.served && self.manner.serves,
+                    claims: entry.claims,
                     publication,
                     schema,
                 }),
@@ -305,6 +338,10 @@ impl Generations {
                 told.entry(id).or_default().extend(warnings.iter().cloned());
             }
         }
+        let served: Vec<(String, bool)> = candidates
+            .iter()
+            .map(|it| (it.publication.id().to_owned(), it.served))
+            .collect();
         let settled = match memory.export.clone() {
             Some(export) => {
                 self.offer(
@@ -329,6 +366,11 @@ impl Generations {
                 true
             }
         };
+        for (id, served) in served {
+            if !served {
+                wanted.remove(&id);
+            }
+        }
         for standing in standings.values_mut() {
             standing.running = wanted.contains_key(&standing.publication);
         }
@@ -401,9 +443,14 @@ impl Generations {
                     standing.held_back = breaking;
                 }
                 Ok(Verdict::Accepted) => match self.publish(memory, export, candidate).await {
-                    Ok(()) => {
+                    Ok(true) => {
                         offering.schemas.push(candidate.schema.clone());
                         accepted.push(candidate);
+                    }
+                    Ok(false) => {
+                        let name = name_of(&candidate.schema);
+                        standing.waits = Some(format!("waits for the schema {name}"));
+                        settled = false;
                     }
                     Err(error) => {
                         standing.problems.push(fails(&error));
@@ -422,7 +469,8 @@ impl Generations {
                         .any(|other| other.publication.id() == it.id())
             })
             .collect();
-        offering.claims = access::claims(&Publications::of(self.agent.clone(), served));
+        offering.claims = self.claims(export, candidates, served);
+        offering.agent = self.manner.like_go.then(|| self.agent.to_string());
         told.entry(String::new())
             .or_default()
             .extend(conflicts(export, &offering.claims));
@@ -442,7 +490,17 @@ impl Generations {
             let publication = &candidate.publication;
             let offered = publication.offered();
             let before = entry(export, &offered.group, &offered.plural);
-            let offers = filled.is_ok() || before.is_some();
+            let named = before.is_some_and(|it| it["schema"] == name_of(&candidate.schema));
+            let offers = match self.manner.export {
+                true => filled.is_ok() || before.is_some(),
+                false => named,
+            };
+            if !offers
+                && !self.manner.export
+                && let Some(standing) = standings.get_mut(&candidate.name)
+            {
+                standing.waits = Some("waits for the export to offer it".into());
+            }
             if filled.is_ok() && before.is_some_and(|it| it["schema"] != name_of(&candidate.schema))
             {
                 memory.renew_later(publication.id());
@@ -465,23 +523,59 @@ impl Generations {
         settled
     }
 
-    /// Publishes the schema of a candidate where the export does not name it yet.
+    /// What the export should claim: what orders need, and what stands beside the definitions.
+    fn claims(
+        &self,
+        export: &Value,
+        candidates: &[Candidate],
+        served: Vec<Publication>,
+    ) -> Vec<Value> {
+        let own = |group: &str, resource: &str| {
+            let ours = candidates.iter().map(|it| it.publication.offered());
+            let mut ours = ours.map(|it| (it.group.as_str(), it.plural.as_str()));
+            entry(export, group, resource).is_some() || ours.any(|it| it == (group, resource))
+        };
+        let ids: BTreeSet<String> = served.iter().map(|it| it.id().to_owned()).collect();
+        let mut claims = access::claims(&Publications::of(self.agent.clone(), served));
+        let beside = candidates
+            .iter()
+            .filter(|it| ids.contains(it.publication.id()));
+        let beside = beside.flat_map(|it| it.claims.iter().cloned());
+        let always = self.manner.like_go.then(|| Claim::of("", "events"));
+        let beside: BTreeSet<Claim> = beside.chain(always).collect();
+        for claim in beside {
+            let has = claims.iter().any(|it| {
+                it["group"] == claim.group.as_str() && it["resource"] == claim.resource.as_str()
+            });
+            if !has && !own(&claim.group, &claim.resource) {
+                claims.push(claim.all_verbs());
+            }
+        }
+        claims
+    }
+
+    /// Publishes the schema of a candidate where the export does not name it yet; says whether it is there.
     async fn publish(
         &self,
         memory: &mut Memory,
         export: &Value,
         candidate: &Candidate,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let offered = candidate.publication.offered();
         let name = name_of(&candidate.schema);
         let named = entry(export, &offered.group, &offered.plural);
         let there = named.is_some_and(|it| it["schema"] == name);
-        if there || self.dry || memory.published.contains(name) {
-            return Ok(());
+        if there || memory.published.contains(name) {
+            return Ok(true);
         }
-        schema::ensure(&self.provider, &candidate.schema, &self.announcer).await?;
+        if !self.manner.schemas {
+            return Ok(schema::read(&self.provider, name).await?.is_some());
+        }
+        if !self.dry {
+            schema::ensure(&self.provider, &candidate.schema, &self.announcer).await?;
+        }
         memory.published.insert(name.to_owned());
-        Ok(())
+        Ok(true)
     }
 
     /// Whether the export may name the schema of a candidate: one GET of the schema that it names now.
@@ -536,6 +630,9 @@ impl Generations {
     }
 
     async fn patch(&self, export: &Value, offering: &Offering) -> Result<(), Error> {
+        if !self.manner.export {
+            return Ok(());
+        }
         let patch = fill(export, offering);
         if self.dry {
             let names = offering.schemas.iter().map(|it| name_of(it).to_owned());
@@ -557,7 +654,29 @@ impl Generations {
             export: self.export.clone(),
             resources: offering.names(),
         });
+        if self.manner.like_go {
+            self.events(export, &patch).await;
+        }
         Ok(())
+    }
+
+    /// Tells of a change of the export on the export.
+    async fn events(&self, export: &Value, patch: &Value) {
+        let about = About {
+            endpoint: None,
+            api_version: "apis.kcp.io/v1alpha1".to_owned(),
+            kind: "APIExport".to_owned(),
+            cluster: String::new(),
+            namespace: String::new(),
+            name: self.export.clone(),
+            uid: object::uid(export).to_owned(),
+        };
+        let now = self.clock.now().to_string();
+        for (reason, what) in changes(export, patch) {
+            let warns = reason == "RemovingResourceSchemas";
+            let said = Said::new(warns, reason, &what.join(", "));
+            post(&self.provider, &about, &said, "syncagent-apiexport", &now).await;
+        }
     }
 
     /// Reports claims that were ours and are not needed any more. They stay: a binding that accepted one may rely on it.

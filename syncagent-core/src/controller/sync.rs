@@ -44,6 +44,8 @@ const AGAIN: usize = 5;
 const RECHECK: Duration = Duration::from_secs(300);
 /// How soon an order is looked at again that a server did not allow.
 const DENIED: Duration = Duration::from_secs(2);
+/// How long those who are told to stop may take to finish what they are doing.
+const LAST_STEPS: Duration = Duration::from_secs(3);
 
 /// An endpoint that is, or was, listed.
 pub(crate) struct Reachable {
@@ -530,6 +532,26 @@ async fn perform(
         counted.lag(&job.key.publication, direction, since.elapsed());
     }
     heard
+}
+
+/// Begins no further step and waits for those under way, within a bound: a step is a few requests.
+pub(crate) async fn finish(shared: &Shared) {
+    let under_way = || {
+        let running = shared.publications.all();
+        let mut state = shared.state();
+        for publication in &running {
+            state.close(publication.id());
+        }
+        running.iter().any(|it| state.is_busy(it.id()))
+    };
+    let all = async {
+        while under_way() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(LAST_STEPS, all).await.is_err() {
+        tracing::warn!("stops in the middle of a step: a server did not answer in time");
+    }
 }
 
 /// Says something to the consumer, as far as the publication's policy goes.

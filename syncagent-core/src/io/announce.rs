@@ -144,6 +144,13 @@ pub enum Notice {
         /// The `APIResourceSchema` objects that it would name; `None`: it would stay as it is.
         schemas: Option<Vec<String>>,
     },
+    /// What would be said on a `PublishedResource`, by an agent that only says so.
+    StatusPlanned {
+        /// Its name.
+        resource: String,
+        /// The schema that it would name.
+        schema: String,
+    },
     /// What would be done for an order, by an agent that only says so.
     Planned {
         /// The order.
@@ -228,6 +235,10 @@ impl fmt::Display for Notice {
                 f,
                 "would fill the export {export} with {}",
                 schemas.join(", ")
+            ),
+            Self::StatusPlanned { resource, schema } => write!(
+                f,
+                "would name the schema {schema} in the status of the PublishedResource {resource}"
             ),
             Self::Planned { order, plan } => write!(f, "{order}: {plan}"),
             Self::HandedBack {

@@ -20,6 +20,7 @@ use kube::client::Body;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::metrics::Metrics;
 use super::pace::{Pace, Wait};
 use crate::definition::{Kind, Scope};
 use crate::error::Error;
@@ -56,6 +57,19 @@ impl Connection {
     /// When there is none, or it cannot be used.
     pub async fn from_kubeconfig(path: Option<&str>) -> Result<Self, Error> {
         read_kubeconfig(path).await.map(Self::from)
+    }
+
+    /// Reads a kubeconfig, with another context than its current one where one is named.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it cannot be used.
+    pub async fn from_context(path: &str, context: Option<&str>) -> Result<Self, Error> {
+        let options = kube::config::KubeConfigOptions {
+            context: context.map(str::to_owned),
+            ..Default::default()
+        };
+        read_file(path, &options).await.map(Self::from)
     }
 
     /// The server, as the rim addresses it.
@@ -95,8 +109,34 @@ type Reach = dyn Fn(&http::Uri) -> Result<Connection, Error> + Send + Sync;
 /// paths and, in a kcp of several shards, on other hosts.
 #[derive(Clone)]
 pub struct KcpAccess {
-    provider: Connection,
+    /// The workspace of the slices, which kubeconfigs lead to.
+    slices: Place,
+    /// The workspace of the export, where that is another one.
+    export: Option<Place>,
     reach: Arc<Reach>,
+}
+
+/// A path of a server.
+#[derive(Clone)]
+struct Place {
+    connection: Connection,
+    path: String,
+}
+
+impl Place {
+    fn server(&self, name: &str, user_agent: &str) -> Result<Server, Error> {
+        let server = self.connection.server(name, user_agent)?;
+        Ok(server.below(&self.path))
+    }
+}
+
+impl From<Connection> for Place {
+    fn from(connection: Connection) -> Self {
+        Self {
+            connection,
+            path: String::new(),
+        }
+    }
 }
 
 impl KcpAccess {
@@ -109,7 +149,8 @@ impl KcpAccess {
         reach: impl Fn(&http::Uri) -> Result<kube::Client, Error> + Send + Sync + 'static,
     ) -> Self {
         Self {
-            provider: provider.into(),
+            slices: provider.into().into(),
+            export: None,
             reach: Arc::new(move |uri| reach(uri).map(Connection::from)),
         }
     }
@@ -123,20 +164,44 @@ impl KcpAccess {
         read_kubeconfig(path).await.map(Self::from)
     }
 
-    /// The provider's workspace, as the rim addresses it.
+    /// The same with the export in another workspace than the slices: the one that this URL leads to.
+    ///
+    /// # Errors
+    ///
+    /// When it is no URL, or its host cannot be reached.
+    pub fn exporting_from(self, url: &str) -> Result<Self, Error> {
+        let export = Some(self.place(url)?);
+        Ok(Self { export, ..self })
+    }
+
+    /// The workspace of the export, as the rim addresses it.
     pub(crate) fn provider(&self, user_agent: &str) -> Result<Server, Error> {
-        self.provider.server("kcp", user_agent)
+        let export = self.export.as_ref().unwrap_or(&self.slices);
+        export.server("kcp", user_agent)
+    }
+
+    /// The workspace of the slices, where that is another one.
+    pub(crate) fn slices(&self, user_agent: &str) -> Result<Option<Server>, Error> {
+        let elsewhere = self.export.is_some();
+        let slices = elsewhere.then(|| self.slices.server("kcp", user_agent));
+        slices.transpose()
     }
 
     /// The server of an endpoint, addressed at the endpoint's path.
     pub(crate) fn endpoint(&self, url: &str, user_agent: &str) -> Result<Server, Error> {
+        let (at, _) = url.split_once("/services/").unwrap_or((url, ""));
+        self.place(url)?.server(&format!("kcp at {at}"), user_agent)
+    }
+
+    fn place(&self, url: &str) -> Result<Place, Error> {
         let uri: http::Uri = url.parse().map_err(|source| Error::Connect {
             server: url.to_owned(),
             source: Box::new(source),
         })?;
-        let (at, _) = url.split_once("/services/").unwrap_or((url, ""));
-        let server = (self.reach)(&uri)?.server(&format!("kcp at {at}"), user_agent)?;
-        Ok(server.below(uri.path().trim_end_matches('/')))
+        Ok(Place {
+            connection: (self.reach)(&uri)?,
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
     }
 }
 
@@ -144,7 +209,8 @@ impl From<kube::Config> for KcpAccess {
     fn from(config: kube::Config) -> Self {
         let other = config.clone();
         Self {
-            provider: config.into(),
+            slices: Connection::from(config).into(),
+            export: None,
             reach: Arc::new(move |uri| {
                 let mut config = other.clone();
                 let mut parts = uri.clone().into_parts();
@@ -177,19 +243,30 @@ fn client_of(mut config: kube::Config, server: &str) -> Result<kube::Client, Err
 }
 
 async fn read_kubeconfig(path: Option<&str>) -> Result<kube::Config, Error> {
+    match path {
+        None => kube::Config::infer()
+            .await
+            .map_err(|source| Error::Kubeconfig {
+                path: "of the environment".to_owned(),
+                source: Box::new(source),
+            }),
+        Some(path) => read_file(path, &kube::config::KubeConfigOptions::default()).await,
+    }
+}
+
+/// Reads a kubeconfig.
+pub(crate) async fn read_file(
+    path: &str,
+    options: &kube::config::KubeConfigOptions,
+) -> Result<kube::Config, Error> {
     let fail = |source: Box<dyn std::error::Error + Send + Sync>| Error::Kubeconfig {
-        path: path.unwrap_or("of the environment").to_owned(),
+        path: path.to_owned(),
         source,
     };
-    match path {
-        None => kube::Config::infer().await.map_err(|e| fail(Box::new(e))),
-        Some(path) => {
-            let file = kube::config::Kubeconfig::read_from(path).map_err(|e| fail(Box::new(e)))?;
-            kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
-                .await
-                .map_err(|e| fail(Box::new(e)))
-        }
-    }
+    let file = kube::config::Kubeconfig::read_from(path).map_err(|e| fail(Box::new(e)))?;
+    kube::Config::from_custom_kubeconfig(file, options)
+        .await
+        .map_err(|e| fail(Box::new(e)))
 }
 
 /// Method, path, accepted form, content type and body of a request.
@@ -252,6 +329,8 @@ impl Reply {
 /// What all handles of one server share.
 struct Line {
     client: Mutex<kube::Client>,
+    /// Its host and port, where they are known.
+    host: Option<String>,
     /// Where the client came from, when its credentials may have changed there since.
     config: Option<Box<kube::Config>>,
     renewed: Mutex<Option<Instant>>,
@@ -260,10 +339,14 @@ struct Line {
 
 impl Line {
     fn new(client: kube::Client, config: Option<Box<kube::Config>>) -> Self {
+        let host = config
+            .as_ref()
+            .and_then(|it| it.cluster_url.authority().map(ToString::to_string));
         let config =
             config.filter(|it| it.auth_info.token_file.is_some() || it.auth_info.exec.is_some());
         Self {
             client: Mutex::new(client),
+            host,
             config,
             renewed: Mutex::default(),
             pace: Pace::default(),
@@ -307,6 +390,7 @@ pub struct Server {
     name: Arc<str>,
     user_agent: Arc<str>,
     prefix: Arc<str>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl fmt::Debug for Server {
@@ -323,6 +407,15 @@ impl Server {
             name: name.into(),
             user_agent: user_agent.into(),
             prefix: "".into(),
+            metrics: None,
+        }
+    }
+
+    /// The same server, with its requests counted here.
+    pub(crate) fn counting(self, metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
         }
     }
 
@@ -442,10 +535,14 @@ impl Server {
         let (method, path, accept, content_type, body) = asked;
         let request = self.request(method.clone(), path, accept, content_type, *body)?;
         let client = self.line.client();
-        client
-            .send(request)
-            .await
-            .map_err(|e| self.unreachable(told, e))
+        let begun = Instant::now();
+        let answer = client.send(request).await;
+        if let Some(metrics) = &self.metrics {
+            let host = self.line.host.as_deref().unwrap_or(&self.name);
+            let code = answer.as_ref().ok().map(|it| it.status().as_u16());
+            metrics.request(host, method.as_str(), code, begun.elapsed());
+        }
+        answer.map_err(|e| self.unreachable(told, e))
     }
 
     /// The whole of an answer.

@@ -18,6 +18,8 @@ use crate::definition::Events;
 use crate::object::fingerprint::sha1_hex;
 use crate::plan::{Deed, Trouble};
 
+/// How long a message may be.
+const LONGEST: usize = 1024;
 /// How many events may wait; more are dropped.
 const LINE: usize = 256;
 /// How long a workspace without the claim is left alone.
@@ -100,6 +102,24 @@ impl Said {
         })
     }
 
+    /// Something else.
+    pub(crate) fn new(warning: bool, reason: &str, message: &str) -> Self {
+        // A server takes no more than 1024 bytes.
+        let mut message = message.to_owned();
+        if message.len() > LONGEST {
+            let end = (0..=LONGEST - 3)
+                .rev()
+                .find(|at| message.is_char_boundary(*at));
+            message.truncate(end.unwrap_or_default());
+            message.push_str("...");
+        }
+        Self {
+            warning,
+            reason: reason.to_owned(),
+            message,
+        }
+    }
+
     /// What is said of an effect that was done; `None`: nothing. The reasons are those of kcp's api-syncagent.
     pub(crate) fn of(deed: &Deed, policy: Events) -> Option<Self> {
         let (reason, message) = match deed {
@@ -178,6 +198,20 @@ pub(crate) async fn send(mut line: Line, agent: String, server: impl Fn(&About) 
                 busy = at + BUSY;
             }
         }
+    }
+}
+
+/// Sends one event, about what is no order. Whether it arrives is nobody's concern.
+pub(crate) async fn post(server: &Server, about: &About, said: &Said, component: &str, now: &str) {
+    let path = format!("/api/v1/namespaces/{}/events", escape(home(about)));
+    match server
+        .post(&path, &event(about, said, component, now))
+        .await
+    {
+        // 409: it was said before.
+        Ok(reply) if reply.is_success() || reply.code == 409 => {}
+        Ok(reply) => tracing::debug!(code = reply.code, "an event was refused"),
+        Err(error) => tracing::debug!("an event was not sent: {}", error.chain()),
     }
 }
 

@@ -31,17 +31,17 @@ use crate::controller::board::Board;
 use crate::controller::brake::{self, Brake};
 use crate::controller::definitions::Definitions;
 use crate::controller::fleet::{self, Course};
-use crate::controller::generation::Generations;
+use crate::controller::generation::{Generations, Manner};
 use crate::controller::roster::Roster;
 use crate::controller::state::State;
 use crate::controller::states::States;
-use crate::controller::sync::Shared;
+use crate::controller::sync::{self, Shared};
 use crate::definition::Definition;
 use crate::error::Error;
 use crate::io::announce::{Announcer, Listener, Notice};
 use crate::io::clients::{Connection, KcpAccess, Server};
 use crate::io::clock::{Clock, System};
-use crate::io::endpoints;
+use crate::io::endpoints::{self, Slices};
 use crate::io::events::{self, About, Post};
 use crate::names::{AgentName, AgentNameError};
 use crate::publication::{Problems, Publications};
@@ -53,6 +53,7 @@ const MOST: usize = 128;
 #[must_use = "an agent does nothing until it is run"]
 pub struct Agent {
     export: String,
+    slice: Option<String>,
     name: Option<String>,
     definitions: Definitions,
     /// Whether somebody holds the definitions and changes them.
@@ -66,11 +67,12 @@ pub struct Agent {
     brake: Brake,
     dry: bool,
     hands_back: bool,
+    manner: Manner,
 }
 
 /// How the agent reaches its two servers.
 enum Wiring {
-    Connected(Connection, KcpAccess),
+    Connected(Box<(Connection, KcpAccess)>),
     /// The kubeconfigs of the service cluster and of the kcp.
     Kubeconfigs(Option<String>, Option<String>),
 }
@@ -89,6 +91,7 @@ impl Agent {
     pub fn new(export: impl Into<String>) -> Self {
         Self {
             export: export.into(),
+            slice: None,
             name: None,
             definitions: Definitions::default(),
             driven: AtomicBool::new(false),
@@ -101,6 +104,7 @@ impl Agent {
             brake: Brake::default(),
             dry: false,
             hands_back: false,
+            manner: Manner::default(),
         }
     }
 
@@ -140,7 +144,32 @@ impl Agent {
     /// Says how to reach the service cluster, and the provider's workspace in the kcp.
     pub fn connect(self, service: impl Into<Connection>, kcp: impl Into<KcpAccess>) -> Self {
         Self {
-            wiring: Wiring::Connected(service.into(), kcp.into()),
+            wiring: Wiring::Connected(Box::new((service.into(), kcp.into()))),
+            ..self
+        }
+    }
+
+    /// The same agent for another export, one that is found out later, which it fills in this manner.
+    #[cfg(feature = "program")]
+    pub(super) fn exporting(self, export: String, manner: Manner) -> Self {
+        Self {
+            export,
+            manner,
+            ..self
+        }
+    }
+
+    /// Where everything can be seen.
+    #[cfg(feature = "program")]
+    pub(super) fn board(&self) -> Arc<Board> {
+        self.board.clone()
+    }
+
+    /// Reaches workspaces through the `APIExportEndpointSlice` of this name, in the workspace that the [`KcpAccess`] leads to,
+    /// rather than through all of the export's. The export may be in another workspace: [`KcpAccess::exporting_from`].
+    pub fn endpoint_slice(self, name: impl Into<String>) -> Self {
+        Self {
+            slice: Some(name.into()),
             ..self
         }
     }
@@ -256,11 +285,7 @@ impl Agent {
             (_, Err(problems)) => return Exit::invalid(problems.0),
             (Err(error), _) => return Exit::invalid([error]),
         };
-        let signal = self.shutdown.clone();
-        tokio::select! {
-            () = shutdown::requested(signal) => Exit::stopped(),
-            exit = self.serve(agent, !driven) => exit,
-        }
+        self.serve(agent, !driven).await
     }
 
     fn agent_name(&self) -> Result<AgentName, AgentNameError> {
@@ -272,14 +297,14 @@ impl Agent {
             .definitions
             .all()
             .into_iter()
-            .map(|(_, it)| it)
+            .map(|it| it.definition)
             .collect();
         Publications::compile(self.name.as_deref().unwrap_or(&self.export), &all)
     }
 
     async fn connections(&self) -> Result<(Connection, KcpAccess), Error> {
         match &self.wiring {
-            Wiring::Connected(service, kcp) => Ok((service.clone(), kcp.clone())),
+            Wiring::Connected(both) => Ok((**both).clone()),
             Wiring::Kubeconfigs(service, kcp) => {
                 let named = std::env::var("KCP_KUBECONFIG").ok();
                 let kcp = kcp.clone().or(named);
@@ -300,7 +325,13 @@ impl Agent {
     async fn serve(self, agent: AgentName, strict: bool) -> Exit {
         let user_agent = format!("syncagent/{} ({agent})", env!("CARGO_PKG_VERSION"));
         let announcer = Announcer::new(self.listeners.clone());
-        let (service, kcp, provider) = match self.servers(&user_agent).await {
+        let stop = shutdown::requested(self.shutdown.clone());
+        tokio::pin!(stop);
+        let servers = tokio::select! {
+            () = &mut stop => return Exit::stopped(),
+            servers = self.servers(&user_agent) => servers,
+        };
+        let (service, kcp, provider, slices) = match servers {
             Ok(servers) => servers,
             Err(error) => return Exit::failed(error),
         };
@@ -314,9 +345,11 @@ impl Agent {
             export: self.export.clone(),
             agent: agent.clone(),
             announcer: announcer.clone(),
+            clock: self.clock.clone(),
             definitions: self.definitions.clone(),
             wanted: publish,
             strict,
+            manner: self.manner,
             dry: self.dry,
             seen,
             looked: look,
@@ -357,7 +390,16 @@ impl Agent {
                 // Nothing to do is the end of it, so what is to be done has to be known first.
                 let _ = looked.wait_for(|looked| *looked).await;
             }
-            endpoints::follow(provider, self.export.clone(), urls).await;
+            let which = match &self.slice {
+                Some(name) => Slices::Named(name.clone()),
+                None => Slices::Of(self.export.clone()),
+            };
+            endpoints::follow(slices.unwrap_or(provider), which, urls).await;
+        };
+        let stopping = shared.clone();
+        let stopped = async {
+            stop.await;
+            sync::finish(&stopping).await;
         };
         let braking = async {
             if self.dry {
@@ -368,6 +410,7 @@ impl Agent {
         };
         tokio::select! {
             biased;
+            () = stopped => Exit::stopped(),
             problems = generations.run() => Exit::invalid(problems.0),
             () = endpoints => Exit::stopped(),
             () = braking => Exit::stopped(),
@@ -377,10 +420,15 @@ impl Agent {
         }
     }
 
-    async fn servers(&self, user_agent: &str) -> Result<(Server, KcpAccess, Server), Error> {
+    /// The service cluster, the kcp, the export's workspace in it, and that of the slices where it is another one.
+    async fn servers(
+        &self,
+        user_agent: &str,
+    ) -> Result<(Server, KcpAccess, Server, Option<Server>), Error> {
         let (service, kcp) = self.connections().await?;
+        let count = |server: Server| server.counting(self.board.metrics.clone());
         let service = service.server("the service cluster", user_agent)?;
-        let provider = kcp.provider(user_agent)?;
-        Ok((service, kcp, provider))
+        let (provider, slices) = (kcp.provider(user_agent)?, kcp.slices(user_agent)?);
+        Ok((count(service), kcp, count(provider), slices.map(count)))
     }
 }

@@ -1,0 +1,5 @@
+//! The agent for `PublishedResource` objects: see `syncagent --help`.
+
+fn main() -> std::process::ExitCode {
+    syncagent_core::cli::main()
+}

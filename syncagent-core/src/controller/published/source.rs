@@ -1,0 +1,248 @@
+//! What stands behind `PublishedResource` objects: the CRD of their kind, or what a server without a CRD says about it.
+//!
+//! A CRD is followed by its name. A kind that is not there is asked for again and again, ever more seldom; one without a CRD
+//! is part of a server, and asked for once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::Named;
+use crate::compat::openapi::{Documents, Found};
+use crate::compat::{FieldProblem, Source};
+use crate::error::Error;
+use crate::io::AbortOnDrop;
+use crate::io::announce::Announcer;
+use crate::io::clients::{Server, escape};
+use crate::io::discovery::{self, CRDS};
+use crate::io::watch::{Event, Target, watch};
+use crate::object;
+
+/// How soon a kind that is missing is asked for again, at first and at last.
+const POLL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// What stands behind an object.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Behind {
+    There(Box<Source>),
+    /// Nothing, and why.
+    Missing(FieldProblem),
+}
+
+/// Follows kinds.
+pub(super) struct Sources {
+    service: Server,
+    announcer: Announcer,
+    news: mpsc::Sender<(Named, Behind)>,
+    followed: BTreeMap<Named, AbortOnDrop>,
+}
+
+impl Sources {
+    /// Follows nothing yet; what is found out comes through the channel.
+    pub(super) fn new(
+        service: Server,
+        announcer: Announcer,
+    ) -> (Self, mpsc::Receiver<(Named, Behind)>) {
+        let (news, heard) = mpsc::channel(16);
+        let sources = Self {
+            service,
+            announcer,
+            news,
+            followed: BTreeMap::new(),
+        };
+        (sources, heard)
+    }
+
+    /// Follows these kinds and no others.
+    pub(super) fn follow(&mut self, named: &BTreeSet<Named>) {
+        self.followed.retain(|it, _| named.contains(it));
+        for named in named {
+            if !self.followed.contains_key(named) {
+                let follower = Follower {
+                    service: self.service.clone(),
+                    announcer: self.announcer.clone(),
+                    news: self.news.clone(),
+                    named: named.clone(),
+                    last: None,
+                };
+                let task = AbortOnDrop(tokio::spawn(follower.run()));
+                self.followed.insert(named.clone(), task);
+            }
+        }
+    }
+}
+
+/// What a look at a server comes to.
+enum Look {
+    /// There is a CRD.
+    Crd(Value),
+    Bare(Box<Source>),
+    Missing(FieldProblem),
+}
+
+struct Follower {
+    service: Server,
+    announcer: Announcer,
+    news: mpsc::Sender<(Named, Behind)>,
+    named: Named,
+    last: Option<Behind>,
+}
+
+impl Follower {
+    async fn run(mut self) {
+        let mut pause = POLL.0;
+        let mut troubled = false;
+        loop {
+            match look(&self.service, &self.named).await {
+                Ok(Look::Crd(crd)) => {
+                    pause = POLL.0;
+                    troubled = false;
+                    self.follow(object::meta(&crd, "name")).await;
+                }
+                Ok(Look::Bare(source)) => return self.tell(Behind::There(source)).await,
+                Ok(Look::Missing(problem)) => {
+                    troubled = false;
+                    self.tell(Behind::Missing(problem)).await;
+                }
+                Err(error) => {
+                    let trouble = error.trouble();
+                    if !self.announcer.heard(&trouble) && !std::mem::replace(&mut troubled, true) {
+                        self.announcer.trouble(&trouble);
+                    }
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(POLL.1);
+        }
+    }
+
+    /// Follows a CRD until it is gone.
+    async fn follow(&mut self, name: &str) {
+        let (events, mut heard) = mpsc::channel(4);
+        let target = Target::all(self.service.clone(), CRDS).named(name);
+        let _watch = AbortOnDrop(tokio::spawn(watch(target, events)));
+        let mut there = false;
+        while let Some(event) = heard.recv().await {
+            match event {
+                Event::There(crd) => {
+                    there = true;
+                    // One that goes away serves nothing, and the list of what is served says it soon.
+                    match discovery::Found::of(crd) {
+                        discovery::Found::Crd(crd) => self.tell_crd(&crd).await,
+                        _ => return,
+                    }
+                }
+                Event::Listing => there = false,
+                Event::Listed if there => {}
+                Event::Listed | Event::Left(_) => return,
+                Event::Trouble(trouble) => {
+                    self.announcer.heard(&trouble);
+                }
+            }
+        }
+    }
+
+    async fn tell_crd(&mut self, crd: &Value) {
+        let found = match crd["spec"]["names"]["kind"] == self.named.1.as_str() {
+            true => Behind::There(Box::new(Source::from_crd(crd))),
+            false => Behind::Missing(unserved(&self.named)),
+        };
+        self.tell(found).await;
+    }
+
+    /// Tells what is new.
+    async fn tell(&mut self, found: Behind) {
+        if self.last.as_ref() != Some(&found) {
+            self.last = Some(found.clone());
+            let _ = self.news.send((self.named.clone(), found)).await;
+        }
+    }
+}
+
+/// What stands behind a kind now; or why nothing does.
+///
+/// # Errors
+///
+/// When the server does not answer, or answers what says nothing.
+pub(crate) async fn fetch(
+    service: &Server,
+    named: &Named,
+) -> Result<Result<Source, FieldProblem>, Error> {
+    Ok(match look(service, named).await? {
+        Look::Crd(crd) => Ok(Source::from_crd(&crd)),
+        Look::Bare(source) => Ok(*source),
+        Look::Missing(problem) => Err(problem),
+    })
+}
+
+/// Looks a kind up in discovery, and from there in CRDs or OpenAPI.
+async fn look(service: &Server, named: &Named) -> Result<Look, Error> {
+    let (group, kind) = named;
+    let Some((lists, preferred)) = lists(service, group).await? else {
+        return Ok(Look::Missing(unserved(named)));
+    };
+    let found = match Found::of(group, kind, &lists) {
+        Ok(found) => found,
+        Err(problem) => return Ok(Look::Missing(problem)),
+    };
+    let name = found.crd_name();
+    let path = format!("{CRDS}/{}", escape(&name));
+    let reply = service.get(&path).await?;
+    match reply.code {
+        200 => return Ok(Look::Crd(reply.body)),
+        404 => {}
+        _ => return Err(service.refused(&format!("GET {path}"), &reply)),
+    }
+    let path = "/openapi/v2";
+    let reply = service.get(path).await?;
+    if !reply.is_success() {
+        return Err(service.refused(&format!("GET {path}"), &reply));
+    }
+    let documents = Documents {
+        lists: &lists,
+        preferred: &preferred,
+        openapi: &reply.body,
+    };
+    Ok(match Source::from_openapi(&found, &documents) {
+        Ok(source) => Look::Bare(Box::new(source)),
+        Err(problem) => Look::Missing(problem),
+    })
+}
+
+/// The resource lists of a group and the version that it prefers; `None`: there is no such group. A version that fails, as of
+/// an aggregated API whose server is away, is left out rather than keep the others from being seen.
+async fn lists(service: &Server, group: &str) -> Result<Option<(Vec<Value>, String)>, Error> {
+    let (versions, preferred) = match group {
+        "" => (vec!["/api/v1".to_owned()], "v1".to_owned()),
+        group => {
+            let path = format!("/apis/{}", escape(group));
+            let reply = service.get(&path).await?;
+            match reply.code {
+                200 => {}
+                404 => return Ok(None),
+                _ => return Err(service.refused(&format!("GET {path}"), &reply)),
+            }
+            let text = |it: &Value| it["version"].as_str().unwrap_or_default().to_owned();
+            let versions = reply.body["versions"].as_array().into_iter().flatten();
+            let versions = versions.map(|it| format!("{path}/{}", escape(&text(it))));
+            (versions.collect(), text(&reply.body["preferredVersion"]))
+        }
+    };
+    let mut lists = Vec::new();
+    for path in versions {
+        let reply = service.get(&path).await?;
+        if reply.is_success() {
+            lists.push(reply.body);
+        }
+    }
+    Ok(Some((lists, preferred)))
+}
+
+fn unserved((group, kind): &Named) -> FieldProblem {
+    FieldProblem::new(
+        "spec.resource",
+        format!("the service cluster serves no {kind} in the group `{group}`"),
+    )
+}

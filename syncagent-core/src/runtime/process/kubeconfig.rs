@@ -1,0 +1,101 @@
+//! Where the servers are, by what the command line, the environment and the machine say.
+
+use kube::Config;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use crate::cli::settings::Settings;
+use crate::error::Error;
+use crate::io::clients::read_file;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+fn unusable(path: &str) -> impl Fn(Cause) -> Error {
+    move |source| Error::Kubeconfig {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// The service cluster: what the flag names, what `KUBECONFIG` names, the account of the Pod, `~/.kube/config`; with
+/// another address and other authorities where the flags say so.
+///
+/// # Errors
+///
+/// When there is none, or it cannot be used.
+pub(super) async fn service(settings: &Settings) -> Result<Config, Error> {
+    let mut config = match &settings.kubeconfig {
+        Some(path) => read_file(path, &KubeConfigOptions::default()).await?,
+        None => found().await?,
+    };
+    if let Some(host) = &settings.host {
+        config.cluster_url = address(host)?;
+    }
+    if let Some(file) = &settings.ca_file {
+        std::fs::metadata(file).map_err(|error| {
+            Error::Setup(format!(
+                "could not read the file {file:?} of --kubeconfig-ca-file-override: {error}"
+            ))
+        })?;
+        config.root_cert = None;
+        config.root_cert_file = Some(file.into());
+    }
+    Ok(config)
+}
+
+async fn found() -> Result<Config, Error> {
+    let fail = unusable("of KUBECONFIG");
+    if let Some(file) = Kubeconfig::from_env().map_err(|e| fail(Box::new(e)))? {
+        return current(file).await.map_err(fail);
+    }
+    if let Ok(config) = Config::incluster() {
+        return Ok(config);
+    }
+    let home = unusable("~/.kube/config");
+    let file = Kubeconfig::read().map_err(|error| {
+        Error::Setup(format!(
+            "found no way to the service cluster: name a kubeconfig with --kubeconfig or KUBECONFIG, or run in a Pod of it ({error})"
+        ))
+    })?;
+    current(file).await.map_err(home)
+}
+
+async fn current(file: Kubeconfig) -> Result<Config, Cause> {
+    let options = KubeConfigOptions::default();
+    Config::from_custom_kubeconfig(file, &options)
+        .await
+        .map_err(|error| Box::new(error) as Cause)
+}
+
+/// An address as kubectl takes it: without a scheme it is one of https.
+fn address(text: &str) -> Result<http::Uri, Error> {
+    let whole = match text.contains("://") {
+        true => text.to_owned(),
+        false => format!("https://{text}"),
+    };
+    whole.parse().map_err(|error| {
+        Error::Setup(format!(
+            "--kubeconfig-host-override: `{text}` is no address: write one as https://10.0.0.1:6443 ({error})"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_needs_no_scheme() {
+        for (text, wanted) in [
+            ("https://a:1", "https://a:1/"),
+            ("http://a:1/x", "http://a:1/x"),
+            ("10.0.0.1:6443", "https://10.0.0.1:6443/"),
+        ] {
+            assert_eq!(address(text).unwrap().to_string(), wanted);
+        }
+        let told = address("a b").unwrap_err().to_string();
+        assert!(
+            told.starts_with("--kubeconfig-host-override: `a b`"),
+            "{told}"
+        );
+    }
+}

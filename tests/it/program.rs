@@ -1,0 +1,106 @@
+//! The process that the binary `syncagent` is, from its start to its end.
+
+mod election;
+mod wiring;
+
+use serde_json::{Value, json};
+use syncagent::Exit;
+use syncagent_core::access::program::{
+    cluster_rules, default_rules, export_rules, kind_rule, namespace_rules, slice_rules,
+};
+use syncagent_core::cli::flags::Flags;
+use syncagent_core::cli::settings::Settings;
+use syncagent_core::definition::Definition;
+use syncagent_core::io::clients::{Connection, KcpAccess};
+use syncagent_core::runtime::Process;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::stage::{EXPORT, Stage};
+use crate::world::eventually;
+
+/// Both servers, an export that kcp has made a slice for, and a process that may do what is documented.
+pub(crate) struct Site(pub(crate) Stage);
+
+/// A process under way.
+pub(crate) struct Running {
+    stop: CancellationToken,
+    pub(crate) end: JoinHandle<Exit>,
+}
+
+impl Running {
+    /// Tells it to stop, and says how it ended.
+    pub(crate) async fn stopped(self) -> Exit {
+        self.stop.cancel();
+        self.end.await.unwrap()
+    }
+}
+
+impl Site {
+    /// With these kinds on the service cluster, whose orders the process may serve.
+    pub(crate) async fn new(definitions: Vec<Definition>) -> Self {
+        let stage = Stage::set(definitions).await;
+        let kinds = stage.definitions.iter().map(|it| kind_rule(&it.service));
+        let service: Vec<Value> = [namespace_rules(), default_rules(), cluster_rules()]
+            .into_iter()
+            .flatten()
+            .chain(kinds)
+            .collect();
+        let provider = [export_rules(EXPORT), slice_rules(EXPORT)].concat();
+        stage.export(&json!({})).await;
+        stage.grant(&service, &provider).await;
+        let slice = format!("/apis/apis.kcp.io/v1alpha1/apiexportendpointslices/{EXPORT}");
+        eventually("kcp makes a slice", || async {
+            let found = stage.provider.api.get(&slice).await.unwrap();
+            found.is_success().then_some(())
+        })
+        .await;
+        Self(stage)
+    }
+
+    /// The agent's name.
+    pub(crate) fn agent(&self) -> String {
+        self.0.world.unique("agent")
+    }
+
+    /// The flags that every process gets.
+    pub(crate) fn flags(&self) -> Flags {
+        Flags {
+            namespace: Some("default".into()),
+            kcp_kubeconfig: Some("unread".into()),
+            apiexportendpointslice_ref: Some(EXPORT.into()),
+            agent_name: Some(self.agent()),
+            metrics_address: Some("0".into()),
+            ..Flags::default()
+        }
+    }
+
+    /// Where the kubeconfig of the kcp leads.
+    pub(crate) fn url(&self) -> String {
+        format!("https://kcp.example.com:6443{}", self.0.provider.path)
+    }
+
+    pub(crate) fn service(&self) -> Connection {
+        self.0.world.service_connection(&self.0.user)
+    }
+
+    pub(crate) fn kcp(&self) -> KcpAccess {
+        self.0.world.kcp_access(&self.0.provider, &self.0.user)
+    }
+
+    /// Starts a process.
+    pub(crate) fn start(&self, flags: Flags) -> Running {
+        self.start_at(flags, self.kcp(), &self.url())
+    }
+
+    pub(crate) fn start_at(&self, flags: Flags, kcp: KcpAccess, url: &str) -> Running {
+        let stop = CancellationToken::new();
+        let notices = self.0.notices.clone();
+        let process = Process::new(Settings::try_from(flags).unwrap())
+            .connect(self.service(), kcp, url)
+            .notify(move |notice| notices.lock().unwrap().push(notice.clone()))
+            .shutdown(stop.clone());
+        let end = tokio::spawn(process.run());
+        Running { stop, end }
+    }
+}
