@@ -1,13 +1,16 @@
 //! Random publications, random orders, random histories.
 //!
 //! A publication is put together at random from everything that a definition can say: scopes, namings, what is taken and
-//! returned, constants, hidden and local fields, references, status rules. Then consumers, the operator and strangers act
-//! at random, steps are cut off, answers are lost, and old news comes late. Whatever happens:
+//! returned, constants, hidden and local fields, references, status rules, and the policies on drift, adoption, deletion,
+//! leaving and losses. Then consumers, the operator and strangers act at random, steps are cut off, answers are lost, and
+//! old news comes late. Whatever happens:
 //!
 //! - every step comes to rest, and every history that stops changing settles in the world that was ordered;
 //! - a settled world plans nothing;
 //! - the same inputs give the same plan, byte for byte;
 //! - an agent that dies after any effect, or does not hear the answer to any, leads to the same world as one that lives;
+//! - what the consumer writes last is on the copy, whatever somebody else did to it;
+//! - when the orders go, nothing of ours is held in a workspace, and what the policies do not keep is gone;
 //! - nothing of one workspace is in another, or in another's objects.
 
 use std::collections::BTreeMap;
@@ -15,11 +18,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use syncagent_core::definition::{
-    CopyNaming, Definition, FieldRule, Only, Pass, ReadRule, ReturnRule, ReturnSource, Rule, Scope,
-    SetRule, StatusRule,
+    Adoption, CopyNaming, Definition, Deletion, Drift, FieldRule, Leaving, Loss, Only, Pass,
+    ReadRule, ReturnRule, ReturnSource, Rule, Scope, Selector, SetRule, StatusRule, Vanished,
 };
 use syncagent_core::naming::Moved;
-use syncagent_core::object::{finalizers, is_deleting};
+use syncagent_core::object::identity::Identity;
+use syncagent_core::object::{finalizers, is_deleting, label};
 use syncagent_core::plan::{Ending, Key, ObjectRef, Place, Record, Sight};
 use syncagent_core::publication::Publication;
 
@@ -44,6 +48,13 @@ struct Recipe {
     passes: bool,
     status: u8,
     conditions: bool,
+    /// Whether orders take part that carry a label, and what becomes of the copies of those that lose it.
+    leaving: Option<Leaving>,
+    drift: Drift,
+    adoption: Adoption,
+    deletion: Deletion,
+    stripped: Loss,
+    vanished: Vanished,
 }
 
 prop_compose! {
@@ -55,7 +66,10 @@ prop_compose! {
         status in 0..3u8,
         rest in any::<(bool, bool)>(),
         plain in 0..3u8,
+        policies in (0..3usize, 0..3usize, 0..3usize, 0..3usize, any::<bool>(), 0..4u8),
     ) -> Recipe {
+        let drift = [Drift::Correct, Drift::Keep, Drift::Report][policies.0];
+        let adoption = [Adoption::Refuse, Adoption::TakeOver, Adoption::LabelOnly][policies.1];
         Recipe {
             // Most kinds live in namespaces.
             offered_cluster: scopes.0 && plain == 0,
@@ -73,6 +87,20 @@ prop_compose! {
             passes: rest.0,
             status,
             conditions: rest.1,
+            drift,
+            adoption: match (drift, adoption) {
+                // These two are refused together.
+                (Drift::Correct, Adoption::LabelOnly) => Adoption::TakeOver,
+                (_, adoption) => adoption,
+            },
+            deletion: [Deletion::Background, Deletion::Foreground, Deletion::Orphan][policies.2],
+            stripped: [Loss::Retire, Loss::Keep, Loss::Report][policies.3],
+            vanished: if policies.4 { Vanished::Recreate } else { Vanished::Report },
+            leaving: match policies.5 {
+                0 => Some(Leaving::Keep),
+                1 => Some(Leaving::Retire),
+                _ => None,
+            },
         }
     }
 }
@@ -211,6 +239,18 @@ impl Recipe {
             _ => StatusRule::None,
         };
         definition.policy.conditions = self.conditions;
+        definition.policy.drift = self.drift;
+        definition.policy.adoption = self.adoption;
+        definition.policy.deletion = self.deletion;
+        definition.policy.losses.stripped = self.stripped;
+        definition.policy.losses.vanished = self.vanished;
+        if let Some(leaving) = self.leaving {
+            definition.policy.leaving = leaving;
+            definition.only.selector = Selector {
+                labels: vec![("tier".into(), "gold".into())],
+                ..Selector::default()
+            };
+        }
         definition
     }
 }
@@ -227,6 +267,10 @@ enum Act {
     Fulfil(usize),
     Make(usize, u8),
     Drift(usize),
+    /// Something without an identity stands where the copy would be made.
+    Stranger(usize),
+    /// The order loses the label that the filter asks for, or gets it back.
+    Label(usize, bool),
     Vanish(usize),
     Crash(usize, usize),
     Lose(usize, usize),
@@ -249,6 +293,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         2 => (one.clone(), 0..3u8).prop_map(|(i, n)| Act::Make(i, n)),
         1 => one.clone().prop_map(Act::Drift),
         1 => one.clone().prop_map(Act::Vanish),
+        1 => one.clone().prop_map(Act::Stranger),
+        2 => (one.clone(), any::<bool>()).prop_map(|(i, in_it)| Act::Label(i, in_it)),
         3 => (one.clone(), 0..6usize).prop_map(|(i, n)| Act::Crash(i, n)),
         3 => (one.clone(), 0..4usize).prop_map(|(i, n)| Act::Lose(i, n)),
         2 => (one.clone(), 1..6usize).prop_map(|(i, n)| Act::Stale(i, n)),
@@ -330,7 +376,7 @@ impl<'a> Land<'a> {
                     let spec =
                         json!({"size": 1, "color": of, "secret": {"name": "pw"}, "hosts": [of]});
                     let mut body = order(self.publication, &key, &spec);
-                    body["metadata"]["labels"] = json!({"team": of});
+                    body["metadata"]["labels"] = json!({"team": of, "tier": "gold"});
                     self.world.put(&at, body);
                     self.register(i);
                 }
@@ -425,6 +471,25 @@ impl<'a> Land<'a> {
                 let at = self.agents[i].copy();
                 if self.standing(&at) && self.world.objects[&at]["spec"]["size"] != 99 {
                     self.world.edit(&at, |it| take_over(it, "size", json!(99)));
+                }
+            }
+            Act::Stranger(i) => {
+                let at = self.agents[i].copy();
+                if !self.world.objects.contains_key(&at) {
+                    if !at.namespace.is_empty() {
+                        let namespace = ObjectRef::service_namespace(&at.namespace);
+                        self.world.put(&namespace, json!({}));
+                    }
+                    let spec = json!({"size": 5, "pool": "theirs"});
+                    self.world.put(&at, json!({"spec": spec}));
+                }
+            }
+            Act::Label(i, in_it) => {
+                let at = self.agents[i].origin();
+                if self.standing(&at) {
+                    let tier = if in_it { "gold" } else { "none" };
+                    self.world
+                        .edit(&at, |it| it["metadata"]["labels"]["tier"] = json!(tier));
                 }
             }
             Act::Vanish(i) => {
@@ -543,36 +608,112 @@ impl<'a> Land<'a> {
         }
     }
 
+    /// Every order at rest, as its policies have it.
     fn assert_whole(&mut self, recipe: Recipe) {
         for i in 0..self.agents.len() {
             let (origin, copy) = (self.agents[i].origin(), self.agents[i].copy());
             let there = self.world.objects.get(&copy);
+            let stranger = there.is_some_and(|it| Identity::read(it).is_none());
             let Some(origin) = self.world.objects.get(&origin) else {
-                assert!(there.is_none(), "{copy} outlived its order");
+                let may_stay = stranger || recipe.stripped != Loss::Retire;
+                assert!(there.is_none() || may_stay, "{copy} outlived its order");
                 continue;
             };
-            let copy = there.unwrap_or_else(|| panic!("{copy} is missing: {origin}"));
+            let outside = recipe.leaving.is_some() && label(origin, "tier") != "gold";
+            let lost = self.agents[i].record.lost;
+            assert!(!lost || recipe.vanished == Vanished::Report);
+            assert!(
+                !stranger || outside || lost || recipe.adoption == Adoption::Refuse,
+                "{copy}"
+            );
+            let held = finalizers(origin).iter().any(|it| it.ends_with("/hold"));
+            if outside {
+                let kept = there.is_some() && recipe.leaving == Some(Leaving::Keep);
+                assert!(kept || stranger || there.is_none(), "{copy} stays");
+                // An order that was held before anything was made stays held: its deletion lets it go.
+                assert!(recipe.leaving == Some(Leaving::Keep) || !held, "{origin}");
+            } else if !stranger && !lost {
+                let copy = there.unwrap_or_else(|| panic!("{copy} is missing: {origin}"));
+                assert!(held, "{origin}");
+                self.assert_copy(recipe, origin, copy, i);
+            }
+            self.agents[i].assert_settled(&mut self.world);
+        }
+    }
+
+    fn assert_copy(&self, recipe: Recipe, origin: &Value, copy: &Value, i: usize) {
+        let left = self.agents[i].record.drifted.iter().any(|it| it.left);
+        if recipe.drift == Drift::Correct && !left {
             assert_eq!(copy["spec"]["size"], origin["spec"]["size"]);
             let hosts = if recipe.moves { "names" } else { "hosts" };
             assert_eq!(copy["spec"][hosts], origin["spec"]["hosts"]);
-            if recipe.keeps && !recipe.sets {
-                assert!(copy["spec"].get("note").is_none(), "{copy}");
+        }
+        if recipe.keeps && !recipe.sets {
+            assert!(copy["spec"].get("note").is_none(), "{copy}");
+        }
+        let phase = if recipe.status == 2 {
+            Value::Null
+        } else {
+            copy["status"]["phase"].clone()
+        };
+        assert_eq!(origin["status"]["phase"], phase);
+        let conditions = origin["status"]["conditions"].as_array();
+        let synced = conditions
+            .into_iter()
+            .flatten()
+            .filter(|it| it["type"] == "Synced");
+        assert_eq!(synced.count(), usize::from(recipe.conditions), "{origin}");
+    }
+
+    /// What a consumer writes now is on the copy, whoever set the field before.
+    fn assert_follows(&mut self, recipe: Recipe) {
+        for i in 0..self.agents.len() {
+            let at = self.agents[i].origin();
+            if self.standing(&at) {
+                let of = format!("last-of-{}", self.agents[i].key.cluster);
+                self.world.edit(&at, |it| {
+                    it["spec"]["size"] = json!(7 + i);
+                    it["spec"]["hosts"] = json!([of]);
+                });
+                self.step(i);
             }
-            let phase = if recipe.status == 2 {
-                Value::Null
-            } else {
-                copy["status"]["phase"].clone()
+            let (copy, outside) = (self.agents[i].copy(), self.agents[i].record.outside);
+            let (Some(origin), Some(copy)) =
+                (self.world.objects.get(&at), self.world.objects.get(&copy))
+            else {
+                continue;
             };
-            assert_eq!(origin["status"]["phase"], phase);
-            let held = finalizers(origin);
-            assert!(held.iter().any(|it| it.ends_with("/hold")), "{origin}");
-            let conditions = origin["status"]["conditions"].as_array();
-            let synced = conditions
-                .into_iter()
-                .flatten()
-                .filter(|it| it["type"] == "Synced");
-            assert_eq!(synced.count(), usize::from(recipe.conditions), "{origin}");
-            self.agents[i].assert_settled(&mut self.world);
+            if Identity::read(copy).is_some() && !outside && !self.agents[i].record.lost {
+                assert_eq!(copy["spec"]["size"], json!(7 + i), "{origin} {copy}");
+                let hosts = if recipe.moves { "names" } else { "hosts" };
+                assert_eq!(copy["spec"][hosts], origin["spec"]["hosts"]);
+            }
+        }
+    }
+
+    /// When the orders go, nobody is held for them.
+    fn assert_ends(&mut self, recipe: Recipe) {
+        for i in 0..self.agents.len() {
+            let at = self.agents[i].origin();
+            self.world.delete(&at);
+        }
+        for _ in 0..3 {
+            for i in 0..self.agents.len() {
+                self.step(i);
+            }
+        }
+        for (at, object) in &self.world.objects {
+            let ours = finalizers(object).iter().any(|it| it.ends_with("/hold"));
+            assert!(!ours, "{at} is held for nobody: {object}");
+        }
+        for agent in &self.agents {
+            let copy = agent.copy();
+            let left = self.world.objects.get(&copy);
+            let kept = recipe.stripped != Loss::Retire || recipe.leaving == Some(Leaving::Keep);
+            assert!(
+                left.is_none_or(|it| Identity::read(it).is_none() || kept),
+                "{copy} stays: {left:?}"
+            );
         }
     }
 }
@@ -595,6 +736,9 @@ proptest! {
         }
         land.assert_apart();
         land.assert_whole(recipe);
+        land.assert_follows(recipe);
+        land.assert_apart();
+        land.assert_ends(recipe);
     }
 }
 
