@@ -731,6 +731,8 @@ proptest! {
         }
         for _ in 0..3 {
             for i in 0..3 {
+                // What was refused is looked at again after a while, also without an event.
+                land.agents[i].record.look_again();
                 land.step(i);
             }
         }
