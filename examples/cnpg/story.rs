@@ -20,6 +20,7 @@ mod args;
 mod consumer;
 mod curtain;
 mod home;
+mod no_code;
 #[cfg(test)]
 mod offer;
 mod plane;
@@ -37,7 +38,7 @@ use syncagent::Agent;
 
 use crate::operator;
 use crate::postgres::{self, Installation};
-use args::{Args, Given, Part};
+use args::{Args, Given, Part, Way};
 use consumer::Consumer;
 use home::Home;
 use say::{Narrator, Who};
@@ -124,10 +125,14 @@ pub(crate) async fn tell(agent: Agent) -> ExitCode {
                 Err(trouble) => fail(&trouble),
             }
         }
-        Part::Story { keep, given } => {
+        Part::Story { way, keep, given } => {
             if verbose {
                 args::log(true);
             }
+            let agent = match way {
+                Way::Derived => Some(agent),
+                Way::NoCode => None,
+            };
             whole(agent, keep, &given, verbose).await
         }
     }
@@ -149,7 +154,9 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 }
 
 /// The story, and whatever happens, nothing is left of it.
-async fn whole(agent: Agent, keep: bool, given: &Given, verbose: bool) -> ExitCode {
+///
+/// Without an agent the story is told without code.
+async fn whole(agent: Option<Agent>, keep: bool, given: &Given, verbose: bool) -> ExitCode {
     let narrator = Narrator::new(verbose);
     let installation = {
         let waiting = narrator.waiting("looking for PostgreSQL");
@@ -202,7 +209,7 @@ async fn whole(agent: Agent, keep: bool, given: &Given, verbose: bool) -> ExitCo
 
 async fn play(
     narrator: &Narrator,
-    agent: Agent,
+    agent: Option<Agent>,
     home: &mut Home,
     installation: &Installation,
     keep: bool,
@@ -215,12 +222,22 @@ async fn play(
     );
     let stage = Stage::set(narrator, home, given).await?;
     let workspaces = provider::prepare(narrator, &stage, home).await?;
+    let way = if agent.is_some() {
+        Way::Derived
+    } else {
+        Way::NoCode
+    };
+    if way == Way::NoCode {
+        no_code::install(narrator, &stage.admin).await?;
+        let client = stage.kcp_admin(&workspaces.provider).await?;
+        no_code::grant(&client).await?;
+    }
     let operator = stage.start_operator(narrator, home, installation).await?;
     let mut agent = provider::offer(narrator, &stage, home, agent, &workspaces).await?;
     let rest = async {
         let (one, two) = tokio::try_join!(
-            Consumer::arrive(narrator, &stage, home, &workspaces, 1),
-            Consumer::arrive(narrator, &stage, home, &workspaces, 2),
+            Consumer::arrive(narrator, &stage, home, &workspaces, (1, way)),
+            Consumer::arrive(narrator, &stage, home, &workspaces, (2, way)),
         )?;
         let told = stage.narrate_service(narrator);
         let (first, second) = tokio::try_join!(one.order(narrator), two.order(narrator))?;

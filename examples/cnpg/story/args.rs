@@ -13,6 +13,9 @@ struct Flags {
     /// Leave everything running after the proof, and print kubectl commands to type
     #[arg(long)]
     keep: bool,
+    /// Tell it without a line of Rust: PublishedResource objects, and the flags of kcp's Go agent
+    #[arg(long, conflicts_with_all = ["kubeconfig", "kcp_kubeconfig"])]
+    no_code: bool,
     /// Show logs
     #[arg(short, long, global = true)]
     verbose: bool,
@@ -55,10 +58,19 @@ pub(super) struct Args {
     pub(super) verbose: bool,
 }
 
+/// How the provider says what is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By the types of `main.rs`.
+    Derived,
+    /// By PublishedResource objects on the service cluster.
+    NoCode,
+}
+
 /// The part that this process plays.
 #[derive(Debug)]
 pub(super) enum Part {
-    Story { keep: bool, given: Given },
+    Story { way: Way, keep: bool, given: Given },
     Agent { service: PathBuf, kcp: PathBuf },
     Operator(operator::Options),
 }
@@ -73,12 +85,14 @@ pub(super) struct Given {
 pub(super) fn parse() -> Args {
     let Flags {
         keep,
+        no_code,
         verbose,
         kubeconfig,
         kcp_kubeconfig,
         agent,
         role,
     } = Flags::parse();
+    let way = if no_code { Way::NoCode } else { Way::Derived };
     let part = match (role, kubeconfig, kcp_kubeconfig) {
         (
             Some(Role::Operator {
@@ -95,6 +109,7 @@ pub(super) fn parse() -> Args {
         }),
         (None, Some(service), Some(kcp)) if agent => Part::Agent { service, kcp },
         (None, service, kcp) => Part::Story {
+            way,
             keep,
             given: Given { kcp, service },
         },
@@ -133,5 +148,7 @@ mod tests {
         let parse = |flags: &[&str]| Flags::try_parse_from([&["cnpg"], flags].concat());
         assert!(parse(&["--kubeconfig", "a"]).is_ok());
         assert!(parse(&["--keep", "--kcp-kubeconfig", "b"]).is_ok());
+        assert!(parse(&["--no-code", "--keep"]).is_ok());
+        assert!(parse(&["--no-code", "--kubeconfig", "a"]).is_err());
     }
 }

@@ -8,6 +8,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 use super::Trouble;
+use super::args::Way;
 use super::home::Home;
 use super::provider::{EXPORT, Workspaces, accepted_claims};
 use super::say::{Narrator, Who};
@@ -27,6 +28,9 @@ pub(crate) struct Consumer {
     pub(crate) client: Client,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) token: String,
+    pub(crate) way: Way,
+    /// The Services beside the copies, where the provider looks to tell the consumer an address.
+    services: Api<DynamicObject>,
 }
 
 /// What the workspace says about how to connect.
@@ -45,7 +49,7 @@ impl Consumer {
         stage: &Stage,
         home: &Home,
         workspaces: &Workspaces,
-        number: usize,
+        (number, way): (usize, Way),
     ) -> Result<Self, Trouble> {
         let workspace = workspaces.consumers.get(number - 1).cloned();
         let workspace = workspace
@@ -71,7 +75,10 @@ impl Consumer {
             .filter_map(|claim| claim["resource"].as_str().map(str::to_owned))
             .collect();
         let client = wait::client(&text).await?;
+        let services = objects(&stage.admin, &kind("v1", "Service"), &workspace.cluster);
         let consumer = Self {
+            way,
+            services,
             number,
             path: workspace.path,
             cluster: workspace.cluster,
@@ -135,7 +142,12 @@ impl Consumer {
 
     /// Orders, and waits until everything is there.
     pub(crate) async fn order(&self, narrator: &Narrator) -> Result<Connection, Trouble> {
-        for object in documents(ORDER)? {
+        for mut object in documents(ORDER)? {
+            if self.way == Way::NoCode && kind_of(&object) == "Secret" {
+                // The operator notices changes of Secrets with this label only, and nobody else puts it on them here.
+                let label = [("cnpg.io/reload".to_owned(), "true".to_owned())];
+                object.metadata.labels = Some(label.into());
+            }
             wait::create(&self.client, &object).await?;
         }
         let line =
@@ -144,7 +156,7 @@ impl Consumer {
         let (cluster, database, connection) = tokio::try_join!(
             self.cluster_ready(narrator),
             self.database_applied(narrator),
-            self.connection_returned(narrator),
+            self.connected(narrator),
         )?;
         narrator.say(self.who(), &format!("cluster kcp is ready: {cluster}"));
         narrator.say(
@@ -152,11 +164,35 @@ impl Consumer {
             &format!("database db-one is applied: {database}"),
         );
         let Connection { host, port, .. } = &connection;
-        narrator.say(
-            self.who(),
-            &format!("Secret kcp-connection says {host}:{port}"),
-        );
+        match self.way {
+            Way::Derived => narrator.say(
+                self.who(),
+                &format!("Secret kcp-connection says {host}:{port}"),
+            ),
+            Way::NoCode => narrator.say(
+                Who::Provider,
+                &format!("tells consumer {} the address {host}:{port}", self.number),
+            ),
+        }
         Ok(connection)
+    }
+
+    /// Waits for what is needed to connect.
+    async fn connected(&self, narrator: &Narrator) -> Result<Connection, Trouble> {
+        match self.way {
+            Way::Derived => self.connection_returned(narrator).await,
+            Way::NoCode => {
+                let what = format!("an address for consumer {}", self.number);
+                wait::until(narrator, &what, &self.services, SERVICE, |service| {
+                    service
+                        .and_then(address)
+                        .map(drop)
+                        .ok_or_else(|| brief(service))
+                })
+                .await?;
+                self.connection().await
+            }
+        }
     }
 
     async fn cluster_ready(&self, narrator: &Narrator) -> Result<String, Trouble> {
@@ -230,16 +266,26 @@ impl Consumer {
         self.connection().await
     }
 
-    /// How to connect, as the workspace says now.
+    /// How to connect, as the workspace, or else the provider, says now.
     pub(crate) async fn connection(&self) -> Result<Connection, Trouble> {
-        let (connection, superuser) =
-            tokio::try_join!(self.secret("kcp-connection"), self.secret("kcp-superuser"))?;
-        let port = text(&connection, "port")?;
+        let (host, port) = match self.way {
+            Way::Derived => {
+                let connection = self.secret("kcp-connection").await?;
+                (text(&connection, "host")?, text(&connection, "port")?)
+            }
+            Way::NoCode => {
+                let service = self.services.get(SERVICE).await;
+                let service = service.map_err(Trouble::api(format!("read Service {SERVICE}")))?;
+                address(&service)
+                    .ok_or_else(|| Trouble::Wrong(format!("Service {SERVICE} has no address")))?
+            }
+        };
+        let superuser = self.secret("kcp-superuser").await?;
         Ok(Connection {
-            host: text(&connection, "host")?,
             port: port
                 .parse()
-                .map_err(|_| Trouble::Wrong(format!("kcp-connection has the port {port:?}")))?,
+                .map_err(|_| Trouble::Wrong(format!("{port:?} is no port")))?,
+            host,
             superuser: (text(&superuser, "username")?, text(&superuser, "password")?),
         })
     }
@@ -250,6 +296,20 @@ impl Consumer {
             .await
             .map_err(Trouble::api(format!("read Secret {name} in {}", self.path)))
     }
+}
+
+/// The Service of the ordered cluster.
+const SERVICE: &str = "kcp-rw";
+
+/// Where a Service is reached from outside.
+fn address(service: &DynamicObject) -> Option<(String, String)> {
+    let ingress = &service.data["status"]["loadBalancer"]["ingress"][0];
+    let port = ingress["ports"][0]["port"].as_u64()?;
+    Some((ingress["ip"].as_str()?.to_owned(), port.to_string()))
+}
+
+fn kind_of(object: &DynamicObject) -> &str {
+    object.types.as_ref().map_or("", |types| &types.kind)
 }
 
 fn text(secret: &Secret, key: &str) -> Result<String, Trouble> {

@@ -1,6 +1,7 @@
 //! The end: everything is deleted and seen to vanish, or kept for somebody to look around.
 
 use super::Trouble;
+use super::args::Way;
 use super::consumer::{Connection, Consumer, NAMESPACE};
 use super::home::Home;
 use super::plane::Plane;
@@ -70,6 +71,7 @@ async fn clear(narrator: &Narrator, stage: &Stage, consumer: &Consumer) -> Resul
         .await?;
     }
     let secrets = objects(&consumer.client, &kind("v1", "Secret"), NAMESPACE);
+    // There never was one where nothing composes it.
     wait::until_gone(
         narrator,
         &format!("Secret kcp-connection of consumer {number} to go"),
@@ -88,7 +90,11 @@ async fn clear(narrator: &Narrator, stage: &Stage, consumer: &Consumer) -> Resul
         )
         .await?;
         let copies = objects(&stage.admin, &kind("v1", "Secret"), &consumer.cluster);
-        let copy = format!("{name}.taken");
+        let copy = match consumer.way {
+            Way::Derived => format!("{name}.taken"),
+            // The field that names it is copied as it is.
+            Way::NoCode => name.to_owned(),
+        };
         wait::until_gone(
             narrator,
             &format!("the copy of Secret {name} of consumer {number} to go"),
@@ -97,10 +103,11 @@ async fn clear(narrator: &Narrator, stage: &Stage, consumer: &Consumer) -> Resul
         )
         .await?;
     }
-    narrator.say(
-        consumer.who(),
-        "sees everything gone: orders, finalizers, the returned Secret, the copies",
-    );
+    let gone = match consumer.way {
+        Way::Derived => "orders, finalizers, the returned Secret, the copies",
+        Way::NoCode => "orders, finalizers, the copies",
+    };
+    narrator.say(consumer.who(), &format!("sees everything gone: {gone}"));
     Ok(())
 }
 
@@ -120,9 +127,12 @@ pub(crate) fn keep(narrator: &Narrator, home: &Home, consumer: &Consumer, connec
         format!("kubectl --kubeconfig {own} get databases -o yaml"),
         format!("kubectl --kubeconfig {own} wait --for=condition=Ready clusters/kcp --timeout=60s"),
         format!("kubectl --kubeconfig {own} get secrets"),
-        format!(
-            "kubectl --kubeconfig {own} get secret kcp-connection -o jsonpath='{{.data.uri}}' | base64 -d; echo"
-        ),
+        match consumer.way {
+            Way::Derived => format!(
+                "kubectl --kubeconfig {own} get secret kcp-connection -o jsonpath='{{.data.uri}}' | base64 -d; echo"
+            ),
+            Way::NoCode => format!("kubectl --kubeconfig {service} get publishedresources"),
+        },
         format!("kubectl --kubeconfig {own} explain clusters.spec"),
         format!("kubectl --kubeconfig {provider} get apiexports,apiresourceschemas"),
         format!("kubectl --kubeconfig {service} get namespaces"),

@@ -9,6 +9,7 @@ use syncagent::{Agent, Notice};
 
 use super::Trouble;
 use super::home::Home;
+use super::no_code;
 use super::plane::{self, Plane};
 use super::say::{Narrator, Who};
 use super::stage::Stage;
@@ -114,7 +115,7 @@ pub(crate) async fn offer(
     narrator: &Narrator,
     stage: &Stage,
     home: &Home,
-    agent: Agent,
+    agent: Option<Agent>,
     workspaces: &Workspaces,
 ) -> Result<impl Future<Output = String> + use<>, Trouble> {
     let client = stage.kcp_admin(&workspaces.provider).await?;
@@ -133,11 +134,17 @@ pub(crate) async fn offer(
         .map(|workspace| workspace.cluster.clone())
         .collect();
     let teller = narrator.clone();
-    let agent = connected(agent, &service, &kcp).await?;
-    let agent = agent
-        .notify(move |notice| narrate(&teller, &names, notice))
-        .shutdown(home.agent());
-    let running = tokio::spawn(agent.run());
+    let listener = move |notice: &Notice| narrate(&teller, &names, notice);
+    let running = match agent {
+        Some(agent) => {
+            let agent = connected(agent, &service, &kcp).await?;
+            tokio::spawn(agent.notify(listener).shutdown(home.agent()).run())
+        }
+        None => {
+            let process = no_code::process(narrator, &service, &kcp)?;
+            tokio::spawn(process.notify(listener).shutdown(home.agent()).run())
+        }
+    };
     narrator.say(Who::Agent, "started, with access of its own to both");
     let exports = objects(&client, &kind("apis.kcp.io/v1alpha2", "APIExport"), "");
     let filled = wait::until(
