@@ -315,3 +315,28 @@ fn arbitrary() -> impl Strategy<Value = Value> {
         ]
     })
 }
+
+#[test]
+fn a_number_crosses_as_it_was_written() {
+    let publication = compile(thing());
+    let key = key(&publication, "a");
+    for text in [
+        "0.9073038322028689",
+        "-0.23076923076923078",
+        "9007199254740993",
+        "1.5",
+        "0",
+    ] {
+        let origin = format!(
+            r#"{{"metadata": {{"name": "a", "namespace": "default"}}, "spec": {{"size": {text}}}}}"#
+        );
+        let origin = serde_json::from_str(&origin).expect("it is JSON");
+        let intent = publication
+            .intent(&key, &origin)
+            .expect("it can be brought down");
+        assert_eq!(
+            intent.object["spec"].to_string(),
+            format!(r#"{{"size":{text}}}"#)
+        );
+    }
+}
