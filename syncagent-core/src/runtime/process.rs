@@ -136,7 +136,7 @@ impl Process {
             version = env!("CARGO_PKG_VERSION"),
             name = %settings.agent,
             apiexportendpointslice = %settings.slice,
-            "moin, I'm the syncagent"
+            "syncagent starts"
         );
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
