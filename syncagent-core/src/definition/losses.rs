@@ -34,6 +34,7 @@ pub enum Deletion {
 pub enum Leaving {
     /// It stays, and so does everything that belongs to it; its status is still shown. It no longer follows the order, and
     /// the order says so. When the order is deleted the copy is deleted too; when the order comes back it follows again.
+    /// Where there is no copy nothing is kept, and the order is let go.
     #[default]
     Keep,
     /// It is deleted, and the order is let go.

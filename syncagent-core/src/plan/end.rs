@@ -190,7 +190,7 @@ fn release(step: &mut Step<'_>, leaving: Leaving) {
         (Leaving::Deleted | Leaving::Unselected, Some(origin)) if held => {
             let (uid, origin_body) = (origin.uid.clone(), step.origin_body());
             if leaving == Leaving::Unselected {
-                filter::say(step, "what was made for it is deleted");
+                filter::say_left(step);
                 reflect::reflect(step, origin_body, None, None);
                 if !step.questions.is_empty() {
                     return;

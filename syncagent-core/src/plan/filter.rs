@@ -83,7 +83,14 @@ pub(super) fn leave(step: &mut Step<'_>, origin: Option<&Value>) {
         // It never did, or everything is done.
         return;
     }
-    if step.publication.policy().leaving == definition::Leaving::Retire {
+    if matches!(copy, Copy::Unknown) {
+        // Whether there is anything to keep.
+        step.look(&copy_ref, Depth::Body);
+        return;
+    }
+    let nothing = matches!(copy, Copy::Absent | Copy::Other | Copy::Unmarked(_));
+    if nothing || step.publication.policy().leaving == definition::Leaving::Retire {
+        // What is taken is for the copy alone: where that is not, nothing is kept.
         end(step, Leaving::Unselected);
         return;
     }
@@ -110,8 +117,17 @@ pub(super) fn leave(step: &mut Step<'_>, origin: Option<&Value>) {
     }
 }
 
+/// Tells the consumer of an order that is let go what became of what was made for it.
+pub(super) fn say_left(step: &mut Step<'_>) {
+    let what = match step.publication.policy().leaving {
+        definition::Leaving::Retire => "what was made for it is deleted",
+        definition::Leaving::Keep => "nothing is kept for it",
+    };
+    say(step, what);
+}
+
 /// Tells the consumer that the order takes part no more.
-pub(super) fn say(step: &mut Step<'_>, what: &str) {
+fn say(step: &mut Step<'_>, what: &str) {
     let message = format!("this order is not offered the service any more; {what}");
     step.trouble("NotSelected", message);
 }

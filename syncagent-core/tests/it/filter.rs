@@ -201,6 +201,91 @@ fn who_leaves_the_filter_keeps_the_copy_and_may_come_back() {
     }
 }
 
+/// There is no copy: nobody holds what nothing was made for, whatever the step got to before the order left.
+#[test]
+fn who_leaves_the_filter_before_anything_was_made_is_let_go() {
+    let publication = compile(gold(Leaving::Keep));
+    let mut made = 0;
+    for down in [false, true] {
+        for cut in 1..9 {
+            let mut agent = Agent::new(&publication, &key(&publication, "a"));
+            let mut world = World::default();
+            let (origin, copy) = (agent.origin(), agent.copy());
+            let password = ObjectRef {
+                kind: secret(),
+                name: "pw".into(),
+                ..origin.clone()
+            };
+            world.put(&password, json!({"data": {"password": "x"}}));
+            let spec = json!({"size": 1, "secret": {"name": "pw"}});
+            world.put(&origin, order(&publication, &agent.key, &spec));
+            label(&mut world, &origin, "gold");
+            agent.event(&world, &origin);
+            agent.run(&mut world, Some(cut));
+            if world.objects.contains_key(&copy) {
+                made += 1;
+                continue;
+            }
+            assert!(held(&world, &origin), "{cut}");
+            label(&mut world, &origin, "iron");
+            if down {
+                agent.restart(&world);
+            } else {
+                agent.event(&world, &origin);
+            }
+            agent.run(&mut world, None);
+            assert!(!held(&world, &origin) && !held(&world, &password), "{cut}");
+            let ours = |it: &Value| syncagent_core::object::identity::Identity::read(it).is_some();
+            assert!(!world.objects.values().any(ours), "{cut}");
+            let said = world.objects[&origin]["status"]["conditions"].to_string();
+            assert!(said.contains("nothing is kept for it"), "{said}");
+            agent.take_sent();
+            agent.assert_settled(&mut world);
+            // It comes back.
+            label(&mut world, &origin, "gold");
+            agent.event(&world, &origin);
+            agent.run(&mut world, None);
+            assert!(world.objects.contains_key(&copy) && held(&world, &origin));
+            assert_eq!(reason(&world, &origin), "Synced");
+        }
+    }
+    assert!((1..16).contains(&made), "both before and after: {made}");
+}
+
+/// What stands in the copy's place is somebody's, and nothing was made.
+#[test]
+fn who_leaves_the_filter_with_a_stranger_in_the_way_is_let_go() {
+    let publication = compile(Definition {
+        policy: policy(|it| it.leaving = Leaving::Keep),
+        only: gold(Leaving::Keep).only,
+        ..thing()
+    });
+    for down in [false, true] {
+        let mut agent = Agent::new(&publication, &key(&publication, "a"));
+        let mut world = World::default();
+        let (origin, copy) = (agent.origin(), agent.copy());
+        world.put(&ObjectRef::service_namespace(&copy.namespace), json!({}));
+        world.put(&copy, json!({"spec": {"size": 5}}));
+        let spec = json!({"size": 1});
+        world.put(&origin, order(&publication, &agent.key, &spec));
+        label(&mut world, &origin, "gold");
+        agent.event(&world, &origin);
+        agent.run(&mut world, None);
+        assert!(held(&world, &origin), "held, and refused");
+        label(&mut world, &origin, "iron");
+        if down {
+            agent.restart(&world);
+        } else {
+            agent.event(&world, &origin);
+        }
+        agent.run(&mut world, None);
+        assert!(!held(&world, &origin));
+        assert_eq!(world.objects[&copy]["spec"]["size"], 5);
+        agent.take_sent();
+        agent.assert_settled(&mut world);
+    }
+}
+
 #[test]
 fn who_leaves_the_filter_is_let_go_with_all_that_belongs_to_it() {
     let publication = compile(gold(Leaving::Retire));

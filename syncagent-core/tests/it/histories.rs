@@ -630,8 +630,8 @@ impl<'a> Land<'a> {
             if outside {
                 let kept = there.is_some() && recipe.leaving == Some(Leaving::Keep);
                 assert!(kept || stranger || there.is_none(), "{copy} stays");
-                // An order that was held before anything was made stays held: its deletion lets it go.
-                assert!(recipe.leaving == Some(Leaving::Keep) || !held, "{origin}");
+                // Held for what is kept, and for nothing else.
+                assert_eq!(held, kept && !stranger, "{origin}");
             } else if !stranger && !lost {
                 let copy = there.unwrap_or_else(|| panic!("{copy} is missing: {origin}"));
                 assert!(held, "{origin}");
