@@ -9,7 +9,8 @@
 //! | a quarter more steps bring 8 % more answers a second, or better | they stay, and still more are tried |
 //! | they do not | as many as before, for a while; then a fifth fewer are tried |
 //! | a fifth fewer bring 94 % of the answers, or better | they do as well: still fewer are tried |
-//! | refusals: 429, 502 to 504, no answer | half the steps, at most once a second, and half a minute without as many |
+//! | refusals: 429, 502 to 504 | half the steps, at most once a second, and half a minute without as many |
+//! | no answer | the same, but no fewer steps than at the start: what got lost says little about the server, and a step that waits in vain must not be all there is |
 //!
 //! Latency is in this without being measured: with all steps under way it is their number divided by the answers a second,
 //! so latency that rises while the number stands is a rate that falls. While there is less to do than may be done nothing is
@@ -39,8 +40,10 @@ const FENCE: Duration = Duration::from_secs(30);
 pub enum Sign {
     /// It was dealt with, one way or other.
     Answered,
-    /// The server has too much to do, or does not answer at all.
+    /// The server has too much to do.
     Refused,
+    /// Nobody answered.
+    Silent,
 }
 
 /// How many steps may be under way.
@@ -117,7 +120,8 @@ impl Flow {
     /// An answer came at a time; `full` says whether as many steps were under way as may be.
     pub fn heard(&mut self, sign: Sign, full: bool, now: Duration) {
         match sign {
-            Sign::Refused => self.refused(now),
+            Sign::Refused => self.refused(1.0, now),
+            Sign::Silent => self.refused(f64::from(FIRST), now),
             Sign::Answered if !full => {
                 self.stretch.since = None;
             }
@@ -145,14 +149,15 @@ impl Flow {
         }
     }
 
-    fn refused(&mut self, now: Duration) {
+    /// Halves it, but not below a number.
+    fn refused(&mut self, least: f64, now: Duration) {
         self.stretch = Stretch::default();
         if self.halved.is_some_and(|at| now < at + REST) {
             return;
         }
         self.halved = Some(now);
-        self.fence = Some(((self.limit * 0.9).max(1.0), now + FENCE));
-        self.limit = (self.limit / 2.0).max(1.0);
+        self.fence = Some(((self.limit * 0.9).max(least), now + FENCE));
+        self.limit = (self.limit / 2.0).max(least.min(self.limit));
         // What a server made of more than it can take is no measure.
         self.rate = None;
         self.tried = None;

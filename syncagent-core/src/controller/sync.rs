@@ -476,6 +476,7 @@ async fn perform(
     let sent = apply::send(&server, &shared.manager, &effect.request).await;
     let reply = sent.reply;
     let sign = match reply.code {
+        _ if sent.error.is_some() => Sign::Silent,
         429 | 502..=504 => Sign::Refused,
         _ => Sign::Answered,
     };

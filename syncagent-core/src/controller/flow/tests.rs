@@ -114,6 +114,19 @@ fn refusals_halve_it_and_no_oftener_than_once_a_second() {
 }
 
 #[test]
+fn what_gets_lost_leaves_as_many_as_at_the_start() {
+    let mut flow = Flow::new(64);
+    for second in 0..10 {
+        flow.heard(Sign::Silent, true, Duration::from_secs(second));
+    }
+    assert_eq!(flow.limit(), 16);
+    // Who was refused before is not given more for it.
+    flow.heard(Sign::Refused, true, Duration::from_secs(20));
+    flow.heard(Sign::Silent, true, Duration::from_secs(30));
+    assert_eq!(flow.limit(), 8);
+}
+
+#[test]
 fn a_server_that_takes_only_so_many_is_served_without_pause() {
     let server = |under_way: f64| (under_way <= 30.0).then_some(under_way * 20.0);
     let mut play = Play::new(256);
