@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use syncagent::definition::{
     Definition, Kind, SchemaSource, Scope, StatusField, StatusRule, StatusSource,
 };
+use syncagent_core::controller::pack::{Words, pack, unpack};
 use syncagent_core::object::identity::Identity;
 use syncagent_core::plan::{Context, Record, Seen, Sight, plan};
 use syncagent_core::publication::Publications;
@@ -136,6 +137,19 @@ fn main() {
     });
     row("plan a new order (hold, place)", &mut || {
         let _ = black_box(plan(&context, publication, &key, &record, &seen));
+    });
+    // What is remembered of an order that was seen, as it lies while the order rests.
+    let known = plan(&context, publication, &key, &record, &seen).record;
+    let near = ["2xj8f9k3m5n7p1q4", "default", "one"];
+    let mut words = Words::default();
+    let mut packed = Vec::new();
+    row("pack its record", &mut || {
+        packed.clear();
+        pack(black_box(&known), &mut words, &near, &mut packed).expect("it is made to be packed");
+    });
+    row("unpack its record", &mut || {
+        let unpacked = unpack::<Record>(black_box(&packed), &words, &near);
+        assert!(black_box(unpacked).is_ok());
     });
     row("make the published schema", &mut || {
         black_box(publication.resource_schema(None).is_ok());
