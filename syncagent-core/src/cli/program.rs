@@ -136,6 +136,7 @@ fn plan(flags: Flags) -> ExitCode {
         process.notify(|notice| {
             if let Notice::Planned { .. }
             | Notice::ExportPlanned { .. }
+            | Notice::SchemaMarkPlanned { .. }
             | Notice::StatusPlanned { .. } = notice
             {
                 print(&notice.to_string());

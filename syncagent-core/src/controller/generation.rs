@@ -132,6 +132,8 @@ struct Memory {
     export: Option<Value>,
     /// Schemas that we know to exist.
     published: BTreeSet<String>,
+    /// Schemas that bear the agent's name, or were to.
+    marked: BTreeSet<String>,
     /// Specs of schemas that the export names, where a verdict needed them.
     specs: BTreeMap<String, Option<Value>>,
     running: BTreeMap<String, Arc<Publication>>,
@@ -444,6 +446,7 @@ impl Generations {
                 }
                 Ok(Verdict::Accepted) => match self.publish(memory, export, candidate).await {
                     Ok(true) => {
+                        self.mark(memory, candidate).await;
                         offering.schemas.push(candidate.schema.clone());
                         accepted.push(candidate);
                     }
@@ -576,6 +579,22 @@ impl Generations {
         }
         memory.published.insert(name.to_owned());
         Ok(true)
+    }
+
+    /// Sees once, where that is how agents are told apart, that the schema of a candidate bears the agent's name.
+    async fn mark(&self, memory: &mut Memory, candidate: &Candidate) {
+        let name = name_of(&candidate.schema);
+        if !self.manner.like_go || !self.manner.schemas || !memory.marked.insert(name.to_owned()) {
+            return;
+        }
+        let marked = schema::mark(&self.provider, &candidate.schema, self.dry, &self.announcer);
+        if let Err(error) = marked.await {
+            tracing::warn!(
+                schema = name,
+                "could not put the agent's name on it: {}",
+                error.chain()
+            );
+        }
     }
 
     /// Whether the export may name the schema of a candidate: one GET of the schema that it names now.

@@ -297,11 +297,7 @@ impl Driver {
                     }
                 },
             };
-            for warning in &verdict.warnings {
-                if !resource.verdict.warnings.contains(warning) {
-                    tracing::warn!(publishedresource = resource.name(), "{warning}");
-                }
-            }
+            self.warn(resource, &verdict.warnings).await;
             let sound = verdict.problems.is_empty() && verdict.waits.is_empty();
             resource.verdict = verdict;
             if self.dry {
@@ -315,6 +311,19 @@ impl Driver {
             }
         }
         known.values().any(|it| !it.verdict.waits.is_empty())
+    }
+
+    /// Says what works, perhaps not as it was meant: once at each start, and when it is something else than before. No status
+    /// is written for it, so that an object that works stays as it is.
+    async fn warn(&self, resource: &Resource, warnings: &[FieldProblem]) {
+        let before = &resource.verdict.warnings;
+        for warning in warnings.iter().filter(|it| !before.contains(it)) {
+            tracing::warn!(publishedresource = resource.name(), "{warning}");
+        }
+        if self.tells && !self.dry && !warnings.is_empty() && warnings != before {
+            let said = Said::new(true, "PublishedWithWarnings", &lines(warnings).join("\n"));
+            self.event(&resource.object, &said).await;
+        }
     }
 
     /// Says what would be said on an object, and what keeps it from working.
@@ -419,7 +428,8 @@ impl Driver {
             let now = self.clock.now().to_string();
             let report = report::report(&resource.object, &says, &resource.told, &now);
             if let Some(message) = report.event {
-                self.event(&resource.object, &message).await;
+                let said = Said::new(true, "ReconcilingError", &message);
+                self.event(&resource.object, &said).await;
                 resource.told.event = message;
             }
             if let Some(patch) = report.patch {
@@ -454,7 +464,7 @@ impl Driver {
     }
 
     /// Warns on an object. Whether that gets through is not waited for.
-    async fn event(&self, object: &Value, message: &str) {
+    async fn event(&self, object: &Value, said: &Said) {
         let about = About {
             endpoint: None,
             api_version: "syncagent.kcp.io/v1alpha1".to_owned(),
@@ -464,12 +474,11 @@ impl Driver {
             name: object::meta(object, "name").to_owned(),
             uid: object::uid(object).to_owned(),
         };
-        let said = Said::new(true, "ReconcilingError", message);
         let now = self.clock.now().to_string();
         post(
             &self.service,
             &about,
-            &said,
+            said,
             "syncagent-apiresourceschema",
             &now,
         )
@@ -487,14 +496,17 @@ fn bare(projected: &Projected, agent: &str) -> Definition {
 
 /// Everything that keeps an object from working, for its author.
 fn problems(verdict: &Verdict, standing: Option<&Standing>) -> Vec<String> {
-    let own = verdict.problems.iter().chain(&verdict.waits);
-    let mut all: Vec<String> = own.map(ToString::to_string).collect();
+    let mut all = lines(verdict.problems.iter().chain(&verdict.waits));
     if let Some(standing) = standing {
         all.extend(standing.problems.iter().map(|it| it.what.clone()));
         all.extend(standing.waits.clone());
         all.extend(standing.held_back.iter().map(ToString::to_string));
     }
     all
+}
+
+fn lines<'a>(problems: impl IntoIterator<Item = &'a FieldProblem>) -> Vec<String> {
+    problems.into_iter().map(ToString::to_string).collect()
 }
 
 fn stir(known: &mut BTreeMap<String, Resource>, which: impl Fn(&Resource) -> bool) {

@@ -144,6 +144,11 @@ pub enum Notice {
         /// The `APIResourceSchema` objects that it would name; `None`: it would stay as it is.
         schemas: Option<Vec<String>>,
     },
+    /// That the agent's name would be put on a schema that is there, by an agent that only says so.
+    SchemaMarkPlanned {
+        /// The name of the `APIResourceSchema`.
+        name: String,
+    },
     /// What would be said on a `PublishedResource`, by an agent that only says so.
     StatusPlanned {
         /// Its name.
@@ -236,6 +241,9 @@ impl fmt::Display for Notice {
                 "would fill the export {export} with {}",
                 schemas.join(", ")
             ),
+            Self::SchemaMarkPlanned { name } => {
+                write!(f, "would put the agent's name on the schema {name}")
+            }
             Self::StatusPlanned { resource, schema } => write!(
                 f,
                 "would name the schema {schema} in the status of the PublishedResource {resource}"
