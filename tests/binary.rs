@@ -7,6 +7,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use syncagent_core::api::published_resource::{self, PublishedResource};
+use syncagent_core::compat::{Projected, Source};
 use syncagent_core::io::clients::Server as Api;
 use syncagent_embedded::Server;
 
@@ -135,10 +137,159 @@ fn a_kubeconfig_that_cannot_be_used_ends_with_1_and_says_what_to_do() {
     );
 }
 
+/// A `PublishedResource` of things, with this in its spec, too.
+fn things(spec: Value) -> Value {
+    let mut object = json!({"apiVersion": "syncagent.kcp.io/v1alpha1", "kind": "PublishedResource",
+        "metadata": {"name": "things"},
+        "spec": {"resource": {"apiGroup": "example.io", "kind": "Thing"},
+            "projection": {"group": "kcp.example.io"}}});
+    if let (Some(known), Value::Object(more)) = (object["spec"].as_object_mut(), spec) {
+        known.extend(more);
+    }
+    object
+}
+
+/// What things are on the service cluster.
+fn definition() -> Value {
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+    "metadata": {"name": "things.example.io"},
+    "spec": {"group": "example.io", "scope": "Namespaced",
+        "names": {"plural": "things", "singular": "thing", "kind": "Thing", "listKind": "ThingList"},
+        "versions": [{"name": "v1", "served": true, "storage": true,
+            "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+                "spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}}}]}})
+}
+
+/// The documents that were printed.
+fn documents(text: &str) -> Vec<Value> {
+    let parts = text.split("\n---\n");
+    parts.map(|it| serde_yaml::from_str(it).unwrap()).collect()
+}
+
+#[test]
+fn check_ends_with_0_where_nothing_is_wrong_and_with_1_where_something_is() {
+    let folder = Folder::new("check");
+    let crd = folder.write("crd.yaml", &definition().to_string());
+    let good = folder.write("good.yaml", &things(json!({})).to_string());
+    let (code, out, err) = run(&["check", &good, &crd]);
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", ""));
+
+    let wrong =
+        things(json!({"mutation": {"spec": [{"regex": {"path": "spec.a", "pattern": "("}}, {}]}}));
+    let wrong = folder.write("wrong.yaml", &wrong.to_string());
+    let (code, out, err) = run(&["check", &good, &wrong, &crd]);
+    assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+    let start = format!("problem: {wrong}: PublishedResource things: spec.mutation.spec[");
+    for line in out.lines() {
+        assert!(line.starts_with(&start), "{out}");
+    }
+    for field in ["spec.mutation.spec[0]", "spec.mutation.spec[1]"] {
+        assert!(out.contains(field), "{field} is not in {out}");
+    }
+
+    // What is no YAML at all is wrong in that document, and the others are looked at.
+    let torn = folder.write("torn.yaml", "a: [");
+    let (code, out, _) = run(&["check", &torn, &wrong]);
+    assert_eq!(code, Some(1));
+    assert!(out.starts_with(&format!("problem: {torn}: ")), "{out}");
+    assert!(out.contains("spec.mutation.spec[1]"), "{out}");
+}
+
+#[test]
+fn check_ends_with_2_where_a_file_cannot_be_read_and_names_each() {
+    let folder = Folder::new("unread");
+    let good = folder.write("good.yaml", &things(json!({})).to_string());
+    let (code, out, err) = run(&["check", "/nonexistent/a", &good, "/nonexistent/b"]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    let lines: Vec<&str> = err.lines().collect();
+    assert_eq!(lines.len(), 2, "{err}");
+    for (line, file) in lines.iter().zip(["/nonexistent/a", "/nonexistent/b"]) {
+        let start = format!("error: {file}: could not be read: ");
+        assert!(line.starts_with(&start), "{err}");
+    }
+}
+
+#[test]
+fn check_prints_the_first_format_in_todays() {
+    let folder = Folder::new("modern");
+    let old = things(
+        json!({"naming": {"namespace": "$remoteClusterName", "name": "$remoteName"},
+        "related": [{"identifier": "credentials", "origin": "kcp", "kind": "Secret",
+            "reference": {"name": {"path": "spec.secretName"}}}]}),
+    );
+    let old = folder.write("old.yaml", &old.to_string());
+    let crd = folder.write("crd.yaml", &definition().to_string());
+    let (code, out, err) = run(&["check", "--modern", &old, &crd]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let (_, printed) = out.split_once("---\n").unwrap();
+    let new: Value = serde_yaml::from_str(printed).unwrap();
+    assert_eq!(new["metadata"]["name"], "things");
+    let related = &new["spec"]["related"][0];
+    for old in ["kind", "reference"] {
+        assert_eq!(related[old], Value::Null, "{related}");
+    }
+    assert_eq!(
+        (&related["version"], &related["resource"]),
+        (&json!("v1"), &json!("secrets"))
+    );
+    assert_eq!(related["object"]["reference"]["path"], "spec.secretName");
+    // What was printed is in today's form, and as good.
+    let new = folder.write("new.yaml", printed);
+    let (code, out, _) = run(&["check", "--modern", &new, &crd]);
+    assert_eq!((code, out.contains("---")), (Some(0), false), "{out}");
+}
+
+#[test]
+fn crd_prints_the_definition_of_the_kind() {
+    let (code, out, err) = run(&["crd"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(documents(&out), [published_resource::crd()]);
+}
+
+#[test]
+fn rbac_prints_roles_that_name_what_is_published() {
+    let folder = Folder::new("rbac");
+    let file = folder.write("things.yaml", &things(json!({})).to_string());
+    let crd = folder.write("crd.yaml", &definition().to_string());
+    let base = [
+        "rbac",
+        "--namespace=kcp-system",
+        "--apiexportendpointslice-ref=databases",
+    ];
+    let (code, out, err) = run(&[&base[..], &[&file, &crd]].concat());
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let all = documents(&out);
+    let the = |kind: &str, name: &str, namespace: Value| {
+        let mut found = all.iter().filter(|it| {
+            let meta = &it["metadata"];
+            it["kind"] == kind && meta["name"] == name && meta["namespace"] == namespace
+        });
+        let only = found.next().unwrap();
+        assert_eq!(found.next(), None, "{out}");
+        only
+    };
+    let cluster = the("ClusterRole", "syncagent", Value::Null);
+    let mut rules = cluster["rules"].as_array().unwrap().iter();
+    let published = rules.find(|it| it["resources"] == json!(["things"]));
+    assert_eq!(published.unwrap()["apiGroups"], json!(["example.io"]));
+    let own = the("RoleBinding", "syncagent", "kcp-system".into());
+    assert_eq!(own["subjects"][0]["namespace"], "kcp-system");
+    let export = the("ClusterRole", "syncagent-export", Value::Null);
+    assert_eq!(export["rules"][1]["resourceNames"], json!(["databases"]));
+
+    let (code, out, err) = run(&[&base[..], &["/nonexistent/a"]].concat());
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(
+        err.starts_with("error: /nonexistent/a: could not be read: "),
+        "{err}"
+    );
+}
+
 /// Both servers over real sockets, with an export in the root workspace.
 struct Servers {
     folder: Folder,
     service: Server,
+    root: Api,
     /// It serves for as long as it is here.
     _kcp: Server,
     kcp: String,
@@ -176,6 +327,7 @@ async fn servers(name: &str) -> Servers {
     Servers {
         folder,
         service,
+        root,
         _kcp: kcp,
         kcp: at_root,
         kubeconfig,
@@ -279,4 +431,186 @@ async fn a_process_that_is_terminated_gives_its_lease_back_and_ends_with_0() {
         assert_eq!(first[key], wanted, "{first}");
     }
     assert!(log.contains("--apiexport-ref is deprecated"), "{log}");
+}
+
+const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+const PUBLISHED: &str = "/apis/syncagent.kcp.io/v1alpha1/publishedresources";
+const EXPORT: &str = "/apis/apis.kcp.io/v1alpha2/apiexports/things";
+
+async fn until<F: Future<Output = bool>>(what: &str, mut look: impl FnMut() -> F) {
+    for _ in 0..PATIENCE {
+        if look().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{what}: it never came to that");
+}
+
+async fn made(api: &Api, path: &str, object: &Value) {
+    let reply = api.post(path, object).await.unwrap();
+    assert!(reply.is_success(), "{reply:?}");
+}
+
+impl Servers {
+    fn admin(&self) -> Api {
+        api(&self.service, &self.service.admin(), "")
+    }
+
+    /// Defines things and `PublishedResource` on the service cluster, and publishes things.
+    async fn publish(&self, object: &Value) {
+        let service = &self.admin();
+        for (crd, all) in [
+            (definition(), "/apis/example.io/v1/things"),
+            (published_resource::crd(), PUBLISHED),
+        ] {
+            made(service, CRDS, &crd).await;
+            until("the kind is served", || async {
+                service.get(all).await.unwrap().is_success()
+            })
+            .await;
+        }
+        made(service, PUBLISHED, object).await;
+    }
+
+    /// Runs a sub-command with the flags of the agent to its end.
+    async fn run(&self, command: &'static str) -> (Option<i32>, String, String) {
+        let service = format!("--kubeconfig={}", self.kubeconfig);
+        let kcp = format!("--kcp-kubeconfig={}", self.kcp);
+        tokio::task::spawn_blocking(move || {
+            let slice = "--apiexportendpointslice-ref=things";
+            run(&[command, "--namespace=default", slice, &service, &kcp])
+        })
+        .await
+        .unwrap()
+    }
+
+    /// What an object makes of the CRD that the service cluster shows.
+    async fn projected(&self, object: &Value) -> Projected {
+        let crd = self.admin().get(&format!("{CRDS}/things.example.io")).await;
+        let pr: PublishedResource = serde_json::from_value(object.clone()).unwrap();
+        Projected::of(&pr, &Source::from_crd(&crd.unwrap().body)).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pubres_crd_prints_what_workspaces_will_see() {
+    let servers = servers("pubres").await;
+    let object = things(json!({}));
+    servers.publish(&object).await;
+    let file = servers.folder.write("things.yaml", &object.to_string());
+    let missing = things(json!({"resource": {"apiGroup": "example.io", "kind": "Nothing"}}));
+    let missing = servers.folder.write("missing.yaml", &missing.to_string());
+    let projected = servers.projected(&object).await;
+    let kubeconfig = format!("--kubeconfig={}", servers.kubeconfig);
+    let printed = tokio::task::spawn_blocking(move || {
+        let with = |more: &[&str]| run(&[&["pubres", "crd", &kubeconfig], more].concat());
+        [
+            with(&[&file]),
+            with(&["--ars", &file]),
+            with(&["--no-projection", &file]),
+            with(&[&missing]),
+        ]
+    });
+    let [crd, schema, plain, missing] = printed.await.unwrap();
+    for (code, _, err) in [&crd, &schema, &plain] {
+        assert_eq!((*code, err.as_str()), (Some(0), ""));
+    }
+    assert_eq!(documents(&crd.1), [projected.crd().clone()]);
+    let schema = documents(&schema.1).remove(0);
+    assert_eq!(schema["kind"], "APIResourceSchema");
+    assert_eq!(schema["metadata"]["name"], projected.schema_name());
+    let plain = documents(&plain.1).remove(0);
+    assert_eq!(plain["metadata"]["name"], "things.example.io");
+    let (code, out, err) = missing;
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    let start = "error: spec.resource: the service cluster serves no Nothing";
+    assert!(err.starts_with(start), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_prints_what_would_be_written_and_writes_nothing() {
+    let servers = servers("plan").await;
+    let object = things(json!({}));
+    servers.publish(&object).await;
+    let schema = servers.projected(&object).await.schema_name();
+    let before = servers.root.get(EXPORT).await.unwrap().body;
+    let (code, out, err) = servers.run("plan").await;
+    assert_eq!(code, Some(0), "{err}");
+    let mut lines: Vec<&str> = out.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            format!("would fill the export things with {schema}"),
+            format!("would name the schema {schema} in the status of the PublishedResource things"),
+        ],
+        "{err}"
+    );
+    assert_eq!(servers.root.get(EXPORT).await.unwrap().body, before);
+    let there = servers.admin().get(&format!("{PUBLISHED}/things")).await;
+    assert_eq!(there.unwrap().body["status"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handback_writes_what_the_go_agent_has_to_remember() {
+    let servers = servers("handback").await;
+    servers.publish(&things(json!({}))).await;
+    // Nothing was ordered yet.
+    let (code, out, err) = servers.run("handback").await;
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
+
+    let mut command = syncagent(&["--namespace=default", "--apiexportendpointslice-ref=things"]);
+    let mut agent = command
+        .arg(format!("--kcp-kubeconfig={}", servers.kcp))
+        .arg(format!("--kubeconfig={}", servers.kubeconfig))
+        .arg("--metrics-address=0")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (root, service) = (&servers.root, &servers.admin());
+    until("the export is filled", || async {
+        let export = root.get(EXPORT).await.unwrap().body;
+        export["spec"]["resources"].is_array()
+    })
+    .await;
+    let binding = json!({"apiVersion": "apis.kcp.io/v1alpha2", "kind": "APIBinding",
+        "metadata": {"name": "things"},
+        "spec": {"reference": {"export": {"path": "root", "name": "things"}}}});
+    made(root, "/apis/apis.kcp.io/v1alpha2/apibindings", &binding).await;
+    let orders = "/apis/kcp.example.io/v1/namespaces/default/things";
+    until("the workspace serves things", || async {
+        root.get(orders).await.unwrap().is_success()
+    })
+    .await;
+    let order = json!({"apiVersion": "kcp.example.io/v1", "kind": "Thing",
+        "metadata": {"name": "a", "namespace": "default"}, "spec": {"size": 3}});
+    made(root, orders, &order).await;
+    until("there is a copy", || async {
+        let copies = service.get("/apis/example.io/v1/things").await.unwrap();
+        let copies = copies.body["items"].as_array().cloned();
+        copies.is_some_and(|it| it.len() == 1)
+    })
+    .await;
+    let told = Command::new("kill")
+        .args(["-TERM", &agent.id().to_string()])
+        .status();
+    assert!(told.unwrap().success());
+    let status = tokio::task::spawn_blocking(move || agent.wait().unwrap());
+    assert_eq!(status.await.unwrap().code(), Some(0));
+
+    let (code, out, err) = servers.run("handback").await;
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(out.lines().count(), 1, "{out}{err}");
+    assert!(out.starts_with("wrote "), "{out}");
+    assert!(out.contains(" for Thing a in default of "), "{out}");
+    let states =
+        "/api/v1/namespaces/default/secrets?labelSelector=syncagent.kcp.io%2Fobject-state%3Dtrue";
+    let states = service.get(states).await.unwrap().body;
+    assert_eq!(states["items"].as_array().unwrap().len(), 1);
+    // Once more changes nothing.
+    let (code, again, err) = servers.run("handback").await;
+    assert_eq!(code, Some(0), "{err}");
+    let settled = " is up to date for Thing a in default of ";
+    assert!(again.contains(settled), "{again}");
 }

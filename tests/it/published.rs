@@ -1,5 +1,8 @@
 //! Publications without code: `PublishedResource` objects on the service cluster, the whole process between both servers.
 
+mod schemas;
+mod warnings;
+
 use serde_json::{Value, json};
 use syncagent_core::api::published_resource::PublishedResource;
 use syncagent_core::cli::flags::Flags;
@@ -38,6 +41,13 @@ fn things_of(name: &str, spec: Value) -> Value {
     if let (Some(known), Value::Object(more)) = (object["spec"].as_object_mut(), spec) {
         known.extend(more);
     }
+    object
+}
+
+/// The same with the names that are given where none are declared: nothing has to be said about them.
+fn unmistakable(name: &str, spec: Value) -> Value {
+    let mut object = things_of(name, spec);
+    object["spec"]["naming"] = Value::Null;
     object
 }
 
@@ -137,7 +147,7 @@ fn what_does_not_work_is_said_on_it_and_concerns_nobody_else() {
         let mut missing = things_of("missing", json!({}));
         missing["spec"]["resource"]["kind"] = "Nothing".into();
         publish(stage, &missing).await;
-        publish(stage, &things_of("things", json!({}))).await;
+        publish(stage, &unmistakable("things", json!({}))).await;
         let running = site.start(site.flags());
         schema_of(stage, "things").await;
 
@@ -278,7 +288,7 @@ fn only_selected_objects_count_and_one_that_is_selected_no_more_stops() {
 /// An installation as the Go agent leaves it: its schema, its export through v1alpha1, its status. Constructed.
 async fn made_by_go(site: &Site) -> String {
     let stage = &site.0;
-    let object = things_of(
+    let object = unmistakable(
         "things",
         json!({"related": [{"identifier": "credentials", "origin": "service", "kind": "Secret",
             "object": {"template": {"template": "{{ .LocalObject.metadata.name }}-credentials"}}}]}),
@@ -332,7 +342,14 @@ fn an_installation_that_the_go_agent_left_settled_is_not_written_to() {
         let thing = things::kind("Thing");
         let consumer = stage.consumer("consumer").await;
         consumer.order(&thing, "a", &json!({"size": 3})).await;
-        stage.copy(&consumer, &thing, "a").await;
+        let copies = things::collection(&thing);
+        eventually("there is a copy", || async {
+            let copies = stage.service.get(&copies).await.unwrap().body;
+            let copies = copies["items"].as_array().cloned().unwrap_or_default();
+            let mut copies = copies.into_iter();
+            copies.find(|it| it["metadata"]["namespace"] == consumer.cluster.as_str())
+        })
+        .await;
         assert!(running.stopped().await.is_stopped());
     });
 }

@@ -27,7 +27,7 @@ use super::board::Board;
 use super::definitions::{Definitions, Entry, Standing};
 use crate::api::published_resource::PublishedResource;
 use crate::compat::{self, FieldProblem, Projected, Source};
-use crate::definition::{BreakingChanges, Definition, Dialect, GoAgent, SchemaSource};
+use crate::definition::{BreakingChanges, Definition, SchemaSource};
 use crate::error::Error;
 use crate::io::AbortOnDrop;
 use crate::io::announce::{Announcer, Notice};
@@ -376,7 +376,8 @@ impl Driver {
             looked: true,
             ..Verdict::default()
         };
-        let conversion = compat::convert(pr, &projected, agent, kinds);
+        let conversion =
+            compat::convert(pr, &projected, agent, kinds).map(|it| it.continued(&self.namespace));
         let conversion = match self.strict {
             true => conversion.and_then(compat::Conversion::strict),
             false => conversion,
@@ -384,11 +385,7 @@ impl Driver {
         let (definition, served) = match conversion {
             Ok(conversion) => {
                 verdict.warnings.extend(conversion.warnings);
-                let mut definition = conversion.definition;
-                definition.policy.dialect = Dialect::GoAgent(GoAgent {
-                    namespace: self.namespace.clone(),
-                });
-                (definition, pr.is_synchronized())
+                (conversion.definition, pr.is_synchronized())
             }
             Err(unconverted) => {
                 verdict.problems = unconverted.problems;
