@@ -25,6 +25,7 @@ mod scopes;
 mod seeing;
 mod stage;
 mod takeover;
+mod takeover_whole;
 mod things;
 mod trouble;
 mod world;

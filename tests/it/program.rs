@@ -39,7 +39,11 @@ impl Running {
 impl Site {
     /// With these kinds on the service cluster, whose orders the process may serve.
     pub(crate) async fn new(definitions: Vec<Definition>) -> Self {
-        let stage = Stage::set(definitions).await;
+        Self::of(Stage::set(definitions).await).await
+    }
+
+    /// The same with what a stage has.
+    pub(crate) async fn of(stage: Stage) -> Self {
         let kinds = stage.definitions.iter().map(|it| kind_rule(&it.service));
         let service: Vec<Value> = [namespace_rules(), default_rules(), cluster_rules()]
             .into_iter()
@@ -95,12 +99,20 @@ impl Site {
 
     pub(crate) fn start_at(&self, flags: Flags, kcp: KcpAccess, url: &str) -> Running {
         let stop = CancellationToken::new();
-        let notices = self.0.notices.clone();
-        let process = Process::new(Settings::try_from(flags).unwrap())
-            .connect(self.service(), kcp, url)
-            .notify(move |notice| notices.lock().unwrap().push(notice.clone()))
-            .shutdown(stop.clone());
+        let process = self.process_at(flags, kcp, url).shutdown(stop.clone());
         let end = tokio::spawn(process.run());
         Running { stop, end }
+    }
+
+    /// A process that is not started yet.
+    pub(crate) fn process(&self, flags: Flags) -> Process {
+        self.process_at(flags, self.kcp(), &self.url())
+    }
+
+    fn process_at(&self, flags: Flags, kcp: KcpAccess, url: &str) -> Process {
+        let notices = self.0.notices.clone();
+        Process::new(Settings::try_from(flags).unwrap())
+            .connect(self.service(), kcp, url)
+            .notify(move |notice| notices.lock().unwrap().push(notice.clone()))
     }
 }

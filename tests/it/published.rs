@@ -13,7 +13,7 @@ use crate::stage::{CRDS, EXPORT, Stage, install, play};
 use crate::things;
 use crate::world::{change, created, eventually, group};
 
-const PUBLISHED: &str = "/apis/syncagent.kcp.io/v1alpha1/publishedresources";
+pub(crate) const PUBLISHED: &str = "/apis/syncagent.kcp.io/v1alpha1/publishedresources";
 const SCHEMAS: &str = "/apis/apis.kcp.io/v1alpha1/apiresourceschemas";
 
 /// A definition of the kind as it is known to both agents: it keeps whatever is written.
@@ -33,7 +33,7 @@ pub(crate) fn definition() -> Value {
 }
 
 /// An object that offers things.
-fn things_of(name: &str, spec: Value) -> Value {
+pub(crate) fn things_of(name: &str, spec: Value) -> Value {
     let mut object = json!({"apiVersion": "syncagent.kcp.io/v1alpha1", "kind": "PublishedResource",
         "metadata": {"name": name},
         "spec": {"resource": {"apiGroup": group(), "kind": "Thing"},
@@ -72,7 +72,7 @@ async fn schema_of(stage: &Stage, name: &str) -> String {
     .await
 }
 
-async fn publish(stage: &Stage, object: &Value) {
+pub(crate) async fn publish(stage: &Stage, object: &Value) {
     created(stage.service.post(PUBLISHED, object).await);
 }
 
@@ -285,14 +285,22 @@ fn only_selected_objects_count_and_one_that_is_selected_no_more_stops() {
     });
 }
 
-/// An installation as the Go agent leaves it: its schema, its export through v1alpha1, its status. Constructed.
+/// Related objects of an object that offers things, as an object says them.
+fn credentials() -> Value {
+    json!({"related": [{"identifier": "credentials", "origin": "service", "kind": "Secret",
+        "object": {"template": {"template": "{{ .LocalObject.metadata.name }}-credentials"}}}]})
+}
+
+/// An installation as the Go agent leaves it: its schema, its export through v1alpha1, its status. Constructed; the name of
+/// its schema.
 async fn made_by_go(site: &Site) -> String {
+    made_by_go_with(site, credentials()).await
+}
+
+/// The same with what the object says beside.
+pub(crate) async fn made_by_go_with(site: &Site, spec: Value) -> String {
     let stage = &site.0;
-    let object = unmistakable(
-        "things",
-        json!({"related": [{"identifier": "credentials", "origin": "service", "kind": "Secret",
-            "object": {"template": {"template": "{{ .LocalObject.metadata.name }}-credentials"}}}]}),
-    );
+    let object = unmistakable("things", spec);
     publish(stage, &object).await;
     let crd = stage
         .service

@@ -15,7 +15,7 @@ use crate::stage::{Consumer, Stage, gone, play, there};
 use crate::things;
 use crate::world::{change, created, status};
 
-const STATES: &str = "kcp-system";
+pub(crate) const STATES: &str = "kcp-system";
 const CLEANUP: &str = "syncagent.kcp.io/cleanup";
 const ORDERS: usize = 7;
 
@@ -73,8 +73,22 @@ fn secret(name: &str, password: &str) -> Value {
         "data": {"password": base64(password.as_bytes())}})
 }
 
+/// How related objects are called on the other side, after the one that they come from.
+pub(crate) struct Names {
+    /// What goes down: after the original.
+    pub(crate) down: &'static str,
+    /// What comes up: after the order.
+    pub(crate) up: &'static str,
+}
+
 /// What the Go agent's installation holds of one order.
-async fn construct(stage: &Stage, consumer: &Consumer, agent: &str, name: &str) {
+pub(crate) async fn construct(
+    stage: &Stage,
+    consumer: &Consumer,
+    agent: &str,
+    name: &str,
+    Names { down, up }: &Names,
+) {
     let thing = things::kind("Thing");
     let (cluster, service) = (consumer.cluster.as_str(), &stage.service);
     let identity = Identity {
@@ -91,7 +105,7 @@ async fn construct(stage: &Stage, consumer: &Consumer, agent: &str, name: &str) 
     consumer.order(&thing, name, &spec).await;
     let mark = json!({"metadata": {"finalizers": [CLEANUP], "annotations": {
         "related-resources.syncagent.kcp.io/creds.0": format!(
-            r#"{{"namespace":"default","name":"{name}-login","apiVersion":"v1","kind":"Secret"}}"#
+            r#"{{"namespace":"default","name":"{name}{up}","apiVersion":"v1","kind":"Secret"}}"#
         ),
     }}});
     let order = things::path(&thing, "default", name);
@@ -112,12 +126,12 @@ async fn construct(stage: &Stage, consumer: &Consumer, agent: &str, name: &str) 
     let path = syncagent_core::io::clients::collection(&thing, Some(cluster));
     created(service.post(&path, &copy).await);
     status(service, &things::path(&thing, cluster, name), &shown).await;
-    make(service, cluster, &secret(&format!("{name}-pw.taken"), "p")).await;
+    make(service, cluster, &secret(&format!("{name}-pw{down}"), "p")).await;
     let creds = make(service, cluster, &secret(&format!("{name}-creds"), "c")).await;
     make(
         &consumer.api,
         "default",
-        &secret(&format!("{name}-login"), "c"),
+        &secret(&format!("{name}{up}"), "c"),
     )
     .await;
     let value = |cluster: &str, namespace: &str, body: &Value, kind: (&str, &str)| {
@@ -147,15 +161,19 @@ async fn installation() -> (Stage, Consumer) {
     stage.stop().await;
     let consumer = stage.consumer("consumer").await;
     let agent = stage.world.unique("agent");
+    let names = Names {
+        down: ".taken",
+        up: "-login",
+    };
     for at in 0..ORDERS {
-        construct(&stage, &consumer, &agent, &format!("o{at}")).await;
+        construct(&stage, &consumer, &agent, &format!("o{at}"), &names).await;
     }
     stage.forget();
     (stage, consumer)
 }
 
 /// What was written on either side, events included.
-fn written(stage: &Stage) -> Vec<String> {
+pub(crate) fn written(stage: &Stage) -> Vec<String> {
     stage.asked(|verb| ["create", "patch", "update", "delete"].contains(&verb))
 }
 

@@ -20,6 +20,12 @@ pub fn namespace_rules() -> Vec<Value> {
     ]
 }
 
+/// What handing an installation back takes beyond that, in the same namespace: its state Secrets.
+#[must_use]
+pub fn handback_rules() -> Vec<Value> {
+    vec![json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch"]})]
+}
+
 /// The rules in the namespace `default` of the service cluster: events about `PublishedResource` objects.
 #[must_use]
 pub fn default_rules() -> Vec<Value> {

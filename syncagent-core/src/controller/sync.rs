@@ -199,7 +199,13 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
         if calm && shared.hands_back {
             return match hand_back(shared, &publication, job).await {
                 Ok(()) => Outcome::Rest,
-                Err(error) => trouble(shared, job, &error),
+                Err(error) => {
+                    shared.announcer.tell(&Notice::NotHandedBack {
+                        order: order(shared, &job.key),
+                        why: error.chain(),
+                    });
+                    trouble(shared, job, &error)
+                }
             };
         }
         if calm && paused {

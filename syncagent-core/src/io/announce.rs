@@ -130,11 +130,12 @@ pub enum Notice {
         /// Whether it had to be written.
         wrote: bool,
     },
-    /// What the Go agent remembers of an order stays as it is, for something has to be done for the order first.
+    /// What the Go agent remembers of an order stays as it is: something has to be done for the order first, or it could not
+    /// be written.
     NotHandedBack {
         /// The order.
         order: Order,
-        /// What would be done, a line for each thing.
+        /// What would be done, a line for each thing, or what went wrong.
         why: String,
     },
     /// What would be done to the export, by an agent that only says so.
