@@ -29,6 +29,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    fn of(process: Process) -> Self {
+        let stop = CancellationToken::new();
+        let end = tokio::spawn(process.shutdown(stop.clone()).run());
+        Self { stop, end }
+    }
+
     /// Tells it to stop, and says how it ended.
     pub(crate) async fn stopped(self) -> Exit {
         self.stop.cancel();
@@ -98,21 +104,29 @@ impl Site {
     }
 
     pub(crate) fn start_at(&self, flags: Flags, kcp: KcpAccess, url: &str) -> Running {
-        let stop = CancellationToken::new();
-        let process = self.process_at(flags, kcp, url).shutdown(stop.clone());
-        let end = tokio::spawn(process.run());
-        Running { stop, end }
+        Running::of(self.process_between(self.service(), flags, kcp, url))
+    }
+
+    /// Starts a process that reaches the service cluster in this way.
+    pub(crate) fn start_through(&self, service: Connection, flags: Flags) -> Running {
+        Running::of(self.process_between(service, flags, self.kcp(), &self.url()))
     }
 
     /// A process that is not started yet.
     pub(crate) fn process(&self, flags: Flags) -> Process {
-        self.process_at(flags, self.kcp(), &self.url())
+        self.process_between(self.service(), flags, self.kcp(), &self.url())
     }
 
-    fn process_at(&self, flags: Flags, kcp: KcpAccess, url: &str) -> Process {
+    fn process_between(
+        &self,
+        service: Connection,
+        flags: Flags,
+        kcp: KcpAccess,
+        url: &str,
+    ) -> Process {
         let notices = self.0.notices.clone();
         Process::new(Settings::try_from(flags).unwrap())
-            .connect(self.service(), kcp, url)
+            .connect(service, kcp, url)
             .notify(move |notice| notices.lock().unwrap().push(notice.clone()))
     }
 }

@@ -1,5 +1,6 @@
 //! Publications without code: `PublishedResource` objects on the service cluster, the whole process between both servers.
 
+mod builtin;
 mod schemas;
 mod warnings;
 
