@@ -81,7 +81,73 @@ fn address(text: &str) -> Result<http::Uri, Error> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::cli::flags::Flags;
+
+    /// Settings that name a kubeconfig of `https://1.2.3.4:6443` with authorities in it, changed by these flags.
+    fn settings(folder: &std::path::Path, flags: Flags) -> Settings {
+        let file = folder.join("kubeconfig");
+        // `AAAA`, in base64: whether these are certificates is found out later.
+        let cluster =
+            json!({"server": "https://1.2.3.4:6443", "certificate-authority-data": "QUFBQQ=="});
+        let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "a",
+            "clusters": [{"name": "a", "cluster": cluster}], "users": [{"name": "a", "user": {}}],
+            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}]});
+        std::fs::write(&file, config.to_string()).unwrap();
+        let some = |text: &str| Some(text.to_owned());
+        Settings::try_from(Flags {
+            kubeconfig: file.to_str().map(str::to_owned),
+            kcp_kubeconfig: some("unread"),
+            namespace: some("default"),
+            apiexportendpointslice_ref: some("things"),
+            ..flags
+        })
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn another_address_and_other_authorities_win_over_the_kubeconfig() {
+        let folder =
+            std::env::temp_dir().join(format!("syncagent-overrides-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let authorities = folder.join("ca.pem");
+        std::fs::write(&authorities, "").unwrap();
+
+        let plain = service(&settings(&folder, Flags::default())).await.unwrap();
+        assert_eq!(plain.cluster_url, "https://1.2.3.4:6443/");
+        assert_eq!(plain.root_cert_file, None);
+
+        let host = Flags {
+            kubeconfig_host_override: Some("10.0.0.1:7443".into()),
+            ..Flags::default()
+        };
+        let elsewhere = service(&settings(&folder, host)).await.unwrap();
+        assert_eq!(elsewhere.cluster_url, "https://10.0.0.1:7443/");
+        assert_eq!(elsewhere.root_cert, plain.root_cert, "they stay");
+
+        let trusting = |file: &std::path::Path| Flags {
+            kubeconfig_ca_file_override: file.to_str().map(str::to_owned),
+            ..Flags::default()
+        };
+        let other = service(&settings(&folder, trusting(&authorities)))
+            .await
+            .unwrap();
+        assert_eq!(other.cluster_url, plain.cluster_url);
+        assert_eq!(
+            other.root_cert, None,
+            "those of the kubeconfig are left out"
+        );
+        assert_eq!(other.root_cert_file, Some(authorities));
+
+        let missing = folder.join("missing");
+        let told = service(&settings(&folder, trusting(&missing))).await;
+        let told = told.unwrap_err().to_string();
+        assert!(told.contains("--kubeconfig-ca-file-override"), "{told}");
+        assert!(told.contains(missing.to_str().unwrap()), "{told}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn an_address_needs_no_scheme() {
