@@ -231,6 +231,8 @@ impl Servers {
                 stage::parsed(&self.kubeconfigs.0).await,
                 stage::parsed(&self.kubeconfigs.1).await,
             )
+            // A connection has buffers, and how many are open follows from the steps under way, not from the orders.
+            .concurrency(16)
             .shutdown(token.clone());
         (token, tokio::spawn(agent.run()))
     }

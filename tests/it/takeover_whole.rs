@@ -312,7 +312,7 @@ fn s13_1_a_whole_installation_is_taken_over_used_and_handed_back() {
 fn s13_1_handing_back_takes_one_rule_more() {
     play(|| async {
         let thing = things::kind("Thing");
-        let (site, consumer) = installation(json!({}), &[thing.clone()]).await;
+        let (site, consumer) = installation(json!({}), std::slice::from_ref(&thing)).await;
         let stage = &site.0;
         let running = site.start(flags(&site));
         works(&site).await;

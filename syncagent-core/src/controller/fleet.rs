@@ -515,13 +515,21 @@ async fn work(shared: Arc<Shared>) {
         tokio::select! {
             () = notified => {}
             () = until => {}
-            Some(Err(ended)) = steps.join_next() => {
-                if ended.is_panic() {
-                    std::panic::resume_unwind(ended.into_panic());
-                }
-            }
+            () = reap(&mut steps) => {}
         }
     }
+}
+
+/// Lets go of steps that ended, for ever: one that is not asked for how it ended keeps its memory.
+async fn reap(steps: &mut JoinSet<()>) {
+    while let Some(ended) = steps.join_next().await {
+        if let Err(ended) = ended
+            && ended.is_panic()
+        {
+            std::panic::resume_unwind(ended.into_panic());
+        }
+    }
+    std::future::pending().await
 }
 
 /// Takes one step.
