@@ -190,7 +190,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(
-            told(&[pr.clone()]),
+            told(std::slice::from_ref(&pr)),
             ["/secrets", "example.io/proxys", "h.io/xs"]
         );
         assert_eq!(

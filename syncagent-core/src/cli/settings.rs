@@ -400,7 +400,8 @@ mod tests {
 
     #[test]
     fn each_problem_names_its_flag_and_what_to_do() {
-        let cases: [(fn(&mut Flags), &str); 8] = [
+        type Case = (fn(&mut Flags), &'static str);
+        let cases: [Case; 8] = [
             (
                 |it| it.apiexport_ref = some("other"),
                 "Invalid command line: --apiexportendpointslice-ref says `databases` and --apiexport-ref says `other`: leave --apiexport-ref out",

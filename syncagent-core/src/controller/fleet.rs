@@ -529,7 +529,7 @@ async fn reap(steps: &mut JoinSet<()>) {
             std::panic::resume_unwind(ended.into_panic());
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Takes one step.

@@ -136,7 +136,7 @@ mod tests {
         };
         // Also where the server dropped the condition.
         assert_eq!(report(&object, &wrong, &told, "later"), Report::default());
-        let mut shown = object.clone();
+        let mut shown = object;
         shown["status"] = patch["status"].clone();
         assert_eq!(report(&shown, &wrong, &told, "later"), Report::default());
         // A restarted agent finds it as it is.
