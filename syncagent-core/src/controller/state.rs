@@ -262,6 +262,9 @@ impl State {
 
     /// An order was seen at an endpoint.
     pub(crate) fn order(&mut self, key: &Key, url: &Arc<str>, at: ObjectRef, sight: Sight) {
+        if self.is_over(key, &sight) {
+            return;
+        }
         let source = Source::Endpoint(url.clone());
         let subject = Subject::Orders(key.publication.clone());
         let order = self.orders.add(key);
@@ -284,6 +287,9 @@ impl State {
 
     /// A copy was seen, where naming puts it or elsewhere.
     pub(crate) fn copy(&mut self, key: &Key, at: ObjectRef, sight: Sight, moved: bool) {
+        if self.is_over(key, &sight) {
+            return;
+        }
         if moved && matches!(sight, Sight::There(_)) {
             // Before any step, so that those who refer to it know.
             let name = CopyName {
@@ -302,6 +308,12 @@ impl State {
         let there = sight.body().is_some();
         self.orders.entry_mut(order).hand().sides.1 = there;
         self.park(order, at, sight, urgency(listing));
+    }
+
+    /// Whether something left of which nothing is known: the order came to its end, and the watch of its other side says
+    /// so later. What is there will be listed, or is, so there is nothing to be asked.
+    fn is_over(&self, key: &Key, sight: &Sight) -> bool {
+        *sight == Sight::Doubt && self.orders.find(key).is_none()
     }
 
     /// Whether an order is at rest, and knows the object as a list shows it.

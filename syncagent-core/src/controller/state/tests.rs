@@ -33,6 +33,12 @@ fn origin(name: &str) -> ObjectRef {
     object(Place::Workspace("1abc".into()), name)
 }
 
+fn there(name: &str) -> Sight {
+    Sight::There(
+        serde_json::json!({"metadata": {"name": name, "uid": name, "resourceVersion": "1"}}),
+    )
+}
+
 fn subjects() -> (Subject, Subject) {
     let id = "things.example.io".to_owned();
     (Subject::Copies(id.clone()), Subject::Orders(id))
@@ -53,7 +59,7 @@ async fn no_step_before_both_sides_are_listed() {
     let mut state = State::default();
     state.follow(Source::Service, copies.clone(), now);
     state.follow(endpoint.clone(), orders.clone(), now);
-    state.order(&key("a"), &url, origin("a"), Sight::Doubt);
+    state.order(&key("a"), &url, origin("a"), there("a"));
     assert!(state.next(now).is_none());
     listed(&mut state, &endpoint, &orders);
     assert!(state.next(now).is_none());
@@ -68,7 +74,7 @@ async fn a_copy_without_an_origin_waits_for_all_endpoints() {
     let endpoint = Source::Endpoint("https://kcp".into());
     let mut state = State::default();
     state.follow(Source::Service, copies.clone(), now);
-    state.copy(&key("a"), object(Place::Service, "a"), Sight::Doubt, false);
+    state.copy(&key("a"), object(Place::Service, "a"), there("a"), false);
     listed(&mut state, &Source::Service, &copies);
     assert!(state.next(now).is_none(), "no endpoint is known");
     state.know_endpoints();
@@ -87,7 +93,7 @@ async fn related_objects_hold_back_for_a_while_only() {
     let mut state = State::default();
     state.follow(endpoint.clone(), orders.clone(), now);
     state.follow(endpoint.clone(), Subject::Related("secrets".into()), now);
-    state.order(&key("a"), &url, origin("a"), Sight::Doubt);
+    state.order(&key("a"), &url, origin("a"), there("a"));
     listed(&mut state, &endpoint, &orders);
     assert!(state.next(now).is_none());
     assert_eq!(state.next_due(), Some(now + GRACE));
@@ -105,7 +111,7 @@ async fn what_a_new_list_lacks_is_in_doubt() {
     state.follow(endpoint.clone(), orders.clone(), now);
     state.listing(&endpoint, &orders);
     for name in ["a", "b"] {
-        state.order(&key(name), &url, origin(name), Sight::Doubt);
+        state.order(&key(name), &url, origin(name), there(name));
     }
     listed(&mut state, &endpoint, &orders);
     while let Some(mut job) = state.next(now) {
@@ -113,7 +119,7 @@ async fn what_a_new_list_lacks_is_in_doubt() {
         state.done(job, &Outcome::Rest, now);
     }
     state.listing(&endpoint, &orders);
-    state.order(&key("b"), &url, origin("b"), Sight::Doubt);
+    state.order(&key("b"), &url, origin("b"), there("b"));
     let job = state.next(now).unwrap();
     state.done(job, &Outcome::Rest, now);
     listed(&mut state, &endpoint, &orders);
@@ -124,16 +130,32 @@ async fn what_a_new_list_lacks_is_in_doubt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_nobody_knows_of_cannot_be_missed() {
+    let now = Instant::now();
+    let (mut state, url, _) = two_publications(now);
+    let copy = object(Place::Service, "a");
+    // The order is over and forgotten, and only then its copy's watch says that it is gone, or its origin's.
+    state.copy(&key("a"), copy.clone(), Sight::Doubt, false);
+    state.order(&key("a"), &url, origin("a"), Sight::Doubt);
+    assert_eq!((state.orders(), state.waiting()), (0, 0));
+
+    state.copy(&key("a"), copy.clone(), there("a"), false);
+    state.copy(&key("a"), copy.clone(), Sight::Doubt, false);
+    let job = state.next(now).unwrap();
+    assert_eq!(job.seen.of(&copy), &Sight::Doubt);
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_back_off_and_keep_what_was_in_hand() {
     let now = Instant::now();
     let url: Arc<str> = "https://kcp".into();
     let mut state = State::default();
-    state.order(&key("a"), &url, origin("a"), Sight::Doubt);
+    state.order(&key("a"), &url, origin("a"), there("a"));
     let mut at = now;
     let mut pauses = Vec::new();
     for _ in 0..9 {
         let job = state.next(at).unwrap();
-        assert_eq!(job.seen.of(&origin("a")), &Sight::Doubt);
+        assert_eq!(job.seen.of(&origin("a")), &there("a"));
         state.done(job, &Outcome::Retry(Duration::ZERO), at);
         let due = state.next_due().unwrap();
         pauses.push((due - at).as_millis());
@@ -153,7 +175,7 @@ async fn a_lost_endpoint_deletes_nothing() {
     let (_, orders) = subjects();
     let mut state = State::default();
     state.follow(endpoint.clone(), orders.clone(), now);
-    state.order(&key("a"), &url, origin("a"), Sight::Doubt);
+    state.order(&key("a"), &url, origin("a"), there("a"));
     listed(&mut state, &endpoint, &orders);
     let job = state.next(now).unwrap();
     state.done(job, &Outcome::Rest, now);
@@ -193,11 +215,11 @@ async fn a_closed_publication_is_drained_and_forgotten_while_others_go_on() {
     let (mut state, url, endpoint) = two_publications(now);
     let orders = Subject::Orders("things.example.io".into());
     for name in ["a", "b"] {
-        state.order(&key(name), &url, origin(name), Sight::Doubt);
+        state.order(&key(name), &url, origin(name), there(name));
     }
     let job = state.next(now).unwrap();
     state.close("things.example.io");
-    state.order(&another("c"), &url, origin("c"), Sight::Doubt);
+    state.order(&another("c"), &url, origin("c"), there("c"));
     let other = state.next(now).unwrap();
     assert_eq!(
         *other.key,
@@ -216,7 +238,7 @@ async fn a_closed_publication_is_drained_and_forgotten_while_others_go_on() {
     assert_eq!(state.used_by_others(&secret, &another("c")), None);
     state.open("things.example.io", None, false);
     state.follow(endpoint.clone(), orders.clone(), now);
-    state.order(&key("a"), &url, origin("a"), Sight::Doubt);
+    state.order(&key("a"), &url, origin("a"), there("a"));
     assert!(state.next(now).is_none(), "its lists are read anew");
     state.follow(
         Source::Service,
@@ -238,7 +260,7 @@ async fn a_publication_that_cannot_be_listed_holds_others_back_for_a_grace_only(
     let now = Instant::now();
     let (mut state, url, endpoint) = two_publications(now);
     state.follow(endpoint, Subject::Orders("others.example.io".into()), now);
-    state.order(&key("a"), &url, origin("a"), Sight::Doubt);
+    state.order(&key("a"), &url, origin("a"), there("a"));
     assert!(state.next(now).is_none());
     let later = now + GRACE;
     state.relent(later);
@@ -249,7 +271,7 @@ async fn a_publication_that_cannot_be_listed_holds_others_back_for_a_grace_only(
         None,
         "nobody knows who uses it"
     );
-    state.order(&another("b"), &url, origin("b"), Sight::Doubt);
+    state.order(&another("b"), &url, origin("b"), there("b"));
     assert!(
         state.next(later).is_none(),
         "its own orders wait for their list"
@@ -261,7 +283,7 @@ async fn what_the_orders_of_a_removed_publication_use_stays_used() {
     let now = Instant::now();
     let (mut state, url, _) = two_publications(now);
     let secret = object(Place::Service, "shared");
-    state.order(&key("a"), &url, origin("a"), Sight::Doubt);
+    state.order(&key("a"), &url, origin("a"), there("a"));
     state.care(&key("a"), &secret);
     state.close("things.example.io");
     state.forget_publication("things.example.io", false);
@@ -277,7 +299,7 @@ fn a_crowd_holds_up_bodies_and_no_news_of_related_objects() {
     let mut state = State::default();
     for n in 0..=CROWD {
         let name = format!("t{n}");
-        state.order(&key(&name), &url, origin(&name), Sight::Doubt);
+        state.order(&key(&name), &url, origin(&name), there(&name));
     }
     assert!(state.is_crowded(&orders) && state.is_crowded(&copies));
     assert!(!state.is_crowded(&Subject::Related("namespaces".into())));
