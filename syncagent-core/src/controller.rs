@@ -36,6 +36,7 @@ pub mod export;
 mod few;
 pub(crate) mod fleet;
 pub mod flow;
+mod follow;
 mod gate;
 mod gated;
 pub(crate) mod generation;

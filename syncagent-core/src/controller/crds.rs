@@ -4,12 +4,10 @@
 //! one. A kind that is there costs nothing but its watch. A CRD that was deleted and made again is told as missing in
 //! between, for everything that was there is gone.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::follow::{Follower, Followers};
 use crate::definition::Kind;
 use crate::io::AbortOnDrop;
 use crate::io::announce::Announcer;
@@ -19,58 +17,17 @@ use crate::io::watch::{Event, Target, watch};
 use crate::names;
 use crate::object;
 
-/// How soon a kind that is missing is asked for again, at first and at last.
-const POLL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-
 /// Follows kinds.
-pub(crate) struct Crds {
-    service: Server,
-    announcer: Announcer,
-    news: mpsc::Sender<(Kind, Found)>,
-    followed: BTreeMap<Kind, AbortOnDrop>,
-}
+pub(crate) type Crds = Followers<Kind, Found>;
 
 impl Crds {
     /// Follows nothing yet; what is found out comes through the channel.
-    pub(crate) fn new(
+    pub(crate) fn of(
         service: Server,
         announcer: Announcer,
     ) -> (Self, mpsc::Receiver<(Kind, Found)>) {
-        let (news, heard) = mpsc::channel(16);
-        let crds = Self {
-            service,
-            announcer,
-            news,
-            followed: BTreeMap::new(),
-        };
-        (crds, heard)
+        Self::new(service, announcer, |it| AbortOnDrop(tokio::spawn(it.run())))
     }
-
-    /// Follows these kinds and no others.
-    pub(crate) fn follow(&mut self, kinds: &BTreeSet<Kind>) {
-        self.followed.retain(|kind, _| kinds.contains(kind));
-        for kind in kinds {
-            if !self.followed.contains_key(kind) {
-                let follower = Follower {
-                    service: self.service.clone(),
-                    announcer: self.announcer.clone(),
-                    news: self.news.clone(),
-                    kind: kind.clone(),
-                    last: None,
-                };
-                let task = AbortOnDrop(tokio::spawn(follower.run()));
-                self.followed.insert(kind.clone(), task);
-            }
-        }
-    }
-}
-
-struct Follower {
-    service: Server,
-    announcer: Announcer,
-    news: mpsc::Sender<(Kind, Found)>,
-    kind: Kind,
-    last: Option<Found>,
 }
 
 /// What an event is to a follower.
@@ -84,26 +41,23 @@ enum Heard {
     End,
 }
 
-impl Follower {
+impl Follower<Kind, Found> {
     async fn run(mut self) {
         let (events, mut heard) = mpsc::channel(4);
         let mut watching = None;
-        if !self.kind.group.is_empty() {
+        if !self.what.group.is_empty() {
             let target =
-                Target::all(self.service.clone(), CRDS).named(&names::resource(&self.kind));
+                Target::all(self.service.clone(), CRDS).named(&names::resource(&self.what));
             watching = Some(AbortOnDrop(tokio::spawn(watch(target, events))));
         }
         let mut there = false;
         let mut asking = watching.is_none();
-        let mut pause = POLL.0;
-        let mut troubled = false;
         loop {
             let event = if asking {
                 Heard::Ask
             } else if matches!(self.last, Some(Found::Missing)) {
                 // Not every kind has a CRD that would tell.
-                let event = timeout(pause, heard.recv()).await;
-                pause = (pause * 2).min(POLL.1);
+                let event = timeout(self.poll.pause(), heard.recv()).await;
                 event.map_or(Heard::Ask, |event| understood(event, &mut there))
             } else {
                 understood(heard.recv().await, &mut there)
@@ -113,7 +67,7 @@ impl Follower {
                 Heard::Nothing => continue,
                 Heard::Crd(found) => {
                     self.tell(*found).await;
-                    pause = POLL.0;
+                    self.poll.reset();
                     continue;
                 }
                 Heard::End => return,
@@ -121,13 +75,13 @@ impl Follower {
                 Heard::Trouble(what) => tracing::debug!("{what}"),
                 Heard::Ask => {}
             }
-            match find(&self.service, &self.kind).await {
+            match find(&self.service, &self.what).await {
                 Ok(found) => {
                     // Discovery goes on showing a kind for a moment after its CRD is gone.
                     let lags = found == Found::Bare && matches!(self.last, Some(Found::Crd(_)));
                     let found = if lags { Found::Missing } else { found };
                     asking = false;
-                    troubled = false;
+                    self.answered();
                     let bare = found == Found::Bare;
                     self.tell(found).await;
                     if bare && (barred || watching.is_none()) {
@@ -137,18 +91,13 @@ impl Follower {
                     }
                     if watching.is_none() {
                         // Nothing but asking tells.
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(POLL.1);
+                        tokio::time::sleep(self.poll.pause()).await;
                         asking = true;
                     }
                 }
                 Err(error) => {
-                    let trouble = error.trouble();
-                    if !self.announcer.heard(&trouble) && !std::mem::replace(&mut troubled, true) {
-                        self.announcer.trouble(&trouble);
-                    }
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(POLL.1);
+                    self.trouble(&error);
+                    tokio::time::sleep(self.poll.pause()).await;
                     asking = true;
                 }
             }
@@ -165,10 +114,9 @@ impl Follower {
             _ => false,
         };
         if another {
-            let _ = self.news.send((self.kind.clone(), Found::Missing)).await;
+            self.send(Found::Missing).await;
         }
-        self.last = Some(found.clone());
-        let _ = self.news.send((self.kind.clone(), found)).await;
+        self.send(found).await;
     }
 }
 

@@ -152,7 +152,7 @@ impl Generations {
         let target = Target::all(self.provider.clone(), EXPORTS).named(&self.export);
         let _watch = AbortOnDrop(tokio::spawn(follow(target, tx)));
         let mut changes = self.definitions.changes();
-        let (mut crds, mut news) = Crds::new(self.service.clone(), self.announcer.clone());
+        let (mut crds, mut news) = Crds::of(self.service.clone(), self.announcer.clone());
         let mut memory = Memory::default();
         let mut first_look = Some(Instant::now() + FIRST_LOOK);
         let mut retry: Option<Instant> = None;

@@ -151,7 +151,7 @@ impl Driver {
             selector => target.labelled(selector),
         };
         let _watch = AbortOnDrop(tokio::spawn(follow(target, tx)));
-        let (mut sources, mut news) = Sources::new(self.service.clone(), self.announcer.clone());
+        let (mut sources, mut news) = Sources::of(self.service.clone(), self.announcer.clone());
         let mut behind: BTreeMap<Named, Behind> = BTreeMap::new();
         let mut kinds = Kinds::default();
         let mut standings = self.definitions.follow();

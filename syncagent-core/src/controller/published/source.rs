@@ -3,12 +3,10 @@
 //! A CRD is followed by its name. A kind that is not there is asked for again and again, ever more seldom; one without a CRD
 //! is part of a server, and asked for once.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::super::follow::{Follower, Followers};
 use super::Named;
 use crate::compat::openapi::{Documents, Found};
 use crate::compat::{FieldProblem, Source};
@@ -20,9 +18,6 @@ use crate::io::discovery::{self, CRDS};
 use crate::io::watch::{Event, Target, watch};
 use crate::object;
 
-/// How soon a kind that is missing is asked for again, at first and at last.
-const POLL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-
 /// What stands behind an object.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Behind {
@@ -32,45 +27,15 @@ pub(super) enum Behind {
 }
 
 /// Follows kinds.
-pub(super) struct Sources {
-    service: Server,
-    announcer: Announcer,
-    news: mpsc::Sender<(Named, Behind)>,
-    followed: BTreeMap<Named, AbortOnDrop>,
-}
+pub(super) type Sources = Followers<Named, Behind>;
 
 impl Sources {
     /// Follows nothing yet; what is found out comes through the channel.
-    pub(super) fn new(
+    pub(super) fn of(
         service: Server,
         announcer: Announcer,
     ) -> (Self, mpsc::Receiver<(Named, Behind)>) {
-        let (news, heard) = mpsc::channel(16);
-        let sources = Self {
-            service,
-            announcer,
-            news,
-            followed: BTreeMap::new(),
-        };
-        (sources, heard)
-    }
-
-    /// Follows these kinds and no others.
-    pub(super) fn follow(&mut self, named: &BTreeSet<Named>) {
-        self.followed.retain(|it, _| named.contains(it));
-        for named in named {
-            if !self.followed.contains_key(named) {
-                let follower = Follower {
-                    service: self.service.clone(),
-                    announcer: self.announcer.clone(),
-                    news: self.news.clone(),
-                    named: named.clone(),
-                    last: None,
-                };
-                let task = AbortOnDrop(tokio::spawn(follower.run()));
-                self.followed.insert(named.clone(), task);
-            }
-        }
+        Self::new(service, announcer, |it| AbortOnDrop(tokio::spawn(it.run())))
     }
 }
 
@@ -82,39 +47,23 @@ enum Look {
     Missing(FieldProblem),
 }
 
-struct Follower {
-    service: Server,
-    announcer: Announcer,
-    news: mpsc::Sender<(Named, Behind)>,
-    named: Named,
-    last: Option<Behind>,
-}
-
-impl Follower {
+impl Follower<Named, Behind> {
     async fn run(mut self) {
-        let mut pause = POLL.0;
-        let mut troubled = false;
         loop {
-            match look(&self.service, &self.named).await {
+            match look(&self.service, &self.what).await {
                 Ok(Look::Crd(crd)) => {
-                    pause = POLL.0;
-                    troubled = false;
+                    self.poll.reset();
+                    self.answered();
                     self.follow(object::meta(&crd, "name")).await;
                 }
                 Ok(Look::Bare(source)) => return self.tell(Behind::There(source)).await,
                 Ok(Look::Missing(problem)) => {
-                    troubled = false;
+                    self.answered();
                     self.tell(Behind::Missing(problem)).await;
                 }
-                Err(error) => {
-                    let trouble = error.trouble();
-                    if !self.announcer.heard(&trouble) && !std::mem::replace(&mut troubled, true) {
-                        self.announcer.trouble(&trouble);
-                    }
-                }
+                Err(error) => self.trouble(&error),
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(POLL.1);
+            tokio::time::sleep(self.poll.pause()).await;
         }
     }
 
@@ -145,9 +94,9 @@ impl Follower {
     }
 
     async fn tell_crd(&mut self, crd: &Value) {
-        let found = match crd["spec"]["names"]["kind"] == self.named.1.as_str() {
+        let found = match crd["spec"]["names"]["kind"] == self.what.1.as_str() {
             true => Behind::There(Box::new(Source::from_crd(crd))),
-            false => Behind::Missing(unserved(&self.named)),
+            false => Behind::Missing(unserved(&self.what)),
         };
         self.tell(found).await;
     }
@@ -155,8 +104,7 @@ impl Follower {
     /// Tells what is new.
     async fn tell(&mut self, found: Behind) {
         if self.last.as_ref() != Some(&found) {
-            self.last = Some(found.clone());
-            let _ = self.news.send((self.named.clone(), found)).await;
+            self.send(found).await;
         }
     }
 }
