@@ -147,6 +147,12 @@ impl Builder {
         self.with(move |inner| inner.bookmarks_every(period))
     }
 
+    /// What the server holds from the beginning: what another one held.
+    #[must_use]
+    pub fn holding(self, held: Vec<crate::snapshot::Held>) -> Self {
+        self.with(move |inner| inner.holding(held))
+    }
+
     fn with(
         mut self,
         change: impl FnOnce(crate::Builder) -> crate::Builder + Send + 'static,

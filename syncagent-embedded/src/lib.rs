@@ -48,6 +48,7 @@ mod owners;
 pub mod plane;
 pub mod roles;
 pub mod serve;
+pub mod snapshot;
 mod versions;
 mod webhook;
 
@@ -86,6 +87,7 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     settings: Settings,
     bare: bool,
+    held: Vec<snapshot::Held>,
 }
 
 type PlaneOf = Box<dyn FnOnce(bool) -> Arc<dyn Plane> + Send>;
@@ -106,6 +108,7 @@ impl Builder {
             clock: None,
             settings: Settings::default(),
             bare: false,
+            held: Vec::new(),
         }
     }
 
@@ -144,6 +147,13 @@ impl Builder {
         self
     }
 
+    /// What the server holds from the beginning: what another one held.
+    #[must_use]
+    pub fn holding(mut self, held: Vec<snapshot::Held>) -> Self {
+        self.held = held;
+        self
+    }
+
     /// Starts the server. Must be called within a tokio runtime.
     #[must_use]
     pub fn build(self) -> Server {
@@ -151,6 +161,7 @@ impl Builder {
             .clock
             .unwrap_or_else(|| Arc::new(RuntimeClock::default()));
         let core = Arc::new(Core::new((self.plane)(self.bare), clock, self.settings));
+        snapshot::restore(&mut core.store(), self.held);
         core.plane.clone().start(&core);
         // What was there from the beginning is not history.
         core.store().compact();

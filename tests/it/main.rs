@@ -16,6 +16,7 @@ mod mutations;
 mod offering;
 mod orders;
 mod outages;
+mod past;
 mod program;
 mod published;
 mod published_resources;

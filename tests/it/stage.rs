@@ -109,6 +109,17 @@ impl Stage {
             install(&service, &things::service_crd(&definition.service)).await;
         }
         let provider = world.workspace("provider").await;
+        Self::between(world, provider, definitions).await
+    }
+
+    /// The same where everything is there already: what others left.
+    pub(crate) async fn left_in(world: World, definitions: Vec<Definition>) -> Self {
+        let provider = world.known_workspace("provider").await;
+        Self::between(world, provider, definitions).await
+    }
+
+    async fn between(world: World, provider: Workspace, definitions: Vec<Definition>) -> Self {
+        let service = world.service();
         let user = world.user(&world.unique("agent"));
         let stage = Self {
             world,

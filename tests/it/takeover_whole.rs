@@ -25,7 +25,7 @@ const ORDERS: usize = 5;
 const GO: &str = "api-syncagent-0_5c1a";
 
 /// One Secret goes down and one comes up; both keep their names.
-fn related() -> Value {
+pub(crate) fn related() -> Value {
     json!({"related": [
         {"identifier": "password", "origin": "kcp", "version": "v1", "resource": "secrets",
             "object": {"reference": {"path": "spec.first.name"}}},
@@ -54,7 +54,7 @@ async fn bind(stage: &Stage, namespace: &str, name: &str, rules: Vec<Value>) {
 }
 
 /// The process may do what `syncagent rbac` prints for these kinds, each rule where it belongs.
-async fn permit(stage: &Stage, kinds: &[Kind]) {
+pub(crate) async fn permit(stage: &Stage, kinds: &[Kind]) {
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": STATES}});
     created(stage.service.post("/api/v1/namespaces", &body).await);
     let service = cluster_rules()
@@ -66,7 +66,7 @@ async fn permit(stage: &Stage, kinds: &[Kind]) {
     bind(stage, "default", "default", default_rules()).await;
 }
 
-fn flags(site: &Site) -> Flags {
+pub(crate) fn flags(site: &Site) -> Flags {
     Flags {
         namespace: Some(STATES.into()),
         enable_leader_election: Some(true),
@@ -107,7 +107,7 @@ async fn installation(spec: Value, kinds: &[Kind]) -> (Site, Consumer) {
 }
 
 /// The process works: the Lease is its own.
-async fn works(site: &Site) {
+pub(crate) async fn works(site: &Site) {
     eventually("the Lease is taken", || async {
         let found = site.0.service.get(&lease(site)).await.unwrap().body;
         let holder = found["spec"]["holderIdentity"].as_str()?.to_owned();
@@ -117,14 +117,14 @@ async fn works(site: &Site) {
 }
 
 /// Every request apart from the Lease's and from events.
-fn work(stage: &Stage) -> Vec<String> {
+pub(crate) fn work(stage: &Stage) -> Vec<String> {
     let mut asked = stage.requests();
     asked.retain(|it| !it.contains(" leases ") && !it.contains(" events "));
     asked
 }
 
 /// Waits until nothing more is asked; the Lease is renewed all the time.
-async fn rest(stage: &Stage) {
+pub(crate) async fn rest(stage: &Stage) {
     let mut before = usize::MAX;
     for _ in 0..100 {
         let now = work(stage).len();
@@ -138,7 +138,7 @@ async fn rest(stage: &Stage) {
 }
 
 /// What was asked, in any order.
-async fn costs(stage: &Stage, wanted: &[&str]) {
+pub(crate) async fn costs(stage: &Stage, wanted: &[&str]) {
     rest(stage).await;
     let mut asked = work(stage);
     asked.sort();

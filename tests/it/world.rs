@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use syncagent_core::io::clients::{Connection, KcpAccess, MERGE_PATCH, Server};
+use syncagent_embedded::snapshot::Held;
 
 /// Both sides of one test.
 #[derive(Clone)]
@@ -127,6 +128,16 @@ impl World {
         }
     }
 
+    /// Embedded servers that go on from what others held; what [`unique`](Self::unique) names is named after `run`.
+    pub(crate) fn holding(run: &str, kcp: Vec<Held>, service: Vec<Held>) -> Self {
+        let kcp = syncagent_embedded::Server::kcp().holding(kcp);
+        let service = syncagent_embedded::Server::kubernetes().holding(service);
+        Self {
+            run: run.to_owned(),
+            ..Self::built(kcp, service)
+        }
+    }
+
     /// Whether time is that of a real server.
     pub(crate) fn is_real() -> bool {
         [KCP, SERVICE]
@@ -172,13 +183,19 @@ impl World {
     }
 
     async fn workspace_with(&self, name: &str, spec: &Value) -> Workspace {
+        let path = "/apis/tenancy.kcp.io/v1alpha1/workspaces";
+        created(self.kcp.parent().post(path, &json!({
+            "apiVersion": "tenancy.kcp.io/v1alpha1", "kind": "Workspace", "metadata": {"name": self.unique(name)},
+            "spec": spec,
+        })).await);
+        self.known_workspace(name).await
+    }
+
+    /// A workspace that was made before.
+    pub(crate) async fn known_workspace(&self, name: &str) -> Workspace {
         let name = self.unique(name);
         let parent = self.kcp.parent();
         let path = "/apis/tenancy.kcp.io/v1alpha1/workspaces";
-        created(parent.post(path, &json!({
-            "apiVersion": "tenancy.kcp.io/v1alpha1", "kind": "Workspace", "metadata": {"name": name},
-            "spec": spec,
-        })).await);
         let ready = eventually("the workspace is ready", || async {
             let workspace = parent.get(&format!("{path}/{name}")).await.unwrap().body;
             (workspace["status"]["phase"] == "Ready").then_some(workspace)

@@ -184,10 +184,12 @@ impl Call {
     fn patch_stored(&self, options: &WriteOptions) -> Result<Answer, Failure> {
         loop {
             let (stored, old) = self.current()?;
+            // What is put on when an object is read can be patched too: kcp's annotation is always there to add others to.
+            let seen = self.shown(old.clone())?;
             let patched = match self.content_type.as_str() {
-                JSON_PATCH => patch::json(&self.body, &old)?,
-                MERGE_PATCH => patch::merge(&self.body, &old)?,
-                _ => patch::strategic(&self.body, &old)?,
+                JSON_PATCH => patch::json(&self.body, &seen)?,
+                MERGE_PATCH => patch::merge(&self.body, &seen)?,
+                _ => patch::strategic(&self.body, &seen)?,
             };
             patch::decodable(&patched.object)?;
             let mut object = patched.object;

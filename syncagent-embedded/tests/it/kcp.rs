@@ -26,6 +26,10 @@ use Known::{Assumed, Live};
 /// The facts, by the name of their test.
 const FACTS: &[(&str, Known)] = &[
     ("an_export_gets_an_identity_and_a_slice", Live),
+    (
+        "an_annotation_is_added_where_there_are_none_but_that_of_kcp",
+        Assumed,
+    ),
     ("a_slice_has_no_endpoint_before_the_first_binding", Live),
     ("an_empty_export_can_be_bound_and_filled_later", Live),
     ("objects_of_all_consumers_show_in_the_wildcard", Live),
@@ -526,6 +530,27 @@ async fn a_failed_guard_is_422() {
         .await;
     assert_eq!(code, 422, "{answer}");
     assert_eq!(answer["details"], json!({}));
+}
+
+/// kcp's annotation is put on when an object is read, before a patch is applied to it.
+#[tokio::test(start_paused = true)]
+async fn an_annotation_is_added_where_there_are_none_but_that_of_kcp() {
+    let world = World::ready().await;
+    world.order(0, &[]).await;
+    let path = format!("{}/kcp", world.clusters(&world.view(&world.consumers[0])));
+    let patch = json!([{"op": "add", "path": "/metadata/annotations/mine", "value": "1"}]);
+    let (code, answer) = world
+        .send(
+            &world.admin,
+            "PATCH",
+            &path,
+            "application/json-patch+json",
+            patch,
+        )
+        .await;
+    assert_eq!(code, 200, "{answer}");
+    let annotations = json!({"kcp.io/cluster": world.consumers[0], "mine": "1"});
+    assert_eq!(answer["metadata"]["annotations"], annotations);
 }
 
 #[tokio::test(start_paused = true)]
