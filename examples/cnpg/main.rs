@@ -105,7 +105,7 @@ fn connection(order: &View<Cluster>) -> Option<Secret> {
     let login = login.data?;
     let text = |key: &str| String::from_utf8(login.get(key)?.0.clone()).ok();
     let (user, password) = (text("username")?, text("password")?);
-    let dbname = order.spec().bootstrap.initdb.database.clone();
+    let dbname = order.spec()?.bootstrap.initdb.database.clone();
     let uri = format!("postgresql://{user}:{password}@{host}:{port}/{dbname}");
     let text = serde_json::json!({ "host": host, "port": port, "user": user, "password": password,
         "dbname": dbname, "uri": uri });

@@ -27,6 +27,7 @@
 
 pub mod derived;
 
+use std::cell::OnceCell;
 use std::marker::PhantomData;
 
 use kube::core::object::{HasSpec, HasStatus};
@@ -254,7 +255,7 @@ where
 
 /// Composes a returned object: the body of a [`Compose`](crate::definition::Compose) that the derive emits.
 ///
-/// An order that does not have the form of its type yields "not yet".
+/// An order that does not have the form of its type has nothing to say: [`View::order`] is `None`.
 pub fn compose<T, Out>(
     sources: &Sources,
     with: impl FnOnce(&View<T>) -> Option<Out>,
@@ -263,41 +264,47 @@ where
     T: Publish,
     Out: Serialize,
 {
-    let view = View::of(sources)?;
-    serde_json::to_value(with(&view)?).ok()
+    serde_json::to_value(with(&View::of(sources))?).ok()
 }
 
 /// What a composing function sees of an order: the typed face of [`Sources`].
 ///
-/// Only what a function looks at makes its result stale when it changes: a function that never calls
-/// [`copy`](Self::copy) is not run again for each heartbeat of the copy's status.
+/// Only what a function looks at is fetched, and only that makes its result stale when it changes: a function that never
+/// calls [`copy`](Self::copy) is not run again for each heartbeat of the copy's status, and one that finds no address yet
+/// before it asks for the [`spec`](Self::spec) costs no look at the order. So everything here may be `None`, which is "not
+/// in hand yet" just as "not there": the function says `None` then, and is called again with what it asked for.
 #[derive(Debug)]
 pub struct View<T> {
-    order: T,
+    order: OnceCell<Option<Box<T>>>,
     sources: Sources,
     of: PhantomData<fn() -> T>,
 }
 
 impl<T: Publish> View<T> {
-    /// The view of an order; `None` when it does not have the form of its type.
+    /// The view of an order.
     #[must_use]
-    pub fn of(sources: &Sources) -> Option<Self> {
-        let Ok(order) = T::deserialize(sources.peek_origin()) else {
-            // It may only not be in hand yet.
-            sources.origin();
-            return None;
-        };
-        Some(Self {
-            order,
+    pub fn of(sources: &Sources) -> Self {
+        Self {
+            order: OnceCell::new(),
             sources: sources.clone(),
             of: PhantomData,
-        })
+        }
     }
 
-    /// The order as the consumer wrote it, with the status that they see.
-    pub fn order(&self) -> &T {
+    /// The order as the consumer wrote it, with the status that they see; `None` when it is not in hand yet, or does not
+    /// have the form of its type.
+    pub fn order(&self) -> Option<&T> {
         self.sources.origin();
-        &self.order
+        self.peek()
+    }
+
+    fn peek(&self) -> Option<&T> {
+        let parsed = || {
+            T::deserialize(self.sources.peek_origin())
+                .ok()
+                .map(Box::new)
+        };
+        self.order.get_or_init(parsed).as_deref()
     }
 
     /// The order's name in the workspace.
@@ -366,10 +373,10 @@ impl<T: Publish> View<T> {
 }
 
 impl<T: Publish + HasSpec> View<T> {
-    /// The order's spec.
+    /// The order's spec; `None` when it is not in hand yet.
     #[must_use]
-    pub fn spec(&self) -> &T::Spec {
-        self.order().spec()
+    pub fn spec(&self) -> Option<&T::Spec> {
+        self.order().map(HasSpec::spec)
     }
 }
 
@@ -378,7 +385,7 @@ impl<T: Publish + HasStatus> View<T> {
     #[must_use]
     pub fn status(&self) -> Option<&T::Status> {
         self.sources.status();
-        self.order.status()
+        self.peek()?.status()
     }
 }
 

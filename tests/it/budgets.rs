@@ -1,5 +1,7 @@
 //! What the agent costs: every request it makes, counted by the servers that answer it.
 
+mod derived;
+
 use std::time::Duration;
 
 use serde_json::json;

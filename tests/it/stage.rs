@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::things;
 use crate::world::{
-    User, Workspace, World, another_test, change, created, eventually, group, status, tidy,
+    User, Workspace, World, another_test, change, created, eventually, status, tidy,
 };
 
 /// What all tests name their export.
@@ -274,8 +274,12 @@ impl Stage {
         let wanted = self.definitions.len();
         eventually("the export is filled", || async {
             let export = self.exported().await;
-            let ours = export["spec"]["resources"].as_array()?.iter();
-            (ours.filter(|r| r["group"] == group()).count() == wanted).then_some(())
+            let of_ours = |resource: &&Value| {
+                let mut kinds = self.definitions.iter().map(|it| &it.offered);
+                kinds.any(|kind| resource["group"] == kind.group.as_str())
+            };
+            let resources = export["spec"]["resources"].as_array()?.iter();
+            (resources.filter(of_ours).count() == wanted).then_some(())
         })
         .await;
     }

@@ -69,7 +69,7 @@ fn nothing_is_wrong_with_it() {
 fn a_connection_is_made_of_the_address_and_the_consumers_credentials() {
     let ingress = json!({ "ip": "127.0.0.1", "ports": [{ "port": 40123, "protocol": "TCP" }] });
     let there = service(&json!({ "loadBalancer": { "ingress": [ingress] } }));
-    let view = View::<Cluster>::of(&sources(Some(there))).expect("the order has its form");
+    let view = View::<Cluster>::of(&sources(Some(there)));
     let secret = connection(&view).expect("everything is there");
     let text = secret.string_data.expect("it has text");
     assert_eq!(text["uri"], "postgresql://app:pw@127.0.0.1:40123/app");
@@ -90,7 +90,7 @@ fn a_connection_is_made_of_the_address_and_the_consumers_credentials() {
 #[test]
 fn without_an_address_there_is_no_connection_yet() {
     for service in [None, Some(service(&json!({ "loadBalancer": {} })))] {
-        let view = View::<Cluster>::of(&sources(service)).expect("the order has its form");
+        let view = View::<Cluster>::of(&sources(service));
         assert!(connection(&view).is_none());
     }
 }

@@ -85,7 +85,7 @@ mod postgres {
     }
 
     fn connection(order: &View<Cluster>) -> Option<Secret> {
-        let _instances = order.spec().instances;
+        let _instances = order.spec()?.instances;
         let service = order.read::<Service>()?;
         let host = service.spec?.load_balancer_ip?;
         Some(Secret {
