@@ -63,7 +63,8 @@ pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
     }
 }
 
-/// Lets the order go and keeps its copy, with what was taken for it: nothing of us is left in the workspace.
+/// Lets the order go and keeps its copy, with what was taken for it, also when the copy is not ours any more: nothing is
+/// deleted on the service cluster, and nothing of us is left in the workspace.
 fn keep(step: &mut Step<'_>, leaving: Leaving, lost: Lost) {
     returned::resolve(step);
     let mut done = true;
@@ -82,6 +83,7 @@ fn keep(step: &mut Step<'_>, leaving: Leaving, lost: Lost) {
         return;
     }
     match leaving {
+        Leaving::Vanished if step.record.copy.is_none() => step.gone = true,
         Leaving::Vanished => lost::finish(step, lost),
         Leaving::Deleted | Leaving::Unselected => release(step, leaving),
     }
@@ -170,7 +172,7 @@ fn clean_up(step: &mut Step<'_>) -> bool {
     let mut done = true;
     let mut kept = Vec::new();
     for mut entry in std::mem::take(&mut step.record.taken) {
-        if !untake::let_go(step, &mut entry) {
+        if !untake::let_go(step, &mut entry, &[]) {
             done = false;
         }
         kept.push(entry);

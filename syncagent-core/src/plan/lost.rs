@@ -51,7 +51,10 @@ pub(super) fn keeps(step: &mut Step<'_>, leaving: Leaving) -> Result<Option<Lost
         return Ok(None);
     };
     match learn(step, &copy_ref) {
-        Copy::Absent | Copy::Other | Copy::Unmarked(_) => return Ok(None),
+        // Nothing is left that could need what was taken.
+        Copy::Absent => return Ok(None),
+        // Whoever took our marks off, or put something else in its place, may need it: that stays.
+        Copy::Other | Copy::Unmarked(_) => {}
         Copy::Unknown | Copy::Unclear => {
             step.look(&copy_ref, Depth::Body);
             return Err(());
@@ -100,9 +103,9 @@ fn is_unbinding(step: &mut Step<'_>) -> Result<bool, ()> {
     }
 }
 
-/// Marks the copy as kept; says whether it is.
+/// Marks the copy as kept; says whether it is, or there is none of ours.
 pub(super) fn mark(step: &mut Step<'_>, lost: Lost) -> bool {
-    let Ok(copy_ref) = step.copy_ref() else {
+    let (Ok(copy_ref), Some(known)) = (step.copy_ref(), step.record.copy.clone()) else {
         return true;
     };
     let body = step.seen.of(&copy_ref).body();
@@ -121,9 +124,6 @@ pub(super) fn mark(step: &mut Step<'_>, lost: Lost) -> bool {
         let marked = annotation(copy, names::KEPT) == Some(&wanted);
         step.record.kept = marked.then_some(lost);
     }
-    let Some(known) = step.record.copy.as_ref() else {
-        return true;
-    };
     if step.record.kept == Some(lost) {
         return true;
     }

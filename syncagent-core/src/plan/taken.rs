@@ -41,10 +41,14 @@ pub(super) fn taken(
         resolve_named(step, &intent.taken, namespace);
     }
     resolve_found(step, origin, intent, copy);
+    let named = step.record.taken.iter().filter(|it| !it.dropped);
+    let standing: Vec<_> = named
+        .map(|it| (it.origin.clone(), it.copy.clone()))
+        .collect();
     let mut kept = Vec::new();
     for mut entry in std::mem::take(&mut step.record.taken) {
         if entry.dropped {
-            if !let_go(step, &mut entry) {
+            if !let_go(step, &mut entry, &standing) {
                 step.concern(&entry.origin);
                 step.concern(&entry.copy);
                 kept.push(entry);

@@ -12,15 +12,23 @@ use super::taken::{identity, rule_of};
 use crate::definition::{Cleanup, Deletion};
 use crate::names;
 use crate::object::identity::Standing;
-use crate::object::reference::Known;
+use crate::object::reference::{Known, ObjectRef};
 use crate::object::{self, annotation, finalizers, is_deleting};
 
-/// Lets go of an object that is not taken any more; says whether nothing is left to do.
-pub(super) fn let_go(step: &mut Step<'_>, entry: &mut TakenKnown) -> bool {
-    let kept = cleanup(step, entry) == Cleanup::Never;
+/// Lets go of an object that is not taken any more, but of nothing that the order still takes by another field or rule
+/// (`standing`: each original with its copy); says whether nothing is left to do.
+pub(super) fn let_go(
+    step: &mut Step<'_>,
+    entry: &mut TakenKnown,
+    standing: &[(ObjectRef, ObjectRef)],
+) -> bool {
+    // Another original may have got the name of the copy: then what is there is not its copy.
+    let same = |it: &(ObjectRef, ObjectRef)| it.0 == entry.origin && it.1 == entry.copy;
+    let kept = cleanup(step, entry) == Cleanup::Never || standing.iter().any(same);
+    let needed = standing.iter().any(|it| it.0 == entry.origin);
     let copy_done = kept || drop_copy(step, entry, Whose::Others);
     // The consumer's object is held until its copy is gone.
-    copy_done && drop_hold(step, entry)
+    copy_done && (needed || drop_hold(step, entry))
 }
 
 /// Lets go of the consumer's object alone: its copy stays where it is. Says whether nothing is left to do.

@@ -3,7 +3,8 @@
 use serde_json::json;
 use syncagent_core::plan::{Ending, Sight};
 
-use crate::fixture::{compile, key, order, thing};
+use crate::filter::{Case, held, served};
+use crate::fixture::{compile, full_thing, key, order, thing};
 use crate::world::{Agent, World};
 
 fn settled<'a>(agent: &mut Agent<'a>) -> World {
@@ -164,4 +165,28 @@ fn others_finalizers_are_kept_and_waited_for() {
     agent.event(&world, &agent.origin());
     agent.run(&mut world, None);
     assert_eq!((agent.gets, agent.take_sent()), (0, vec![]));
+}
+
+#[test]
+fn an_order_that_ends_before_its_first_step_leaves_what_another_takes() {
+    let publication = compile(full_thing());
+    let Case {
+        mut world,
+        password,
+        taken,
+        ..
+    } = served(&publication);
+    // Somebody else holds it, so that it is there and being deleted when it is seen first.
+    let mut second = Agent::new(&publication, &key(&publication, "b"));
+    let spec = json!({"size": 1, "secret": {"name": "pw"}});
+    let mut object = order(&publication, &second.key, &spec);
+    object["metadata"]["finalizers"] = json!(["other/one"]);
+    world.put(&second.origin(), object);
+    world.delete(&second.origin());
+    let before = world.objects.clone();
+    second.event(&world, &second.origin());
+    second.run(&mut world, None);
+    assert_eq!(second.take_sent(), Vec::<String>::new());
+    assert_eq!(world.objects, before);
+    assert!(held(&world, &password) && world.objects.contains_key(&taken));
 }

@@ -299,3 +299,59 @@ fn while_deletions_are_paused_nothing_is_deleted_at_the_service() {
     }
     assert!(waiting > 3);
 }
+
+#[test]
+fn what_was_taken_stays_where_a_copy_is_to_be_kept_that_is_not_ours_any_more() {
+    fn unmark(world: &mut World, at: &ObjectRef) {
+        world.edit(at, |it| {
+            it["metadata"]["labels"] = json!({});
+            it["metadata"]["annotations"] = json!({});
+        });
+    }
+    fn replace(world: &mut World, at: &ObjectRef) {
+        world.objects.remove(at);
+        world.put(at, json!({"spec": {"size": 7}}));
+    }
+    fn remove(world: &mut World, at: &ObjectRef) {
+        world.objects.remove(at);
+    }
+    type Change = fn(&mut World, &ObjectRef);
+    type Happen = fn(&mut World, &Agent<'_>);
+    // Where nothing is left that could need it, it goes.
+    let cases: [(Happen, bool, Change, bool); 5] = [
+        (unbind, true, unmark, true),
+        (unbind, true, replace, true),
+        (unbind, true, remove, false),
+        (strip, false, replace, true),
+        (strip, false, remove, false),
+    ];
+    for loss in [Loss::Keep, Loss::Report] {
+        for (at, (happen, restarted, change, stays)) in cases.into_iter().enumerate() {
+            let publication = with(|it| {
+                it.unbound = loss;
+                it.stripped = loss;
+            });
+            let Case {
+                mut world,
+                mut agent,
+                password,
+                taken,
+            } = served(&publication);
+            change(&mut world, &agent.copy());
+            let copy = world.objects.get(&agent.copy()).cloned();
+            happen(&mut world, &agent);
+            if restarted {
+                agent.restart(&world);
+            }
+            for at in [agent.origin(), agent.copy()] {
+                agent.event(&world, &at);
+            }
+            agent.run(&mut world, None);
+            assert_eq!(world.objects.get(&agent.copy()), copy.as_ref(), "{at}");
+            assert_eq!(world.objects.contains_key(&taken), stays, "{at}");
+            assert!(!held(&world, &password), "{at}");
+            assert!(!world.objects.contains_key(&returned(&agent)), "{at}");
+            assert!(!world.objects.contains_key(&agent.origin()), "{at}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use syncagent_core::plan::{Ending, ObjectRef, Sight};
 use syncagent_core::publication::Publication;
 
-use crate::fixture::{compile, full_thing, key, order, secret, service};
+use crate::fixture::{compile, full_thing, key, order, secret, service, takes};
 use crate::world::{Agent, World, version_of};
 
 struct Case<'a> {
@@ -437,6 +437,36 @@ fn a_secret_that_is_no_longer_named_is_let_go() {
     );
     assert!(!case.world.objects.contains_key(&case.taken));
     case.agent.assert_settled(&mut case.world);
+}
+
+#[test]
+fn a_reference_that_moves_to_another_field_moves_nothing_on_the_service_cluster() {
+    let mut definition = full_thing();
+    definition
+        .fields
+        .push(takes("spec.items[].ref", "{name}.taken"));
+    let publication = compile(definition);
+    for first in ["spec.secret", "spec.items[].ref"] {
+        let mut case = Case::new(&publication).with_secret();
+        let origin = case.agent.origin();
+        let one = json!({"size": 1, "secret": {"name": "pw"}});
+        let other = json!({"size": 1, "items": [{"ref": {"name": "pw"}}]});
+        let (before, after) = match first {
+            "spec.secret" => (one, other),
+            _ => (other, one),
+        };
+        case.world.edit(&origin, |it| it["spec"] = before);
+        case.agent.event(&case.world, &origin);
+        case.go();
+        let taken = version_of(&case.world, &case.taken);
+        let held = version_of(&case.world, &case.pw);
+        case.world.edit(&origin, |it| it["spec"] = after);
+        case.agent.event(&case.world, &origin);
+        let (_, sent, _) = case.go();
+        assert_eq!(sent, ["Refresh 200"], "from {first}");
+        assert_eq!(version_of(&case.world, &case.taken), taken);
+        assert_eq!(version_of(&case.world, &case.pw), held);
+    }
 }
 
 #[test]
