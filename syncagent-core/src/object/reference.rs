@@ -121,6 +121,16 @@ impl ObjectRef {
         }
     }
 
+    /// The namespace that an object lives in, in the same place; `None` for one that has none.
+    #[must_use]
+    pub fn namespace_of(&self) -> Option<Self> {
+        let namespace = Self::service_namespace(&self.namespace);
+        (!self.namespace.is_empty()).then(|| Self {
+            place: self.place.clone(),
+            ..namespace
+        })
+    }
+
     /// What kcp says about a workspace, in the workspace.
     #[must_use]
     pub fn logical_cluster(cluster: &str) -> Self {

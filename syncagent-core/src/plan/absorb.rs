@@ -14,7 +14,7 @@ use super::{adopt, carry, drift, fight, forward, returned};
 use crate::definition::Drift;
 use crate::names;
 use crate::object::fingerprint::Fingerprint;
-use crate::object::reference::{Key, Known, ObjectRef};
+use crate::object::reference::{Key, Known, ObjectRef, Place};
 use crate::object::{annotation, finalizers, uid};
 use crate::projection::{parse_spot, translate};
 use crate::publication::Publication;
@@ -361,18 +361,19 @@ impl Hearing<'_> {
             Deed::Refresh if self.effect.request.verb == Verb::MergePatch => self.doubt(),
             Deed::Retake(_) if self.effect.request.verb == Verb::MergePatch => self.doubt(),
             Deed::Adopt | Deed::Inherit => self.doubt(),
-            Deed::Place | Deed::Refresh | Deed::Take(_) | Deed::Retake(_) => {
-                let namespace = ObjectRef::service_namespace(&self.effect.request.object.namespace);
+            // The namespace is away; else the order is, or the workspace does not serve the kind any more.
+            Deed::Place | Deed::Refresh | Deed::Take(_) | Deed::Retake(_) | Deed::Return(_) => {
                 let said = &self.reply.body["details"];
-                if said["kind"] == "namespaces" && *self.seen.of(&namespace) != Sight::Absent {
-                    self.seen.note(namespace, Sight::Absent);
-                    Heard::Again
-                } else {
-                    Heard::Later(Later::Unavailable)
+                let namespace = self.effect.request.object.namespace_of();
+                match namespace.filter(|it| *self.seen.of(it) != Sight::Absent) {
+                    Some(namespace) if said["kind"] == "namespaces" => {
+                        self.seen.note(namespace, Sight::Absent);
+                        Heard::Again
+                    }
+                    _ => Heard::Later(Later::Unavailable),
                 }
             }
-            // The order is away, or the workspace does not serve the kind any more.
-            Deed::Return(_) | Deed::Namespace => Heard::Later(Later::Unavailable),
+            Deed::Namespace => Heard::Later(Later::Unavailable),
             Deed::Hold
             | Deed::Annotate
             | Deed::Leave
@@ -399,6 +400,11 @@ impl Hearing<'_> {
                 Heard::Again
             }
             _ if terminating => Heard::Later(Later::Unavailable),
+            // In a workspace the consumer can make it.
+            Deed::Namespace if self.effect.request.object.place != Place::Service => {
+                self.note(Sight::Barred);
+                Heard::Again
+            }
             _ => Heard::Later(Later::Denied),
         }
     }

@@ -45,6 +45,37 @@ pub(super) fn ensure_namespace(step: &mut Step<'_>, name: &str) -> bool {
     true
 }
 
+/// Whether an object of the workspace has a namespace to live in, as far as a server said. The Go agent makes a missing
+/// one; otherwise that is the consumer's to do, and they are told.
+pub(super) fn has_namespace(step: &mut Step<'_>, object: &ObjectRef) -> bool {
+    let Some(namespace) = object.namespace_of() else {
+        return true;
+    };
+    let (kind, name) = (&object.kind.kind, &object.name);
+    match step.seen.of(&namespace) {
+        Sight::Absent if step.publication.follows_go_agent() => {
+            let metadata = json!({"name": namespace.name});
+            let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
+            let because = "what comes up will live in it";
+            step.push(Deed::Namespace, namespace, Verb::Create, body, because);
+            true
+        }
+        Sight::Absent | Sight::Barred => {
+            let message = format!(
+                "the {kind} {name:?} belongs into the namespace {:?}, which is not there: make it",
+                namespace.name
+            );
+            step.trouble("WaitingForNamespace", message);
+            // Nothing tells when it is there.
+            step.refused.push(format!(
+                "the workspace lacks the namespace of a returned {kind}"
+            ));
+            false
+        }
+        _ => true,
+    }
+}
+
 pub(super) fn hold(step: &mut Step<'_>, origin: &Value) {
     let object = step.publication.origin(step.key);
     let finalizer = step.publication.finalizer();

@@ -8,6 +8,7 @@ use super::drift;
 use super::effect::{Deed, Verb};
 use super::find;
 use super::forward;
+use super::hold::has_namespace;
 use super::record::{ReturnedKnown, StatusKnown};
 use super::returned::{Maker, order};
 use super::seen::{Depth, Sight};
@@ -265,6 +266,7 @@ fn write(step: &mut Step<'_>, entry: &mut ReturnedKnown, maker: Maker<'_>, made:
     let id = entry.id.clone();
     entry.dirty = true;
     match &entry.at {
+        None if !has_namespace(step, &entry.object) => {}
         None => {
             let mut labels = texts(&made["metadata"]["labels"]);
             labels.insert(

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use syncagent_core::definition::Text;
 use syncagent_core::definition::{
     Called, Change, Cleanup, CopyNaming, Definition, Expression, Find, Kind, Labelled, Mutation,
-    Objects, Only, RelatedRule, Rewrite, Side, StatusRule, TextFn, Unproven,
+    Objects, Only, Policy, RelatedRule, Rewrite, Side, StatusRule, TextFn, Unproven,
 };
 use syncagent_core::object::finalizers;
 use syncagent_core::plan::{Ending, Key, ObjectRef, Place};
 use syncagent_core::publication::{Publication, Publications};
 
-use crate::fixture::{AGENT, CLUSTER, compile, key, kind, order, secret, thing};
+use crate::fixture::{AGENT, CLUSTER, compile, key, kind, order, secret, takes, thing};
 use crate::related_table::{COPIES, SIDES, change};
 use crate::world::{Agent, World};
 
@@ -638,6 +638,119 @@ fn the_other_side_of_a_pair_is_read_from_the_other_primary() {
     case.see(&[there(secret(), "wanted")]);
     let up = &case.world.objects[&here(secret(), "wanted")];
     assert_eq!(up["data"]["x"], "eA==");
+}
+
+/// What the operator makes for an order comes up into a namespace of its own, which a workspace need not have.
+fn into_another_namespace() -> RelatedRule {
+    let called = |find, text: &str| Objects::from(find).called(Called::Text(text.into()));
+    RelatedRule {
+        namespaces: Some(called(Find::named("{copy.namespace}"), "team-{name}")),
+        unproven: Unproven::Allowed,
+        ..RelatedRule::new(
+            "creds",
+            Side::Service,
+            secret(),
+            called(Find::named("{copy.name}-creds"), "{name}-login"),
+        )
+    }
+}
+
+#[test]
+fn a_namespace_that_is_missing_in_the_workspace_is_the_consumers_to_make() {
+    let publication = compile(with(vec![into_another_namespace()]));
+    let mut case = Case::new(&publication, &["a"]);
+    let source = there(secret(), "a-creds");
+    case.world.put(&source, json!({"data": {"x": "eA=="}}));
+    case.world.lacking.push("team-a".into());
+    let (_, _, sent, ending) = case.begin();
+    assert!(
+        sent.contains(&"Return(\"creds\") 404".to_owned()),
+        "{sent:?}"
+    );
+    assert!(matches!(ending, Ending::Refused(_)), "{ending:?}");
+    assert_eq!(case.condition()["reason"], "WaitingForNamespace");
+    assert_eq!(
+        case.condition()["message"],
+        "the Secret \"a-login\" belongs into the namespace \"team-a\", which is not there: make it"
+    );
+    // A second look, minutes later, costs one try.
+    case.agents[0].record.look_again();
+    let (_, _, sent, _) = case.run(0);
+    assert_eq!(sent, ["Return(\"creds\") 404"]);
+    case.world.lacking.clear();
+    case.agents[0].record.look_again();
+    case.run(0);
+    let up = ObjectRef {
+        namespace: "team-a".into(),
+        ..here(secret(), "a-login")
+    };
+    assert_eq!(case.world.objects[&up]["data"]["x"], "eA==");
+    assert_eq!(case.condition()["status"], "True");
+    case.agents[0].assert_settled(&mut case.world);
+}
+
+#[test]
+fn as_the_go_agent_does_it_a_missing_namespace_is_made_in_the_workspace() {
+    let publication = compile(Definition {
+        policy: Policy::take_over("states"),
+        ..with(vec![into_another_namespace()])
+    });
+    for closed in [false, true] {
+        let mut case = Case::new(&publication, &["a"]);
+        let source = there(secret(), "a-creds");
+        case.world.put(&source, json!({"data": {"x": "eA=="}}));
+        case.world.lacking.push("team-a".into());
+        case.world.closed = closed;
+        let (_, _, sent, ending) = case.begin();
+        let namespace = ObjectRef {
+            place: Place::Workspace(CLUSTER.into()),
+            ..ObjectRef::service_namespace("team-a")
+        };
+        assert_eq!(case.is_there(&namespace), !closed, "{sent:?}");
+        let up = ObjectRef {
+            namespace: "team-a".into(),
+            ..here(secret(), "a-login")
+        };
+        assert_eq!(case.is_there(&up), !closed, "{sent:?}");
+        assert_eq!(matches!(ending, Ending::Refused(_)), closed, "{ending:?}");
+    }
+}
+
+#[test]
+fn what_is_made_anew_while_another_order_holds_it_is_let_go_and_taken_again() {
+    let mut rule = credentials();
+    rule.objects = Find::named("{copy.name}-creds").into();
+    let mut definition = with(vec![rule]);
+    definition.fields = vec![takes("spec.secret", "{name}.taken")];
+    definition.recreate = vec!["credentials".into(), "spec.secret".into()];
+    let publication = compile(definition);
+    let mut case = Case::new(&publication, &["a", "b"]);
+    let source = there(secret(), "a-creds");
+    let object = |kind: &str| json!({"type": kind, "data": {"x": "eA=="}});
+    case.world.put(&source, object("one"));
+    case.begin();
+    let up = here(secret(), "a-credentials");
+    let second = case.agents[1].origin();
+    case.world.edit(&second, |it| {
+        it["spec"]["secret"] = json!({"name": "a-credentials"});
+    });
+    case.agents[1].event(&case.world, &second);
+    case.run(1);
+    assert!(case.is_held(&up));
+    let before = case.world.objects[&up]["metadata"]["uid"].clone();
+    // Its type cannot be changed, so it is made anew: while the other order holds it, it only goes.
+    case.world.edit(&source, |it| it["type"] = json!("two"));
+    for _ in 0..3 {
+        case.see(&[source.clone(), up.clone()]);
+        case.agents[1].hint(&case.world, &up);
+        case.run(1);
+    }
+    let now = &case.world.objects[&up];
+    assert_ne!(now["metadata"]["uid"], before);
+    assert_eq!(now["type"], "two");
+    assert!(case.is_held(&up), "{now:#}");
+    let below = &case.world.objects[&there(secret(), "a-credentials.taken")];
+    assert_eq!(below["type"], "two", "{below:#}");
 }
 
 #[test]

@@ -29,6 +29,10 @@ pub(crate) struct World {
     pub(crate) barred: bool,
     /// Kinds whose objects have no status to write.
     pub(crate) statusless: Vec<String>,
+    /// Namespaces that workspaces do not have.
+    pub(crate) lacking: Vec<String>,
+    /// Whether making namespaces in workspaces is forbidden.
+    pub(crate) closed: bool,
 }
 
 fn plain(value: &mut Value) {
@@ -162,6 +166,16 @@ impl World {
             Verb::Create => {
                 if self.objects.contains_key(at) {
                     return status(409, "AlreadyExists", &json!({}));
+                }
+                if at.place != Place::Service && self.lacking.contains(&at.namespace) {
+                    let details = json!({"kind": "namespaces", "name": at.namespace});
+                    return status(404, "NotFound", &details);
+                }
+                if at.place != Place::Service && at.kind.kind == "Namespace" {
+                    if self.closed {
+                        return status(403, "Forbidden", &json!({}));
+                    }
+                    self.lacking.retain(|it| *it != at.name);
                 }
                 self.put(at, request.body.clone());
                 self.answer(at)
