@@ -654,6 +654,15 @@ impl Publication {
         }
     }
 
+    /// Whether an order may take more than [`takes`](Self::takes) tells before its first step: what has certain labels, or
+    /// what its copy or the objects themselves name.
+    #[must_use]
+    pub fn finds_more(&self) -> bool {
+        let down = self.related.iter();
+        let mut down = down.filter(|it| it.origin == Side::Workspace);
+        down.any(|it| it.selects() || it.wants_copy() || it.reads_found())
+    }
+
     /// The objects that a standing order shares with others: what it takes, in the workspace and on the service cluster.
     ///
     /// Register these as soon as an order is seen, so that no other order cleans up what this one uses before its first

@@ -426,6 +426,9 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
                 for taken in publication.takes(&key, &told, state.moved()) {
                     state.care(&key, &taken);
                 }
+                if publication.finds_more() {
+                    state.expect_more(&key);
+                }
             }
             state.order(&key, url, at, sight.unwrap_or(Sight::There(told)));
         }

@@ -170,6 +170,11 @@ impl Orders {
         busy.into_iter().flat_map(|busy| busy.parked.take(words))
     }
 
+    /// Whether no step of an order has come to its end yet.
+    pub(crate) fn is_new(&self, order: u32) -> bool {
+        Called::read(&self.entry(order).row).1.is_empty()
+    }
+
     /// Whether there is an order of this number.
     pub(crate) fn has(&self, order: u32) -> bool {
         self.entries

@@ -72,6 +72,8 @@ pub(crate) struct State {
     moved: Arc<Moved>,
     queue: Queue<Turn, Instant>,
     gated: Gated,
+    /// Orders of which only their first step can tell what they use.
+    newcomers: BTreeSet<u32>,
     /// Orders that wait for a person's word.
     paused: BTreeSet<Turn>,
     gates: Gates,
@@ -187,6 +189,7 @@ impl State {
             self.queue.cancel(&self.orders.turn(order));
             self.paused.remove(&self.orders.turn(order));
             self.gated.remove(order);
+            self.newcomers.remove(&order);
             if successor {
                 self.index.forget(order);
                 self.selections.forget(&order);
@@ -199,14 +202,26 @@ impl State {
         self.open_gates();
     }
 
-    /// Whether other orders use an object; `None` while that is not known of every order, for not all are listed.
+    /// Whether other orders use an object; `None` while that is not known of every order, for not all are listed, or one
+    /// of the same workspace has not had the step yet that finds out.
     pub(crate) fn used_by_others(&self, object: &ObjectRef, key: &Key) -> Option<bool> {
         let this = self.orders.find(key);
         let others = self
             .index
             .interested(object)
             .any(|order| Some(order) != this);
-        (others || self.gates.orders_listed()).then_some(others)
+        let mut newcomers = self.newcomers.iter();
+        let unknown = newcomers
+            .any(|order| Some(*order) != this && self.orders.key(*order).cluster == key.cluster);
+        (others || (self.gates.orders_listed() && !unknown)).then_some(others)
+    }
+
+    /// Nobody knows what this order uses before its first step.
+    pub(crate) fn expect_more(&mut self, key: &Key) {
+        let order = self.orders.add(key);
+        if self.orders.is_new(order) {
+            self.newcomers.insert(order);
+        }
     }
 
     /// Sets what an order cares about beside its origin and its copy, and what it selects by labels.
@@ -525,6 +540,7 @@ impl State {
             return false;
         };
         let turn = self.orders.turn(order);
+        self.newcomers.remove(&order);
         self.queue.finish(&turn);
         if let Some(running) = self.running.get_mut(&turn.publication) {
             *running = running.saturating_sub(1);

@@ -279,6 +279,39 @@ async fn a_publication_that_cannot_be_listed_holds_others_back_for_a_grace_only(
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_cleans_up_before_every_order_said_what_it_finds() {
+    let now = Instant::now();
+    let (mut state, url, _) = two_publications(now);
+    let (copies, orders) = subjects();
+    listed(&mut state, &Source::Service, &copies);
+    listed(&mut state, &Source::Endpoint(url.clone()), &orders);
+    let shared = object(Place::Service, "shared");
+    let elsewhere = Key {
+        cluster: "2xyz".into(),
+        ..key("c")
+    };
+    for name in ["a", "b"] {
+        state.order(&key(name), &url, origin(name), there(name));
+        state.expect_more(&key(name));
+    }
+    let listed_all = state.used_by_others(&shared, &elsewhere);
+    // Both were seen, and what they select by labels is known of neither.
+    assert_eq!(state.used_by_others(&shared, &key("b")), None);
+    let mut job = state.next(now).expect("a step of the first");
+    assert_eq!(*job.key, key("a"));
+    state.concern(&key("a"), std::slice::from_ref(&shared), Vec::new());
+    assert_eq!(state.used_by_others(&shared, &key("b")), Some(true));
+    state.concern(&key("a"), &[], Vec::new());
+    assert_eq!(state.used_by_others(&shared, &key("b")), None);
+    job.record.generation = 1;
+    state.done(job, &Outcome::Rest, now);
+    assert_eq!(state.used_by_others(&shared, &key("b")), listed_all);
+    // What comes later of an order that had its step changes nothing of that.
+    state.expect_more(&key("a"));
+    assert_eq!(state.used_by_others(&shared, &key("b")), listed_all);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_orders_of_a_removed_publication_use_stays_used() {
     let now = Instant::now();
     let (mut state, url, _) = two_publications(now);
