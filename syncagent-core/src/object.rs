@@ -10,6 +10,7 @@ pub mod labels;
 pub mod path;
 pub mod reference;
 pub mod selection;
+mod sorted;
 pub mod state;
 pub mod subset;
 

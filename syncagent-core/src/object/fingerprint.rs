@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 
+use super::sorted;
+
 /// The first 16 bytes of the SHA-1 of an object's canonical JSON.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fingerprint([u8; 16]);
@@ -19,7 +21,7 @@ impl Fingerprint {
     #[must_use]
     pub fn of(value: &Value) -> Self {
         let mut text = String::new();
-        canonical(value, &mut text);
+        sorted::write(value, &mut text, &leaf);
         let digest = Sha1::digest(text.as_bytes());
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest[..16]);
@@ -66,8 +68,8 @@ pub fn sha1_hex(text: &str) -> String {
 /// Numbers beyond this are not told apart by a float anyway.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// JSON with sorted keys and no spaces; `3.0` is `3`, for a server that goes through a schema writes it so.
-fn canonical(value: &Value, out: &mut String) {
+/// A leaf of an object; `3.0` is `3`, for a server that goes through a schema writes it so.
+fn leaf(value: &Value, out: &mut String) {
     match value {
         Value::Number(number)
             if number.is_f64()
@@ -78,30 +80,6 @@ fn canonical(value: &Value, out: &mut String) {
             let whole = number.as_f64().unwrap_or_default() + 0.0;
             write!(out, "{whole:.0}").expect("writing to a string does not fail");
         }
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| *key);
-            out.push('{');
-            for (at, (key, value)) in entries.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write!(out, "{}:", Value::String(key.clone()))
-                    .expect("writing to a string does not fail");
-                canonical(value, out);
-            }
-            out.push('}');
-        }
-        Value::Array(list) => {
-            out.push('[');
-            for (at, value) in list.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                canonical(value, out);
-            }
-            out.push(']');
-        }
-        leaf => write!(out, "{leaf}").expect("writing to a string does not fail"),
+        other => sorted::plain(other, out),
     }
 }

@@ -9,9 +9,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::api_version;
 use super::fingerprint::sha1_hex;
 use super::identity::Identity;
+use super::{api_version, sorted};
 use crate::definition::Kind;
 use crate::names;
 
@@ -166,43 +166,15 @@ pub fn is_of(value: &Value, kind: &Kind) -> bool {
 /// JSON as Go's `encoding/json` writes a map: no spaces, sorted keys, and no character that HTML knows.
 fn go_json(value: &Value) -> String {
     let mut out = String::new();
-    write(value, &mut out);
+    sorted::write(value, &mut out, &leaf);
     out
 }
 
-fn write(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| *key);
-            out.push('{');
-            for (at, (key, value)) in entries.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                text(key, out);
-                out.push(':');
-                write(value, out);
-            }
-            out.push('}');
-        }
-        Value::Array(list) => {
-            out.push('[');
-            for (at, value) in list.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write(value, out);
-            }
-            out.push(']');
-        }
-        Value::String(it) => text(it, out),
-        other => out.push_str(&other.to_string()),
+fn leaf(value: &Value, out: &mut String) {
+    if !value.is_string() {
+        return sorted::plain(value, out);
     }
-}
-
-fn text(it: &str, out: &mut String) {
-    for c in json!(it).to_string().chars() {
+    for c in value.to_string().chars() {
         match c {
             '<' => out.push_str("\\u003c"),
             '>' => out.push_str("\\u003e"),

@@ -336,6 +336,7 @@ impl Related {
         for (text, of) in self.texts() {
             match text.look(of, side) {
                 Look::Nothing => {}
+                #[cfg(feature = "mutations")]
                 Look::At(paths) => read.extend(paths.iter().map(|path| {
                     let found = path.iter().try_fold(body, |value, field| value.get(field));
                     found.cloned().unwrap_or_default()

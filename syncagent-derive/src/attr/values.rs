@@ -7,6 +7,8 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Expr, Lit};
 
+use super::key_of;
+
 /// Text of the wire, in quotes.
 #[derive(Clone)]
 pub(crate) struct Text {
@@ -78,9 +80,16 @@ impl FromMeta for MadeText {
 
     fn from_list(items: &[NestedMeta]) -> Result<Self> {
         let keys = MadeKeys::from_list(items)?;
+        let known = ["template", "with"];
+        let unknown = |it: &NestedMeta| key_of(it).is_some_and(|key| !known.contains(&&*key));
         match (keys.template, keys.with) {
             (Some(text), None) => Ok(Self::Go(text)),
             (None, Some(function)) => Ok(Self::With(function)),
+            // A key that nobody knows is refused where it stands: that is the one mistake.
+            (None, None) if items.iter().any(unknown) => Ok(Self::Plain(Text {
+                value: String::new(),
+                span: Span::call_site(),
+            })),
             _ => Err(Error::custom(
                 "a text is made in one way: `= \"{..}\"`, `(template = \"{{ .. }}\")` or `(with = a_function)`",
             )),

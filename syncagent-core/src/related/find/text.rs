@@ -52,7 +52,8 @@ impl<'a> Found<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     Nothing,
-    /// These paths.
+    /// These paths: a Go template tells which.
+    #[cfg(feature = "mutations")]
     At(Vec<Vec<String>>),
     /// Perhaps all of it.
     All,
@@ -61,6 +62,7 @@ pub(super) enum Look {
 impl Look {
     /// Whether this may be what a copy has and is not asked to be.
     pub(super) fn is_beyond_intent(&self) -> bool {
+        #[cfg(feature = "mutations")]
         let beyond = |path: &Vec<String>| {
             let field = |at: usize| path.get(at).map(String::as_str);
             match (field(0), field(1)) {
@@ -73,6 +75,7 @@ impl Look {
         };
         match self {
             Self::Nothing => false,
+            #[cfg(feature = "mutations")]
             Self::At(paths) => paths.iter().any(beyond),
             Self::All => true,
         }
