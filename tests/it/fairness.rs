@@ -145,3 +145,51 @@ fn a_quiet_tenant_is_served_as_soon_beside_a_noisy_one() {
         );
     });
 }
+
+/// Of two tenants with much to do, neither waits for the other's end: their orders have their turns one by one.
+#[test]
+fn two_noisy_tenants_are_served_in_turn() {
+    if crate::world::World::is_real() {
+        return crate::world::skipped("it reads the order of requests from the embedded server");
+    }
+    crate::stage::play(|| async {
+        const EACH: usize = 40;
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let tenants = [stage.consumer("one").await, stage.consumer("two").await];
+        stage.calm().await;
+        stage.stop().await;
+        for consumer in &tenants {
+            for n in 0..EACH {
+                let name = format!("o{n}");
+                consumer.order(&thing, &name, &json!({"size": 1})).await;
+            }
+        }
+        stage.forget();
+        stage.start();
+        for consumer in &tenants {
+            for n in 0..EACH {
+                stage.copy(consumer, &thing, &format!("o{n}")).await;
+            }
+        }
+        // Who was served when: the first half of all placements, by tenant.
+        let service = stage.world.embedded_service().expect("embedded");
+        let placed: Vec<String> = service
+            .audit()
+            .into_iter()
+            .filter(|it| it.verb == "patch" && it.resource == thing.plural)
+            .map(|it| it.namespace)
+            .collect();
+        assert_eq!(placed.len(), 2 * EACH);
+        let early = &placed[..EACH];
+        for consumer in &tenants {
+            let served = early.iter().filter(|it| **it == consumer.cluster).count();
+            assert!(
+                (EACH / 2 - 4..=EACH / 2 + 4).contains(&served),
+                "{served} of the first {EACH} are those of {}: {early:?}",
+                consumer.cluster
+            );
+        }
+        stage.stop().await;
+    });
+}

@@ -1,9 +1,12 @@
 //! Related objects that are found, against servers: what a selection costs, and what the servers' answers make of it.
 
 use serde_json::{Value, json};
-use syncagent_core::definition::{Definition, Find, Labelled, RelatedRule, Side};
+use syncagent_core::definition::{
+    Definition, Find, Labelled, ReadRule, RelatedRule, ReturnRule, ReturnSource, Side,
+};
+use syncagent_core::io::clients::collection;
 
-use crate::stage::{CRDS, Stage, gone, play, there};
+use crate::stage::{CRDS, Stage, gone, install, play, there};
 use crate::things;
 use crate::world::{change, eventually, status};
 
@@ -267,6 +270,64 @@ fn a_status_that_has_nowhere_to_go_is_said_once() {
             .iter()
             .filter(|it| format!("{it:?}").contains("has no status"));
         assert_eq!(said.count(), 1);
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn a_related_kind_that_comes_later_is_noticed_without_a_restart() {
+    play(|| async {
+        let (thing, part) = (things::kind("Thing"), things::kind("Part"));
+        let secret = things::core("Secret");
+        let definition = Definition {
+            returns: vec![ReturnRule {
+                id: "part".into(),
+                kind: secret.clone(),
+                name: "{name}-part".into(),
+                source: ReturnSource::With {
+                    reads: vec![ReadRule {
+                        kind: part.clone(),
+                        name: "{copy.name}-part".into(),
+                    }],
+                    compose: |sources| {
+                        let part = sources.read(|_| true)?;
+                        let note = part["spec"]["note"].as_str()?;
+                        Some(json!({"stringData": {"note": note}}))
+                    },
+                },
+            }],
+            ..things::plain("Thing")
+        };
+        // The service cluster does not serve parts yet; orders are served all the same.
+        let mut stage = Stage::running(vec![definition]).await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.order(&thing, "a", &json!({"size": 1})).await;
+        consumer.there(&thing, "a", things::synced).await;
+        stage.copy(&consumer, &thing, "a").await;
+        stage.calm().await;
+
+        stage.forget();
+        install(&stage.service, &things::service_crd(&part)).await;
+        let mut made = things::order(&part, "a-part", &json!({"note": "hello"}));
+        made["metadata"]["namespace"] = json!(consumer.cluster);
+        let at = collection(&part, Some(&consumer.cluster));
+        assert!(stage.service.post(&at, &made).await.unwrap().is_success());
+        let back = consumer.there(&secret, "a-part", |_| true).await;
+        assert_eq!(back["data"]["note"], "aGVsbG8=");
+        stage.calm().await;
+        let mut asked = stage.requests();
+        asked.retain(|line| !line.ends_with(" -> 404"));
+        asked.sort();
+        if stage.counts() {
+            assert_eq!(
+                asked,
+                [
+                    "kcp create secrets",
+                    "service get parts a-part",
+                    "service list parts",
+                ]
+            );
+        }
         stage.stop().await;
     });
 }
