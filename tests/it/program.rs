@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::stage::{EXPORT, Stage};
-use crate::world::eventually;
+use crate::world::{World, eventually, selecting};
 
 /// Both servers, an export that kcp has made a slice for, and a process that may do what is documented.
 pub(crate) struct Site(pub(crate) Stage);
@@ -81,6 +81,7 @@ impl Site {
             apiexportendpointslice_ref: Some(EXPORT.into()),
             agent_name: Some(self.agent()),
             metrics_address: Some("0".into()),
+            published_resource_selector: World::is_real().then(|| selecting("")),
             ..Flags::default()
         }
     }

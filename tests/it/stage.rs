@@ -89,12 +89,12 @@ impl Stage {
         Self::set_in(World::new().await, definitions).await
     }
 
-    /// A second provider with an export of the same name in a kcp of its own, before the same service cluster; none where
-    /// servers are real. Its agent is not started yet.
-    pub(crate) async fn beside(&self) -> Option<Self> {
-        let stage = Self::set_in(self.world.beside()?, self.definitions.clone()).await;
+    /// A second provider with an export of the same name, in a kcp of its own where that is embedded, before the same
+    /// service cluster. Its agent is not started yet.
+    pub(crate) async fn beside(&self) -> Self {
+        let stage = Self::set_in(self.world.beside(), self.definitions.clone()).await;
         stage.export(&json!({})).await;
-        Some(stage)
+        stage
     }
 
     /// Calls the agent otherwise, from its next start on.

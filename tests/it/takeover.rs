@@ -118,7 +118,8 @@ pub(crate) async fn construct(
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         created(service.post("/api/v1/namespaces", &body).await);
     }
-    let mut copy = json!({"apiVersion": "example.io/v1", "kind": "Thing",
+    let api_version = format!("{}/{}", thing.group, thing.version);
+    let mut copy = json!({"apiVersion": api_version, "kind": "Thing",
         "metadata": {"name": name, "labels": identity.labels(agent),
             "annotations": identity.annotations()},
         "spec": spec});
@@ -143,7 +144,7 @@ pub(crate) async fn construct(
         (key, json!(base64(text.as_bytes())))
     };
     let data: serde_json::Map<String, Value> = [
-        value(cluster, "default", &order_body, ("example.io/v1", "Thing")),
+        value(cluster, "default", &order_body, (&api_version, "Thing")),
         value(cluster, "default", &password, ("v1", "Secret")),
         value("", cluster, &creds, ("v1", "Secret")),
     ]

@@ -66,12 +66,34 @@ pub(crate) fn another_test() {
     }
 }
 
+/// The labels of what a test makes for all of a service cluster that is shared with other tests.
+pub(crate) fn own_labels() -> Value {
+    match World::is_real() {
+        true => json!({"test": group()}),
+        false => json!({}),
+    }
+}
+
+/// A selector of such objects, and of these further labels.
+pub(crate) fn selecting(labels: &str) -> String {
+    let own = World::is_real().then(|| format!("test={}", group()));
+    let all = own.into_iter().chain([labels.to_owned()]);
+    all.filter(|it| !it.is_empty())
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
 /// Takes from a shared service cluster what the test of this thread made for all of it; its namespaces stay.
 pub(crate) async fn tidy() {
     let Ok(path) = std::env::var(SERVICE) else {
         return;
     };
     let server = Side::real(&path, SERVICE_AUDIT).await.api("");
+    let published = format!(
+        "/apis/syncagent.kcp.io/v1alpha1/publishedresources?labelSelector={}",
+        selecting("")
+    );
+    let _ = server.delete(&published, &json!({})).await;
     let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     let all = server.get(crds).await.unwrap().body;
     for crd in all["items"].as_array().into_iter().flatten() {
@@ -99,18 +121,17 @@ impl World {
         }
     }
 
-    /// A fresh kcp before the same service cluster; `None` where a server is real.
-    pub(crate) fn beside(&self) -> Option<Self> {
-        let (Side::Embedded(..), Side::Embedded(service, token)) = (&self.kcp, &self.service)
-        else {
-            return None;
-        };
+    /// A fresh kcp before the same service cluster; a real kcp is both.
+    pub(crate) fn beside(&self) -> Self {
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
-        Some(Self {
-            kcp: Side::embedded_kcp(),
-            service: Side::Embedded(service.clone(), token.clone()),
+        Self {
+            kcp: match &self.kcp {
+                Side::Embedded(..) => Side::embedded_kcp(),
+                real @ Side::Real(..) => real.clone(),
+            },
+            service: self.service.clone(),
             run: format!("t{}-{count}", std::process::id()),
-        })
+        }
     }
 
     /// Embedded servers, built like this; the environment is not asked.

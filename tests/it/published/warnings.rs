@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use syncagent_core::cli::flags::Flags;
 
-use super::{PUBLISHED, publish, published, schema_of, site, things_of};
+use super::{at, called, publish, published, schema_of, site, things_of};
 use crate::stage::{Stage, play};
 use crate::things;
 use crate::world::{change, eventually};
@@ -17,7 +17,7 @@ async fn said(stage: &Stage) -> Vec<Value> {
     let events = events.unwrap().body["items"].as_array().cloned();
     let mut events = events.unwrap_or_default();
     events.retain(|it| it["reason"] == "PublishedWithWarnings");
-    events.retain(|it| it["involvedObject"]["name"] == "things");
+    events.retain(|it| it["involvedObject"]["name"] == called("things").as_str());
     events
 }
 
@@ -49,7 +49,7 @@ fn a_warning_is_an_event_and_no_write_to_the_object() {
 
         // Something else is another event, with all that there is to say.
         let more = json!({"spec": {"projection": {"versions": {"v7": "v8"}}}});
-        change(&stage.service, &format!("{PUBLISHED}/things"), &more).await;
+        change(&stage.service, &at("things"), &more).await;
         let newer = eventually("the other warning is said", || async {
             let mut events = said(stage).await.into_iter();
             events.find(|it| it["metadata"]["name"] != event["metadata"]["name"])
