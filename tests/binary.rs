@@ -9,8 +9,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use syncagent_core::api::published_resource::{self, PublishedResource};
 use syncagent_core::compat::{Projected, Source};
-use syncagent_core::io::clients::Server as Api;
+use syncagent_core::io::clients::{MERGE_PATCH, Server as Api};
 use syncagent_embedded::Server;
+
+const ORDERS: &str = "/apis/kcp.example.io/v1/namespaces/default/things";
 
 /// How often to look, 20 ms apart, before giving up.
 const PATIENCE: usize = 3000;
@@ -485,6 +487,50 @@ impl Servers {
         .unwrap()
     }
 
+    /// Runs an agent that serves these orders of the root workspace, until there are so many things on the service cluster.
+    async fn serve(&self, names: &[&str], copies: usize) {
+        let mut command =
+            syncagent(&["--namespace=default", "--apiexportendpointslice-ref=things"]);
+        let mut agent = command
+            .arg(format!("--kcp-kubeconfig={}", self.kcp))
+            .arg(format!("--kubeconfig={}", self.kubeconfig))
+            .arg("--metrics-address=0")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (root, service) = (&self.root, &self.admin());
+        until("the export is filled", || async {
+            let export = root.get(EXPORT).await.unwrap().body;
+            export["spec"]["resources"].is_array()
+        })
+        .await;
+        let binding = json!({"apiVersion": "apis.kcp.io/v1alpha2", "kind": "APIBinding",
+            "metadata": {"name": "things"},
+            "spec": {"reference": {"export": {"path": "root", "name": "things"}}}});
+        made(root, "/apis/apis.kcp.io/v1alpha2/apibindings", &binding).await;
+        until("the workspace serves things", || async {
+            root.get(ORDERS).await.unwrap().is_success()
+        })
+        .await;
+        for name in names {
+            let order = json!({"apiVersion": "kcp.example.io/v1", "kind": "Thing",
+                "metadata": {"name": name, "namespace": "default"}, "spec": {"size": 3}});
+            made(root, ORDERS, &order).await;
+        }
+        until("there are copies", || async {
+            let things = service.get("/apis/example.io/v1/things").await.unwrap();
+            let things = things.body["items"].as_array().cloned();
+            things.is_some_and(|it| it.len() == copies)
+        })
+        .await;
+        let told = Command::new("kill")
+            .args(["-TERM", &agent.id().to_string()])
+            .status();
+        assert!(told.unwrap().success());
+        let status = tokio::task::spawn_blocking(move || agent.wait().unwrap());
+        assert_eq!(status.await.unwrap().code(), Some(0));
+    }
+
     /// What an object makes of the CRD that the service cluster shows.
     async fn projected(&self, object: &Value) -> Projected {
         let crd = self.admin().get(&format!("{CRDS}/things.example.io")).await;
@@ -560,44 +606,8 @@ async fn handback_writes_what_the_go_agent_has_to_remember() {
     let (code, out, err) = servers.run("handback").await;
     assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
 
-    let mut command = syncagent(&["--namespace=default", "--apiexportendpointslice-ref=things"]);
-    let mut agent = command
-        .arg(format!("--kcp-kubeconfig={}", servers.kcp))
-        .arg(format!("--kubeconfig={}", servers.kubeconfig))
-        .arg("--metrics-address=0")
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let (root, service) = (&servers.root, &servers.admin());
-    until("the export is filled", || async {
-        let export = root.get(EXPORT).await.unwrap().body;
-        export["spec"]["resources"].is_array()
-    })
-    .await;
-    let binding = json!({"apiVersion": "apis.kcp.io/v1alpha2", "kind": "APIBinding",
-        "metadata": {"name": "things"},
-        "spec": {"reference": {"export": {"path": "root", "name": "things"}}}});
-    made(root, "/apis/apis.kcp.io/v1alpha2/apibindings", &binding).await;
-    let orders = "/apis/kcp.example.io/v1/namespaces/default/things";
-    until("the workspace serves things", || async {
-        root.get(orders).await.unwrap().is_success()
-    })
-    .await;
-    let order = json!({"apiVersion": "kcp.example.io/v1", "kind": "Thing",
-        "metadata": {"name": "a", "namespace": "default"}, "spec": {"size": 3}});
-    made(root, orders, &order).await;
-    until("there is a copy", || async {
-        let copies = service.get("/apis/example.io/v1/things").await.unwrap();
-        let copies = copies.body["items"].as_array().cloned();
-        copies.is_some_and(|it| it.len() == 1)
-    })
-    .await;
-    let told = Command::new("kill")
-        .args(["-TERM", &agent.id().to_string()])
-        .status();
-    assert!(told.unwrap().success());
-    let status = tokio::task::spawn_blocking(move || agent.wait().unwrap());
-    assert_eq!(status.await.unwrap().code(), Some(0));
+    servers.serve(&["a"], 1).await;
+    let service = servers.admin();
 
     let (code, out, err) = servers.run("handback").await;
     assert_eq!(code, Some(0), "{err}");
@@ -613,4 +623,147 @@ async fn handback_writes_what_the_go_agent_has_to_remember() {
     assert_eq!(code, Some(0), "{err}");
     let settled = " is up to date for Thing a in default of ";
     assert!(again.contains(settled), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handback_ends_with_1_where_an_order_was_left_and_says_which_and_what_to_do() {
+    let servers = servers("left").await;
+    let service = servers.admin();
+    let naming = json!({"namespace": "$remoteClusterName", "name": "$remoteName"});
+    let five =
+        json!({"path": "spec.size", "expression": "self.spec.size == 5 ? 1 / 0 : self.spec.size"});
+    let spec = json!({"naming": naming, "mutation": {"spec": [{"cel": five}]}});
+    servers.publish(&things(spec)).await;
+    // Somebody else has what an order would be called.
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "root"}});
+    made(&service, "/api/v1/namespaces", &namespace).await;
+    let theirs = json!({"apiVersion": "example.io/v1", "kind": "Thing", "metadata": {"name": "taken",
+        "labels": {"syncagent.kcp.io/agent-name": "another"}}, "spec": {"size": 1}});
+    let copies = "/apis/example.io/v1/namespaces/root/things";
+    made(&service, copies, &theirs).await;
+    servers
+        .serve(&["changed", "odd", "settled", "taken"], 4)
+        .await;
+    // And two were changed since, one of them to what cannot be.
+    for (name, size) in [("changed", 4), ("odd", 5)] {
+        let patch = json!({"spec": {"size": size}});
+        let at = format!("{ORDERS}/{name}");
+        let changed = servers.root.patch(&at, MERGE_PATCH, &patch).await.unwrap();
+        assert!(changed.is_success(), "{changed:?}");
+    }
+
+    let (code, out, err) = servers.run("handback").await;
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert_eq!(
+        out.lines().filter(|it| it.starts_with("wrote ")).count(),
+        1,
+        "{out}"
+    );
+    assert!(
+        out.contains(" for Thing settled in default of root"),
+        "{out}"
+    );
+    let last = &err[err.find("error: ").unwrap()..];
+    for part in [
+        "error: 3 orders were not handed back:\n",
+        "  - left the state of Thing changed in default of root as it is: would refresh ",
+        "  - left the state of Thing odd in default of root as it is: it is refused: ",
+        "  - left the state of Thing taken in default of root as it is: would place ",
+        "start the agent, let it do what is still to be done, stop it, and hand back again",
+        "`syncagent rbac --handback`",
+    ] {
+        assert!(last.contains(part), "`{part}` is not in {last}");
+    }
+    assert!(!last.contains("settled in"), "{last}");
+}
+
+/// What is printed is what it takes: a user with nothing else gets through. No object is printed twice, also where the agent
+/// runs in the namespace of the events.
+#[tokio::test(flavor = "multi_thread")]
+async fn handback_takes_what_rbac_prints_for_it() {
+    let servers = servers("allowed").await;
+    let service = servers.admin();
+    servers.publish(&things(json!({}))).await;
+    servers.serve(&["a"], 1).await;
+    let (code, _, err) = servers.run("handback").await;
+    assert_eq!(code, Some(0), "{err}");
+    // Somebody took from the Secret what is in it.
+    let secrets = "/api/v1/namespaces/default/secrets";
+    let all = service.get(secrets).await.unwrap().body;
+    let mut names = all["items"].as_array().unwrap().iter();
+    let name = names.find_map(|it| {
+        it["metadata"]["name"]
+            .as_str()
+            .filter(|it| it.starts_with("obj-state-"))
+    });
+    let at = format!("{secrets}/{}", name.unwrap());
+    let empty = json!({"data": null});
+    assert!(
+        service
+            .patch(&at, MERGE_PATCH, &empty)
+            .await
+            .unwrap()
+            .is_success()
+    );
+
+    let file = servers
+        .folder
+        .write("things.yaml", &things(json!({})).to_string());
+    let crd = servers.folder.write("crd.yaml", &definition().to_string());
+    let base = ["rbac", "--namespace=default"];
+    let slice = "--apiexportendpointslice-ref=things";
+    let (code, all, _) = run(&[&base[..], &[slice, &file, &crd]].concat());
+    assert_eq!(code, Some(0));
+    let (code, more, err) = run(&[&base[..], &["--handback"]].concat());
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(
+        more.starts_with("# On the service cluster, for `syncagent handback`"),
+        "{more}"
+    );
+    let apply = |text: String| {
+        let service = &service;
+        async move {
+            // What is bound in kcp is for somebody else.
+            let here = |it: &Value| it["subjects"][0]["kind"] != "User";
+            for object in documents(&text).into_iter().filter(here) {
+                let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
+                let base = "/apis/rbac.authorization.k8s.io/v1";
+                let path = match object["metadata"]["namespace"].as_str() {
+                    Some(namespace) => format!("{base}/namespaces/{namespace}/{plural}"),
+                    None => format!("{base}/{plural}"),
+                };
+                let made = service.post(&path, &object).await.unwrap();
+                assert!(made.is_success(), "{made:?}");
+            }
+        }
+    };
+    let account = "system:serviceaccount:default:syncagent";
+    let token = servers
+        .service
+        .user(account, &["system:serviceaccounts", "system:authenticated"]);
+    let mine = servers._listening[0].kubeconfig(&token);
+    let kubeconfig = servers.folder.write("mine", &mine);
+    let servers = Servers {
+        kubeconfig,
+        ..servers
+    };
+
+    apply(all).await;
+    let (code, out, err) = servers.run("handback").await;
+    assert_eq!(
+        (code, out.starts_with("left the state of Thing a")),
+        (Some(1), true),
+        "{out}{err}"
+    );
+    assert!(
+        err.contains("error: one order was not handed back:\n"),
+        "{err}"
+    );
+    apply(more).await;
+    let (code, out, err) = servers.run("handback").await;
+    assert_eq!(
+        (code, out.starts_with("wrote ")),
+        (Some(0), true),
+        "{out}{err}"
+    );
 }

@@ -56,7 +56,7 @@ pub enum Command {
     /// Write down what the Go agent has to remember, so that going back to it changes nothing.
     ///
     /// Takes the flags of the agent, which must not run meanwhile. Each line is an order that was written down, or one that
-    /// could not be, and why.
+    /// could not be, and why. Ends with 0 when all of them were, and with 1 when one was not.
     #[command(args_override_self = true)]
     Handback(Flags),
     /// Say what is wrong with PublishedResources in files, before they are applied.
@@ -71,7 +71,8 @@ pub enum Command {
     /// Print what the agent must be allowed to do, as objects to apply.
     ///
     /// On the service cluster, in the workspace of the export and in that of the slice. With the PublishedResources in files
-    /// the kinds that they publish are among it.
+    /// the kinds that they publish are among it. With `--handback` it prints what going back to the Go agent takes beyond that,
+    /// and nothing else.
     Rbac(Rbac),
     /// Look at a PublishedResource.
     Pubres {

@@ -1,6 +1,8 @@
 //! What the binary `syncagent` does: reads the command line, and does what it says.
 
+use std::collections::BTreeMap;
 use std::process::{ExitCode, Termination as _};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
@@ -82,15 +84,47 @@ fn looking(flags: Flags) -> Flags {
     }
 }
 
-/// Writes down what the Go agent has to remember.
+/// Writes down what the Go agent has to remember; the orders of which that was not done make it a failure.
 fn hand_back(flags: Flags) -> ExitCode {
-    run(looking(flags), |process| {
-        process.hand_back().notify(|notice| {
-            if let Notice::HandedBack { .. } | Notice::NotHandedBack { .. } = notice {
-                print(&notice.to_string());
+    let left = Arc::new(Mutex::new(BTreeMap::new()));
+    let seen = left.clone();
+    let code = run(looking(flags), |process| {
+        process.hand_back().notify(move |notice| {
+            let mut left = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            match notice {
+                // One that could not be read or written is tried again: what was said last counts.
+                Notice::HandedBack { order, .. } => {
+                    left.remove(&order.to_string());
+                }
+                Notice::NotHandedBack { order, .. } => {
+                    left.insert(order.to_string(), notice.to_string());
+                }
+                _ => return,
             }
+            print(&notice.to_string());
         })
-    })
+    });
+    let left = left.lock().unwrap_or_else(PoisonError::into_inner);
+    match left.is_empty() {
+        true => code,
+        false => refused(&not_handed_back(&left)),
+    }
+}
+
+/// Which orders were not handed back, and what to do about it.
+fn not_handed_back(left: &BTreeMap<String, String>) -> String {
+    let lines: Vec<String> = left.values().map(|line| format!("\n  - {line}")).collect();
+    let count = match left.len() {
+        1 => "one order was".to_owned(),
+        count => format!("{count} orders were"),
+    };
+    format!(
+        "error: {count} not handed back:{}\n\
+         The Go agent goes on from what it remembers of them. To hand them back too, start the agent, let it do what is \
+         still to be done, stop it, and hand back again; where a Secret could not be written, first grant what \
+         `syncagent rbac --handback` prints.",
+        lines.concat()
+    )
 }
 
 /// Says what is wrong with files.

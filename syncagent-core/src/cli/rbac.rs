@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::access::program::{
-    cluster_rules, default_rules, export_rules, kind_rule, namespace_rules, slice_rules,
+    cluster_rules, default_rules, export_rules, handback_rules, kind_rule, namespace_rules,
+    slice_rules,
 };
 use crate::api::published_resource::{CoreKind, Origin, PublishedResource, Related};
 use crate::definition::{Kind, Scope};
@@ -23,14 +24,17 @@ pub struct Rbac {
     #[arg(long, value_name = "NAME", default_value = "syncagent")]
     pub service_account: String,
     /// The name of the APIExportEndpointSlice.
-    #[arg(long, value_name = "NAME")]
-    pub apiexportendpointslice_ref: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "handback")]
+    pub apiexportendpointslice_ref: Option<String>,
     /// The name of the APIExport; without it, that of the slice.
     #[arg(long, value_name = "NAME")]
     pub apiexport: Option<String>,
     /// Who the agent is in the kcp.
     #[arg(long, value_name = "NAME", default_value = "syncagent")]
     pub kcp_user: String,
+    /// Print only what `syncagent handback` takes beyond the rest: to be applied before, and deleted after.
+    #[arg(long)]
+    pub handback: bool,
     /// Files with the PublishedResources, and with the CustomResourceDefinitions of their kinds; `-` is the standard input.
     #[arg(value_name = "FILE")]
     pub files: Vec<String>,
@@ -38,10 +42,8 @@ pub struct Rbac {
 
 /// The objects, each with a comment.
 pub(crate) fn objects(of: &Rbac, documents: &[Value]) -> Vec<(&'static str, Value)> {
-    let export = of
-        .apiexport
-        .as_ref()
-        .unwrap_or(&of.apiexportendpointslice_ref);
+    let slice = of.apiexportendpointslice_ref.as_deref().unwrap_or_default();
+    let export = of.apiexport.as_deref().unwrap_or(slice);
     let account =
         json!({"kind": "ServiceAccount", "name": of.service_account, "namespace": of.namespace});
     let user =
@@ -76,6 +78,16 @@ pub(crate) fn objects(of: &Rbac, documents: &[Value]) -> Vec<(&'static str, Valu
             all.push(("", bound));
         };
     let own = Some(of.namespace.as_str());
+    if of.handback {
+        grant(
+            "On the service cluster, for `syncagent handback`; the agent does without.",
+            own,
+            "syncagent-handback",
+            handback_rules(),
+            &account,
+        );
+        return all;
+    }
     grant(
         "On the service cluster.",
         own,
@@ -83,7 +95,14 @@ pub(crate) fn objects(of: &Rbac, documents: &[Value]) -> Vec<(&'static str, Valu
         namespace_rules(),
         &account,
     );
-    grant("", Some("default"), "syncagent", default_rules(), &account);
+    // Under a name of its own, for the agent may run in this namespace.
+    grant(
+        "",
+        Some("default"),
+        "syncagent-events",
+        default_rules(),
+        &account,
+    );
     grant("", None, "syncagent", cluster, &account);
     grant(
         "In the workspace of the APIExport.",
@@ -96,7 +115,7 @@ pub(crate) fn objects(of: &Rbac, documents: &[Value]) -> Vec<(&'static str, Valu
         "In the workspace of the APIExportEndpointSlice.",
         None,
         "syncagent-slice",
-        slice_rules(&of.apiexportendpointslice_ref),
+        slice_rules(slice),
         &user,
     );
     all
@@ -171,9 +190,10 @@ mod tests {
         let of = Rbac {
             namespace: "kcp-system".into(),
             service_account: "agent".into(),
-            apiexportendpointslice_ref: "databases".into(),
+            apiexportendpointslice_ref: Some("databases".into()),
             apiexport: None,
             kcp_user: "agent".into(),
+            handback: false,
             files: Vec::new(),
         };
         let pr = json!({"kind": "PublishedResource", "metadata": {"name": "a"}, "spec": {

@@ -176,7 +176,10 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
                 Ok(true) => {}
                 // Who else uses an object is known when all orders have been listed.
                 Ok(false) => return Outcome::Retry(DENIED),
-                Err(error) => return trouble(shared, job, &error),
+                Err(error) => {
+                    left(shared, job, error.chain());
+                    return trouble(shared, job, &error);
+                }
             }
         }
         for effect in planned.effects.iter().filter(|_| !shared.dry) {
@@ -200,10 +203,7 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
             return match hand_back(shared, &publication, job).await {
                 Ok(()) => Outcome::Rest,
                 Err(error) => {
-                    shared.announcer.tell(&Notice::NotHandedBack {
-                        order: order(shared, &job.key),
-                        why: error.chain(),
-                    });
+                    left(shared, job, error.chain());
                     trouble(shared, job, &error)
                 }
             };
@@ -221,11 +221,24 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
     Outcome::Retry(DENIED)
 }
 
+/// Says, where things are handed back, that what the Go agent remembers of an order stays as it is.
+fn left(shared: &Shared, job: &Job, why: String) {
+    if shared.hands_back {
+        let order = order(shared, &job.key);
+        let notice = Notice::NotHandedBack { order, why };
+        shared.announcer.tell(&notice);
+    }
+}
+
 /// Writes down what the Go agent has to remember of a settled order.
 async fn hand_back(shared: &Shared, publication: &Publication, job: &mut Job) -> Result<(), Error> {
     let Some(secret) = publication.state_secret(&job.key) else {
         return Ok(());
     };
+    if let Some(refusal) = &job.record.refusal {
+        left(shared, job, format!("it is refused: {}", refusal.message));
+        return Ok(());
+    }
     loop {
         match handback(publication, &job.key, &job.record, &job.seen) {
             Handback::Asked(questions) => {
