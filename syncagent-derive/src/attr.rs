@@ -314,6 +314,13 @@ fn known_inside(key: &str) -> &'static [&'static str] {
     }
 }
 
+/// Whether a key stands in the parentheses of another one that does not know it.
+fn is_mistyped(key: &str, items: &[NestedMeta]) -> bool {
+    let known = known_inside(key);
+    let mut keys = items.iter().filter_map(key_of);
+    keys.any(|key| !known.contains(&key.as_str()))
+}
+
 /// Refuses unknown keys inside parentheses, however deep; a kind that stands bare is none.
 fn inside(key: &str, item: &NestedMeta, acc: &mut Accumulator) {
     let known = known_inside(key);

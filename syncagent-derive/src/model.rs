@@ -323,7 +323,11 @@ fn schema(text: Option<&Text>, fields: Option<Vec<Text>>, acc: &mut Accumulator)
 /// What each mutation does; one that does nothing, or two things, is a mistake.
 fn mutations(attrs: Vec<MutationAttr>, acc: &mut Accumulator) -> Vec<Mutation> {
     let mut all = Vec::new();
-    for attr in attrs {
+    for MutationAttr {
+        keys: attr,
+        mistyped,
+    } in attrs
+    {
         if let (None, Some(text)) = (&attr.regex, &attr.replacement) {
             acc.point_at(text, "`replacement` goes with `regex`");
         }
@@ -346,6 +350,7 @@ fn mutations(attrs: Vec<MutationAttr>, acc: &mut Accumulator) -> Vec<Mutation> {
                 at: attr.at,
                 change,
             }),
+            (None, _) if mistyped => {}
             (first, _) => {
                 let message = if first.is_some() {
                     "a mutation does one thing: write a second one for the other"

@@ -6,6 +6,7 @@ use darling::util::parse_expr;
 use darling::{Error, FromMeta, Result};
 use syn::{Expr, Lit, Meta};
 
+use super::is_mistyped;
 use super::values::{FnName, MadeText, Text, Texts, TypeName, Value, Word};
 
 /// `label(key = "..", value = "..")`
@@ -29,9 +30,24 @@ pub(crate) struct OnlyAttr {
 }
 
 /// `down(at = "..", ..)` and `up(at = "..", ..)`
+pub(crate) struct MutationAttr {
+    pub(crate) keys: MutationKeys,
+    /// Whether there is a key that nobody knows, which was refused: what is missing may be meant by it.
+    pub(crate) mistyped: bool,
+}
+
+impl FromMeta for MutationAttr {
+    fn from_list(items: &[NestedMeta]) -> Result<Self> {
+        Ok(Self {
+            keys: MutationKeys::from_list(items)?,
+            mistyped: is_mistyped("change", items),
+        })
+    }
+}
+
 #[derive(FromMeta)]
 #[darling(allow_unknown_fields)]
-pub(crate) struct MutationAttr {
+pub(crate) struct MutationKeys {
     pub(crate) at: Text,
     pub(crate) set: Option<Value>,
     pub(crate) default: Option<Value>,

@@ -7,7 +7,7 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Expr, Lit};
 
-use super::key_of;
+use super::is_mistyped;
 
 /// Text of the wire, in quotes.
 #[derive(Clone)]
@@ -80,13 +80,11 @@ impl FromMeta for MadeText {
 
     fn from_list(items: &[NestedMeta]) -> Result<Self> {
         let keys = MadeKeys::from_list(items)?;
-        let known = ["template", "with"];
-        let unknown = |it: &NestedMeta| key_of(it).is_some_and(|key| !known.contains(&&*key));
         match (keys.template, keys.with) {
             (Some(text), None) => Ok(Self::Go(text)),
             (None, Some(function)) => Ok(Self::With(function)),
             // A key that nobody knows is refused where it stands: that is the one mistake.
-            (None, None) if items.iter().any(unknown) => Ok(Self::Plain(Text {
+            (None, None) if is_mistyped("called", items) => Ok(Self::Plain(Text {
                 value: String::new(),
                 span: Span::call_site(),
             })),
