@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use syncagent_core::api::published_resource::{self, PublishedResource};
 use syncagent_core::compat::{Projected, Source};
 use syncagent_core::io::clients::{MERGE_PATCH, Server as Api};
 use syncagent_embedded::Server;
+use syncagent_real::guard::Guard;
 
 const ORDERS: &str = "/apis/kcp.example.io/v1/namespaces/default/things";
 
@@ -82,25 +82,17 @@ fn a_command_line_that_makes_no_sense_ends_with_1() {
 }
 
 /// A folder of a test's own.
-struct Folder(PathBuf);
+struct Folder(Guard);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("syncagent-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(Guard::make(&format!("syncagent-{name}")).unwrap())
     }
 
     fn write(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
+        let path = self.0.dir().join(name);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! clock       what time it is
+//! source      where a client's configuration was read, and what it says by now
 //! clients     one HTTP connection per server, one cheap handle per URL prefix (a workspace, an endpoint, a cluster)
 //! discovery   does the service cluster serve the kind, and with which schema
 //! endpoints   which virtual workspaces exist for our export
@@ -25,6 +26,7 @@ pub(crate) mod events;
 pub(crate) mod metrics;
 pub(crate) mod observe;
 mod pace;
+pub(crate) mod source;
 pub mod watch;
 
 /// A task that ends with its owner.

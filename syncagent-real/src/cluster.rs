@@ -5,13 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
+use rcgen::KeyPair;
+use serde_json::{Value, json};
 
-use serde_json::json;
-
+use crate::authority::{self, Authority};
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::programs::Programs;
@@ -22,7 +19,7 @@ fn tokens(user: &str) -> String {
     format!("admin-token,admin,1,\"system:masters\"\n{user},user,2\n")
 }
 
-/// A part of the cluster, to be killed and revived.
+/// A part of the cluster, to be killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Where everything is stored.
@@ -42,16 +39,14 @@ pub struct Cluster {
     controllers: Server,
     kubeconfig: String,
     version: String,
-    authority: Authority,
+    /// Who signs the server's certificates, in turn.
+    authorities: [Authority; 2],
     rotations: usize,
     guard: Guard,
 }
 
-/// Who signs the server's certificates.
-struct Authority {
-    certificate: String,
-    issuer: Issuer<'static, KeyPair>,
-}
+/// What `user` shows, if they are told.
+const USER_FILES: [&str; 4] = ["user.token", "user.crt", "user.key", "user-ca.crt"];
 
 impl Cluster {
     /// Starts one, and waits until it is ready: some seconds.
@@ -60,7 +55,7 @@ impl Cluster {
     ///
     /// When a server does not become ready; the error has its last words.
     pub async fn start(programs: &Programs) -> Result<Self, Error> {
-        let mut guard = Guard::make("syncagent-real-cluster")?;
+        let guard = Guard::make("syncagent-real-cluster")?;
         let dir = guard.dir().to_owned();
         let write = |name: &str, text: &str| write(&dir, name, text);
         let [client, peer, secure] = server::ports()?;
@@ -68,22 +63,32 @@ impl Cluster {
             format!("http://127.0.0.1:{client}"),
             format!("http://127.0.0.1:{peer}"),
         );
-        let authority = Authority::new().map_err(failed)?;
-        let certificate = &authority.certificate;
-        authority.sign(&dir)?;
-        let accounts = KeyPair::generate().map_err(failed)?;
+        let authorities = [Authority::new("first")?, Authority::new("second")?];
+        let accounts = KeyPair::generate().map_err(authority::failed)?;
         write("accounts.key", &accounts.serialize_pem())?;
         write("accounts.pub", &accounts.public_key_pem())?;
         let url = format!("https://127.0.0.1:{secure}");
-        let kubeconfig = server::kubeconfig(&url, certificate, &json!({"token": "admin-token"}));
-        let token = write("user.token", "user-token-0")?;
-        let user = server::kubeconfig(&url, certificate, &json!({"tokenFile": token}));
-        write("user.kubeconfig", &user)?;
-        let tokens = write("tokens.csv", &tokens("user-token-0"))?;
+        // The administrator is prepared for either.
+        let both = authorities.each_ref().map(Authority::certificate).concat();
+        let kubeconfig = server::kubeconfig(
+            &json!({"server": url, "certificate-authority-data": server::base64(&both)}),
+            &json!({"token": "admin-token"}),
+        );
+        let user = |name: &str, shown: &Value| {
+            let cluster = json!({"server": url, "certificate-authority": dir.join("user-ca.crt")});
+            write(name, &server::kubeconfig(&cluster, shown))
+        };
+        user(
+            "user.kubeconfig",
+            &json!({"tokenFile": dir.join("user.token")}),
+        )?;
+        let certified =
+            json!({"client-certificate": dir.join("user.crt"), "client-key": dir.join("user.key")});
+        user("user-certificate.kubeconfig", &certified)?;
         let policy = write("audit-policy.json", AUDIT_POLICY)?;
         let access = write("admin.kubeconfig", &kubeconfig)?;
 
-        let mut etcd = Server::new(
+        let etcd = Server::new(
             "etcd",
             programs.path("etcd"),
             &dir,
@@ -99,7 +104,7 @@ impl Cluster {
                 "--log-level=warn".to_owned(),
             ],
         );
-        let mut apiserver = Server::new(
+        let apiserver = Server::new(
             "kube-apiserver",
             programs.path("kube-apiserver"),
             &dir,
@@ -122,7 +127,8 @@ impl Cluster {
                     "--service-account-signing-key-file={}",
                     dir.join("accounts.key").display()
                 ),
-                format!("--token-auth-file={}", tokens.display()),
+                format!("--token-auth-file={}", dir.join("tokens.csv").display()),
+                format!("--client-ca-file={}", dir.join("clients-ca.crt").display()),
                 "--authorization-mode=RBAC".to_owned(),
                 // There is no kubelet that would hand out tokens.
                 "--disable-admission-plugins=ServiceAccount".to_owned(),
@@ -131,7 +137,7 @@ impl Cluster {
                 "--audit-log-mode=blocking".to_owned(),
             ],
         );
-        let mut controllers = Server::new(
+        let controllers = Server::new(
             "kube-controller-manager",
             programs.path("kube-controller-manager"),
             &dir,
@@ -142,21 +148,21 @@ impl Cluster {
                 "--secure-port=0".to_owned(),
             ],
         );
-        etcd.start(&mut guard)?;
-        apiserver.start(&mut guard)?;
-        apiserver.ready(&kubeconfig).await?;
-        controllers.start(&mut guard)?;
-        let version = server::version(&server::client(&kubeconfig).await?).await?;
-        Ok(Self {
+        let mut cluster = Self {
             etcd,
             apiserver,
             controllers,
             kubeconfig,
-            version,
-            authority,
+            version: String::new(),
+            authorities,
             rotations: 0,
             guard,
-        })
+        };
+        cluster.issue()?;
+        cluster.tell()?;
+        cluster.revive().await?;
+        cluster.version = server::version(&server::client(&cluster.kubeconfig).await?).await?;
+        Ok(cluster)
     }
 
     /// What kube-apiserver says that it is.
@@ -171,11 +177,17 @@ impl Cluster {
         self.guard.dir().join("admin.kubeconfig")
     }
 
-    /// A kubeconfig of the user `user`, who may do nothing until they are granted something. It names a file with their
-    /// token, which changes with [`Cluster::rotate`].
+    /// A kubeconfig of the user `user`, who may do nothing until they are granted something. It names files with their
+    /// token and with the authority that they trust, which change with [`Cluster::tell`].
     #[must_use]
     pub fn user(&self) -> PathBuf {
         self.guard.dir().join("user.kubeconfig")
+    }
+
+    /// The same of the same user, who shows a certificate from a file.
+    #[must_use]
+    pub fn user_with_certificate(&self) -> PathBuf {
+        self.guard.dir().join("user-certificate.kubeconfig")
     }
 
     /// The audit log: a JSON object per line. A request is in it when it was answered, a watch also when it was opened.
@@ -197,8 +209,21 @@ impl Cluster {
         }
     }
 
-    /// Gives kube-apiserver another certificate of the same authority and the user another token. The old ones are worth
-    /// nothing any more; kube-apiserver is killed for it, and back when this returns.
+    /// Starts what was killed, over the same data and at the same addresses, and waits until the cluster is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub async fn revive(&mut self) -> Result<(), Error> {
+        self.etcd.start(&mut self.guard)?;
+        self.apiserver.start(&mut self.guard)?;
+        self.apiserver.ready(&self.kubeconfig, "/readyz").await?;
+        // The controllers give up on a server that is away for long.
+        self.controllers.start(&mut self.guard)
+    }
+
+    /// Gives kube-apiserver a certificate of another authority, and takes the user's token and certificate away: they
+    /// have others, of which nobody was told yet. kube-apiserver is killed for it, and back when this returns.
     ///
     /// # Errors
     ///
@@ -206,45 +231,49 @@ impl Cluster {
     pub async fn rotate(&mut self) -> Result<(), Error> {
         self.kill(Part::Apiserver)?;
         self.rotations += 1;
-        let token = format!("user-token-{}", self.rotations);
-        self.authority.sign(self.guard.dir())?;
-        write(self.guard.dir(), "tokens.csv", &tokens(&token))?;
-        write(self.guard.dir(), "user.token", &token)?;
-        self.revive(Part::Apiserver).await
+        self.issue()?;
+        self.revive().await
     }
 
-    /// Starts what was killed, over the same data and at the same address, and waits until the cluster is ready.
+    /// Writes into the user's files what is in force.
     ///
     /// # Errors
     ///
-    /// When it does not become ready.
-    pub async fn revive(&mut self, part: Part) -> Result<(), Error> {
-        match part {
-            Part::Etcd => self.etcd.start(&mut self.guard)?,
-            Part::Apiserver => self.apiserver.start(&mut self.guard)?,
-            Part::Controllers => return self.controllers.start(&mut self.guard),
+    /// When they cannot be written.
+    pub fn tell(&self) -> Result<(), Error> {
+        for name in USER_FILES {
+            let (new, told) = (self.new(name), self.guard.dir().join(name));
+            // Nobody reads half of it.
+            std::fs::rename(&new, &told).map_err(Error::write(&told))?;
         }
-        self.settle().await
+        Ok(())
     }
 
-    /// The same of all parts, after all were killed.
-    ///
-    /// # Errors
-    ///
-    /// When it does not become ready.
-    pub async fn revive_all(&mut self) -> Result<(), Error> {
-        self.etcd.start(&mut self.guard)?;
-        self.apiserver.start(&mut self.guard)?;
-        self.apiserver.ready(&self.kubeconfig).await?;
-        self.controllers.start(&mut self.guard)
+    fn new(&self, name: &str) -> PathBuf {
+        self.guard.dir().join(format!("{name}.new"))
     }
 
-    async fn settle(&mut self) -> Result<(), Error> {
-        self.apiserver.ready(&self.kubeconfig).await?;
-        // The controllers give up on a server that is away for long.
-        if self.controllers.running().is_err() {
-            self.controllers.kill(&mut self.guard)?;
-            self.controllers.start(&mut self.guard)?;
+    /// Fresh secrets for the server and for the user.
+    fn issue(&self) -> Result<(), Error> {
+        let dir = self.guard.dir();
+        let token = format!("user-token-{}", self.rotations);
+        let authority = &self.authorities[self.rotations % self.authorities.len()];
+        let server = authority.server()?;
+        let clients = Authority::new("clients")?;
+        let user = clients.client("user")?;
+        let [new_token, new_certificate, new_key, new_authority] =
+            USER_FILES.map(|it| self.new(it));
+        for (path, text) in [
+            (dir.join("server.crt"), &*server.certificate),
+            (dir.join("server.key"), &*server.key),
+            (dir.join("clients-ca.crt"), clients.certificate()),
+            (dir.join("tokens.csv"), &*tokens(&token)),
+            (new_token, &*token),
+            (new_certificate, &*user.certificate),
+            (new_key, &*user.key),
+            (new_authority, authority.certificate()),
+        ] {
+            std::fs::write(&path, text).map_err(Error::write(&path))?;
         }
         Ok(())
     }
@@ -254,50 +283,4 @@ fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
     let path = dir.join(name);
     std::fs::write(&path, text).map_err(Error::write(&path))?;
     Ok(path)
-}
-
-fn failed(source: rcgen::Error) -> Error {
-    Error::Server {
-        what: "make certificates".to_owned(),
-        source: Box::new(source),
-    }
-}
-
-impl std::fmt::Debug for Authority {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Authority")
-    }
-}
-
-impl Authority {
-    fn new() -> Result<Self, rcgen::Error> {
-        let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(Vec::new())?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "service cluster for tests");
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = params.self_signed(&key)?.pem();
-        let issuer = Issuer::new(params, key);
-        Ok(Self {
-            certificate,
-            issuer,
-        })
-    }
-
-    /// Writes a fresh key and certificate of the server.
-    fn sign(&self, dir: &Path) -> Result<(), Error> {
-        let key = KeyPair::generate().map_err(failed)?;
-        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
-        let mut leaf = CertificateParams::new(names).map_err(failed)?;
-        leaf.distinguished_name
-            .push(DnType::CommonName, "kube-apiserver for tests");
-        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        leaf.use_authority_key_identifier_extension = true;
-        let signed = leaf.signed_by(&key, &self.issuer).map_err(failed)?.pem();
-        write(dir, "server.crt", &signed)?;
-        write(dir, "server.key", &key.serialize_pem())?;
-        Ok(())
-    }
 }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::guard::Guard;
@@ -16,13 +16,20 @@ pub const EXECUTABLE: &str = "SYNCAGENT_TEST_KCP";
 /// How many users a kcp knows beside its administrator.
 const USERS: usize = 500;
 
+/// Its administrator: kcp makes a kubeconfig with a token of its own, which is another one after each start.
+const ADMIN: &str = "admin-token,admin,admin,\"system:kcp:admin\"\n";
+
+/// What is answered once workspaces can be made, which is later than `/readyz`.
+const WORKSPACES: &str = "/apis/tenancy.kcp.io/v1alpha1/workspaces";
+
 /// A running kcp; dropping it ends it, and leaves nothing.
 #[derive(Debug)]
 pub struct Kcp {
     server: Server,
-    /// A kubeconfig that points at no workspace, as health wants it.
-    anywhere: String,
+    /// The administrator's kubeconfig.
+    root: String,
     version: String,
+    rotations: usize,
     guard: Guard,
 }
 
@@ -58,18 +65,15 @@ impl Kcp {
     ///
     /// When it does not become ready; the error has its last words.
     pub async fn start(executable: &Path) -> Result<Self, Error> {
-        let mut guard = Guard::make("syncagent-real-kcp")?;
+        let guard = Guard::make("syncagent-real-kcp")?;
         let dir = guard.dir().to_owned();
         let [secure, client, peer] = server::ports()?;
         let policy = dir.join("audit-policy.json");
         std::fs::write(&policy, AUDIT_POLICY).map_err(Error::write(&policy))?;
-        let users = (0..USERS).map(|n| format!("token-{n},user-{n},{n}\n"));
-        let users_at = dir.join("users.csv");
-        std::fs::write(&users_at, users.collect::<String>()).map_err(Error::write(&users_at))?;
         let made = dir.join("made.kubeconfig");
         let executable = executable.canonicalize();
         let executable = executable.map_err(Error::system("find the kcp executable"))?;
-        let mut server = Server::new(
+        let server = Server::new(
             "kcp",
             executable,
             &dir,
@@ -82,38 +86,30 @@ impl Kcp {
                 format!("--embedded-etcd-peer-port={peer}"),
                 "--embedded-etcd-wal-size-bytes=5000".to_owned(),
                 format!("--kubeconfig-path={}", made.display()),
-                format!("--token-auth-file={}", users_at.display()),
+                format!("--token-auth-file={}", dir.join("tokens.csv").display()),
                 format!("--audit-policy-file={}", policy.display()),
                 format!("--audit-log-path={}", dir.join("audit.log").display()),
                 "--audit-log-mode=blocking".to_owned(),
             ],
         )
         .with_environment(&[("UNSAFE_E2E_HACK_DISABLE_ETCD_FSYNC", "true")]);
-        server.start(&mut guard)?;
-        // The file is there long before the server serves, and for a moment half of it.
-        let (anywhere, root) = server
-            .until("started", async || {
-                let made = std::fs::read_to_string(&made).ok()?;
-                Some((pointed_at("base", &made)?, pointed_at("root", &made)?))
-            })
-            .await?;
-        server.ready(&anywhere).await?;
-        let admin = server::client(&root).await?;
-        server
-            .until("serving workspaces", async || {
-                let workspaces = "/apis/tenancy.kcp.io/v1alpha1/workspaces";
-                server::says(&admin, workspaces).await.then_some(())
-            })
-            .await?;
-        let path = dir.join("admin.kubeconfig");
-        std::fs::write(&path, &root).map_err(Error::write(&path))?;
-        let version = server::version(&admin).await?;
-        Ok(Self {
+        let mut kcp = Self {
             server,
-            anywhere,
-            version,
+            root: String::new(),
+            version: String::new(),
+            rotations: 0,
             guard,
-        })
+        };
+        kcp.issue()?;
+        kcp.server.start(&mut kcp.guard)?;
+        // The file is there long before the server serves, and for a moment half of it.
+        let look = async || of_admin(&std::fs::read_to_string(&made).ok()?);
+        kcp.root = kcp.server.until("started", look).await?;
+        let path = kcp.kubeconfig();
+        std::fs::write(&path, &kcp.root).map_err(Error::write(&path))?;
+        kcp.server.ready(&kcp.root, WORKSPACES).await?;
+        kcp.version = server::version(&server::client(&kcp.root).await?).await?;
+        Ok(kcp)
     }
 
     /// What it says that it is.
@@ -156,16 +152,44 @@ impl Kcp {
     /// When it does not become ready.
     pub async fn revive(&mut self) -> Result<(), Error> {
         self.server.start(&mut self.guard)?;
-        self.server.ready(&self.anywhere).await
+        self.server.ready(&self.root, WORKSPACES).await
+    }
+
+    /// Gives all users other tokens, see [`Kcp::users`]; the old ones are worth nothing any more. It is killed for it, and
+    /// back when this returns.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub async fn rotate(&mut self) -> Result<(), Error> {
+        self.kill()?;
+        self.rotations += 1;
+        self.issue()?;
+        self.revive().await
+    }
+
+    /// Fresh tokens.
+    fn issue(&self) -> Result<(), Error> {
+        let more = match self.rotations {
+            0 => String::new(),
+            n => format!("-{n}"),
+        };
+        let users = (0..USERS).map(|n| format!("token-{n}{more},user-{n},{n}\n"));
+        let users: String = users.collect();
+        let tokens = self.guard.dir().join("tokens.csv");
+        for (path, text) in [(self.users(), &users), (tokens, &format!("{ADMIN}{users}"))] {
+            std::fs::write(&path, text).map_err(Error::write(&path))?;
+        }
+        Ok(())
     }
 }
 
-/// The kubeconfig that kcp makes, with another current context; `None` while it is half written.
-fn pointed_at(context: &str, made: &str) -> Option<String> {
+/// The kubeconfig that kcp makes, of the administrator that we know; `None` while it is half written.
+fn of_admin(made: &str) -> Option<String> {
     let file = kube::config::Kubeconfig::from_yaml(made).ok()?;
-    let mut file: Value = serde_json::to_value(file).ok()?;
-    let mut contexts = file["contexts"].as_array()?.iter();
-    contexts.find(|it| it["name"] == context)?;
-    file["current-context"] = Value::from(context);
-    Some(format!("{file:#}\n"))
+    let file: Value = serde_json::to_value(file).ok()?;
+    let mut clusters = file["clusters"].as_array()?.iter();
+    let root = clusters.find(|it| it["name"] == "root")?;
+    let admin = json!({"token": "admin-token"});
+    Some(server::kubeconfig(&root["cluster"], &admin))
 }

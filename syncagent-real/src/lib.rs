@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! programs  etcd, kube-apiserver, kube-controller-manager, kubectl: built once, kept in the user's cache
-//! cluster   the three of them, running: a kubeconfig, an audit log, and a way to kill and revive each
+//! cluster   the three of them, running: kubeconfigs, an audit log, ways to kill and revive them and to change secrets
 //! kcp       the same of one `kcp` executable, which nobody builds here
 //! guard     what ends them
 //! ```
@@ -20,6 +20,7 @@
 //! cargo run -p syncagent-real -- suite                  # tests/it with each combination of servers that can be had
 //! ```
 
+mod authority;
 pub mod cluster;
 pub mod error;
 pub mod guard;

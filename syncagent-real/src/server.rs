@@ -61,8 +61,12 @@ impl Server {
         self
     }
 
-    /// Starts it; its log goes on where it ended.
+    /// Starts it, unless it runs; its log goes on where it ended.
     pub(crate) fn start(&mut self, guard: &mut Guard) -> Result<(), Error> {
+        if self.child.is_some() && self.running().is_ok() {
+            return Ok(());
+        }
+        self.kill(guard)?;
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.map_err(Error::write(&self.log))?;
         let errors = log.try_clone().map_err(Error::write(&self.log))?;
@@ -141,13 +145,11 @@ impl Server {
         }
     }
 
-    /// Waits until the server says that it is ready.
-    pub(crate) async fn ready(&mut self, kubeconfig: &str) -> Result<(), Error> {
+    /// Waits until the server answers well at a path.
+    pub(crate) async fn ready(&mut self, kubeconfig: &str, path: &str) -> Result<(), Error> {
         let client = client(kubeconfig).await?;
-        self.until("ready", async || {
-            says(&client, "/readyz").await.then_some(())
-        })
-        .await
+        self.until("ready", async || says(&client, path).await.then_some(()))
+            .await
     }
 }
 
@@ -167,17 +169,22 @@ pub(crate) fn ports<const N: usize>() -> Result<[u16; N], Error> {
     Ok(ports)
 }
 
-/// The text of a kubeconfig; `user` says how a client shows who it is.
-pub(crate) fn kubeconfig(url: &str, authority: &str, user: &Value) -> String {
+/// The text of a kubeconfig: how a client finds the server and trusts it, and how it shows who it is.
+pub(crate) fn kubeconfig(cluster: &Value, user: &Value) -> String {
     let file = json!({
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "it", "cluster": {"server": url, "certificate-authority-data": STANDARD.encode(authority)}}],
+        "clusters": [{"name": "it", "cluster": cluster}],
         "users": [{"name": "it", "user": user}],
         "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
         "current-context": "it",
     });
     format!("{file:#}\n")
+}
+
+/// A text as a kubeconfig holds it.
+pub(crate) fn base64(text: &str) -> String {
+    STANDARD.encode(text)
 }
 
 /// A client of a kubeconfig.
@@ -194,7 +201,7 @@ pub(crate) async fn client(kubeconfig: &str) -> Result<kube::Client, Error> {
 }
 
 /// Whether a path answers well.
-pub(crate) async fn says(client: &kube::Client, path: &str) -> bool {
+async fn says(client: &kube::Client, path: &str) -> bool {
     let Ok(request) = http(path) else {
         return false;
     };

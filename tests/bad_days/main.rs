@@ -1,8 +1,9 @@
 //! Bad days on real servers: what SIGKILL leaves behind, two agents where one was meant, credentials that change.
 //!
 //! A service cluster of its own (see `syncagent-real`), an embedded kcp and, where one is at hand, a real one; consumers
-//! who order, change and delete all the time; and the agent in a process of its own, which is this program too. When the
-//! day is over, a checker that knows nothing of the engine walks both servers, and they must agree.
+//! who order, change and delete all the time; an operator who says what it made; and the agent in a process of its own,
+//! which is this program too. When the day is over, a checker that knows nothing of the engine walks both servers, and they
+//! must agree. The checker itself is shown mistakes, and has to see each.
 //!
 //! ```console
 //! cargo run -p syncagent-real -- build                             # the service cluster's programs, once
@@ -12,8 +13,11 @@
 
 #![expect(clippy::print_stdout, reason = "a test runner speaks")]
 
-mod agent;
+mod agents;
 mod checker;
+mod operator;
+mod place;
+mod planted;
 mod servers;
 #[path = "../it/things.rs"]
 #[expect(
@@ -22,6 +26,7 @@ mod servers;
 )]
 mod things;
 mod work;
+mod workspaces;
 /// What [`things`] wants of a world.
 mod world {
     pub(crate) fn group() -> String {
@@ -34,42 +39,88 @@ use std::time::Instant;
 
 use syncagent_real::{Kcp, Programs};
 
-use crate::servers::{Servers, Which};
+use crate::agents::Make;
+use crate::servers::Servers;
 use crate::work::Disaster;
 
-/// A day: what it shows, with how many orders, with how many agents, and what happens.
+const EXPORT: &str = "things.example.io";
+/// How many orders a day has, if nobody says.
+const ORDERS: usize = 100;
+
+/// A day: what it shows, with which agents and how many orders, and what happens.
 struct Day {
     name: &'static str,
-    share: usize,
+    make: Make,
     agents: usize,
+    /// Whether the agents show certificates instead of tokens.
+    certificates: bool,
+    /// The part of all orders.
+    share: usize,
     disasters: &'static [Disaster],
+    /// Whether mistakes are planted when it is over.
+    planted: bool,
 }
 
-const DAYS: [Day; 3] = [
+const DAY: Day = Day {
+    name: "",
+    make: Make::Library,
+    agents: 1,
+    certificates: false,
+    share: 2,
+    disasters: &[],
+    planted: false,
+};
+
+const DAYS: [Day; 7] = [
     Day {
         name: "whoever_is_killed_in_the_middle_both_sides_agree_afterwards",
         share: 1,
-        agents: 1,
         disasters: &[
             Disaster::Agent,
             Disaster::Apiserver,
+            Disaster::Kcp,
             Disaster::Etcd,
             Disaster::Agent,
             Disaster::Kcp,
             Disaster::Everything,
         ],
+        ..DAY
     },
     Day {
         name: "a_second_agent_started_by_mistake_spoils_nothing",
-        share: 3,
         agents: 2,
         disasters: &[Disaster::Agent],
+        ..DAY
     },
     Day {
-        name: "certificates_and_tokens_that_change_are_followed",
-        share: 3,
-        agents: 1,
+        name: "a_second_process_without_election_spoils_nothing",
+        make: Make::Program,
+        agents: 2,
+        disasters: &[Disaster::Agent],
+        ..DAY
+    },
+    Day {
+        name: "of_two_elected_processes_the_other_goes_on",
+        make: Make::Elected,
+        agents: 2,
+        disasters: &[Disaster::Agent, Disaster::Apiserver, Disaster::Second],
+        ..DAY
+    },
+    Day {
+        name: "tokens_and_authorities_that_change_are_followed",
         disasters: &[Disaster::Credentials, Disaster::Credentials],
+        ..DAY
+    },
+    Day {
+        name: "client_certificates_that_change_are_followed",
+        certificates: true,
+        disasters: &[Disaster::Credentials, Disaster::Credentials],
+        ..DAY
+    },
+    Day {
+        name: "mistakes_are_seen_and_those_of_the_agent_set_right",
+        planted: true,
+        ..DAY
     },
 ];
 
@@ -80,10 +131,11 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .expect("a runtime can be built");
-    if let [role, service, kcp] = &*arguments
-        && role == agent::ROLE
+    if let [role, make, service, kcp] = &*arguments
+        && role == agents::ROLE
+        && let Some(make) = Make::named(make)
     {
-        return runtime.block_on(agent::run(service, kcp));
+        return runtime.block_on(agents::run(make, service, kcp));
     }
     if arguments.iter().any(|it| it == "--list") {
         return ExitCode::SUCCESS;
@@ -91,19 +143,23 @@ fn main() -> ExitCode {
     let filter = arguments
         .iter()
         .find(|it| it.contains(|c: char| c.is_alphabetic()) && !it.starts_with('-'));
+    let orders = std::env::var("SYNCAGENT_TEST_ORDERS").ok();
+    let orders: usize = orders.map_or(ORDERS, |it| it.parse().expect("a number of orders"));
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for which in [Which::Embedded, Which::Real] {
+    let all = Instant::now();
+    for real in [false, true] {
         for day in &DAYS {
-            let name = format!("{}::{}", which.word(), day.name);
+            let kcp = if real { "real_kcp" } else { "embedded_kcp" };
+            let name = format!("{kcp}::{}", day.name);
             if filter.is_some_and(|filter| !name.contains(filter.as_str())) {
                 continue;
             }
             let programs = Programs::built().ok_or_else(|| {
                 "the service cluster is not built: cargo run -p syncagent-real -- build".to_owned()
             });
-            let kcp = match which {
-                Which::Embedded => Ok(None),
-                Which::Real => Kcp::executable().map(Some).map_err(|it| it.to_string()),
+            let kcp = match real {
+                false => Ok(None),
+                true => Kcp::executable().map(Some).map_err(|it| it.to_string()),
             };
             let (programs, kcp) = match (programs, kcp) {
                 (Ok(programs), Ok(kcp)) => (programs, kcp),
@@ -115,8 +171,9 @@ fn main() -> ExitCode {
             };
             let began = Instant::now();
             let outcome = runtime.block_on(async {
-                let servers = Servers::start(&programs, kcp.as_deref()).await?;
-                live(day, servers).await
+                let kcp = kcp.as_deref();
+                let servers = Servers::start(&programs, kcp, day.make, day.certificates).await?;
+                live(day, orders / day.share, servers).await
             });
             let took = began.elapsed().as_secs();
             match outcome {
@@ -131,7 +188,10 @@ fn main() -> ExitCode {
             }
         }
     }
-    println!("\n{passed} passed, {failed} failed, {skipped} skipped");
+    println!(
+        "\n{passed} passed, {failed} failed, {skipped} skipped; up to {orders} orders a day, {} s",
+        all.elapsed().as_secs()
+    );
     ExitCode::from(u8::from(failed > 0))
 }
 
@@ -139,20 +199,35 @@ fn main() -> ExitCode {
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// One day from its beginning to its end.
-async fn live(day: &Day, mut servers: Servers) -> Result<(), Trouble> {
-    let orders = std::env::var("SYNCAGENT_TEST_ORDERS").ok();
-    let orders: usize = orders.map_or(300, |it| it.parse().expect("a number of orders"));
+async fn live(day: &Day, orders: usize, mut servers: Servers) -> Result<(), Trouble> {
+    let lived = lived(day, orders, &mut servers).await;
+    lived.map_err(|why| format!("{why}\nthe agents' last words:\n{}", servers.last_words()).into())
+}
+
+async fn lived(day: &Day, orders: usize, servers: &mut Servers) -> Result<(), Trouble> {
     for n in 0..day.agents {
         servers.start_agent(n)?;
     }
     let consumers = servers.consumers(3).await?;
-    let wanted = work::storm(&mut servers, &consumers, orders / day.share, day.disasters).await?;
-    let judged = checker::agree(&servers, &consumers, &wanted).await;
-    judged.map_err(|differences| {
-        format!(
-            "{differences}\nthe agents' last words:\n{}",
-            servers.last_words()
+    let began = Instant::now();
+    let (wanted, longest) = work::storm(servers, &consumers, orders, day.disasters).await?;
+    let (over, stormed) = (Instant::now(), began.elapsed());
+    let mut counted = checker::agree(servers, &consumers, &wanted).await?;
+    let agreed = over.elapsed();
+    println!(
+        "  {orders} orders in {stormed:.1?}, the longest placed after {longest:.1?}; both sides agree {agreed:.1?} later: {} orders, {} copies, {} Secrets; {} starts of agents",
+        counted.orders, counted.copies, counted.secrets, servers.agents.starts
+    );
+    if day.planted {
+        planted::plant(servers, &consumers, &wanted).await?;
+        counted = checker::agree(servers, &consumers, &wanted).await?;
+    }
+    if counted.orders != wanted.len() || counted.copies != wanted.len() {
+        return Err(format!(
+            "{} orders are wanted, and there are {counted:?}",
+            wanted.len()
         )
-        .into()
-    })
+        .into());
+    }
+    Ok(())
 }

@@ -1,52 +1,67 @@
 //! What consumers do all day, and what happens meanwhile.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 use syncagent_real::cluster::Part;
 
-use crate::servers::{Consumer, Servers, Workspaces};
+use crate::operator::phase;
+use crate::servers::{Consumer, Servers};
 use crate::{Trouble, things};
 
 /// How many orders are in the middle of something at a time.
 const AT_A_TIME: usize = 24;
+/// How long nobody is told that credentials have changed.
+const UNTOLD: Duration = Duration::from_secs(2);
 
 /// What happens: somebody is killed in the middle of what they do, and is back after a moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Disaster {
     Agent,
+    /// The other agent.
+    Second,
     Apiserver,
     Etcd,
-    /// Only a real one can be killed.
     Kcp,
     Everything,
-    /// The service cluster's certificate and the agent's token change.
+    /// The service cluster's certificate and its authority, the agent's token or certificate there, and its token in kcp
+    /// change; a moment later the agent is told.
     Credentials,
 }
 
-/// What must be there when the day is over: the size of each order, by its consumer's place in the list and its name.
+/// What must be there when the day is over: what each order must be, by its consumer's place in the list and its name.
 pub(crate) type Wanted = BTreeMap<(usize, String), Wish>;
 
-/// An order as its consumer wants it: its size, and the Secret that it names.
+/// An order as its consumer wants it: its size, and the Secret that it names with the password in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
     pub(crate) size: usize,
-    pub(crate) secret: Option<String>,
+    pub(crate) secret: Option<(String, String)>,
 }
 
-/// Orders live and die while disasters strike, evenly over all that is done.
+/// What has been done.
+#[derive(Default)]
+struct Done {
+    orders: AtomicUsize,
+    /// The longest that somebody waited for an order, in milliseconds.
+    longest: AtomicU64,
+}
+
+/// Orders live and die while disasters strike, evenly over all that is done. Says what must be there now, and how long
+/// the longest of them had to wait.
 pub(crate) async fn storm(
     servers: &mut Servers,
     consumers: &[Consumer],
     orders: usize,
     disasters: &[Disaster],
-) -> Result<Wanted, Trouble> {
-    let done = AtomicUsize::new(0);
+) -> Result<(Wanted, Duration), Trouble> {
+    let done = Done::default();
+    let tells = servers.agents.make().tells();
     let lives = async {
-        let lives = futures::stream::iter(0..orders).map(|n| life(consumers, n, &done));
+        let lives = futures::stream::iter(0..orders).map(|n| life(consumers, n, tells, &done));
         let wishes: Vec<_> = lives.buffer_unordered(AT_A_TIME).collect().await;
         let mut wanted = Wanted::new();
         for wish in wishes {
@@ -57,37 +72,44 @@ pub(crate) async fn storm(
     let strikes = async {
         for (n, disaster) in disasters.iter().enumerate() {
             let when = orders * (n + 1) / (disasters.len() + 1);
-            while done.load(Ordering::SeqCst) < when {
+            while done.orders.load(Ordering::SeqCst) < when {
+                servers.keep_agents()?;
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
+            let began = Instant::now();
             strike(servers, *disaster).await?;
+            println!(
+                "  {disaster:?} after {when} orders: {:.1?}",
+                began.elapsed()
+            );
+        }
+        while done.orders.load(Ordering::SeqCst) < orders {
+            servers.keep_agents()?;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok::<_, Trouble>(())
     };
     let (wanted, ()) = tokio::try_join!(lives, strikes)?;
-    Ok(wanted)
+    let longest = done.longest.load(Ordering::SeqCst);
+    Ok((wanted, Duration::from_millis(longest)))
 }
 
 async fn strike(servers: &mut Servers, disaster: Disaster) -> Result<(), Trouble> {
     match disaster {
-        Disaster::Agent => {
-            servers.kill_agent(0)?;
-            servers.start_agent(0)?;
+        Disaster::Agent | Disaster::Second => {
+            let number = usize::from(matches!(disaster, Disaster::Second));
+            servers.kill_agent(number)?;
+            servers.start_agent(number)?;
         }
         Disaster::Apiserver => {
             servers.cluster.kill(Part::Apiserver)?;
-            servers.cluster.revive(Part::Apiserver).await?;
+            servers.cluster.revive().await?;
         }
         Disaster::Etcd => {
             servers.cluster.kill(Part::Etcd)?;
-            servers.cluster.revive(Part::Etcd).await?;
+            servers.cluster.revive().await?;
         }
-        Disaster::Kcp => {
-            if let Workspaces::Real(kcp) = &mut servers.kcp {
-                kcp.kill()?;
-                kcp.revive().await?;
-            }
-        }
+        Disaster::Kcp => servers.kcp.kill_and_revive().await?,
         Disaster::Everything => {
             servers.kill_agent(0)?;
             for part in [Part::Apiserver, Part::Etcd, Part::Controllers] {
@@ -95,18 +117,27 @@ async fn strike(servers: &mut Servers, disaster: Disaster) -> Result<(), Trouble
             }
             // The agent is back before anybody answers it.
             servers.start_agent(0)?;
-            servers.cluster.revive_all().await?;
+            servers.cluster.revive().await?;
         }
-        Disaster::Credentials => servers.cluster.rotate().await?,
+        Disaster::Credentials => {
+            tokio::try_join!(
+                async { servers.cluster.rotate().await.map_err(Trouble::from) },
+                servers.kcp.rotate()
+            )?;
+            tokio::time::sleep(UNTOLD).await;
+            servers.tell()?;
+        }
     }
     Ok(())
 }
 
-/// An order is made; most wait for it to be well; some change it, some delete it. What is left is what is wanted.
+/// An order is made; most wait for it to be well; some change it or its Secret, some delete it. What is left is what is
+/// wanted.
 async fn life(
     consumers: &[Consumer],
     n: usize,
-    done: &AtomicUsize,
+    tells: bool,
+    done: &Done,
 ) -> Result<Option<((usize, String), Wish)>, Trouble> {
     let whose = n % consumers.len();
     let api = &consumers[whose].api;
@@ -118,36 +149,40 @@ async fn life(
         secret: None,
     };
     let mut spec = json!({"size": 1});
+    let secrets = "/api/v1/namespaces/default/secrets";
     if every(7) {
-        let secret = format!("secret-{n:05}");
-        let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": {"password": name}});
-        let path = "/api/v1/namespaces/default/secrets";
-        api.insist("POST", path, Some(&object), &[201, 409]).await?;
+        let (secret, password) = (format!("secret-{n:05}"), format!("of-{name}"));
+        let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": {"password": password}});
+        api.made(secrets, &object).await?;
         spec["first"] = json!({"name": secret});
-        wish.secret = Some(secret);
+        wish.secret = Some((secret, password));
     }
     let all = syncagent_core::io::clients::collection(&kind, Some("default"));
     let path = things::path(&kind, "default", &name);
-    api.insist(
-        "POST",
-        &all,
-        Some(&things::order(&kind, &name, &spec)),
-        &[201, 409],
-    )
-    .await?;
+    let began = Instant::now();
+    api.made(&all, &things::order(&kind, &name, &spec)).await?;
     if !every(5) {
-        api.soon(&path, |it: &Value| things::synced(it)).await?;
+        let made = phase(&json!(1));
+        let well = |it: &Value| it["status"]["phase"] == *made && (!tells || things::synced(it));
+        api.soon(&path, well).await?;
+        let took = u64::try_from(began.elapsed().as_millis())?;
+        done.longest.fetch_max(took, Ordering::SeqCst);
     }
     if every(2) {
         wish.size = 2;
-        api.insist("PATCH", &path, Some(&json!({"spec": {"size": 2}})), &[200])
-            .await?;
+        api.change(&path, &json!({"spec": {"size": 2}})).await?;
+    }
+    if every(14)
+        && let Some((secret, password)) = &mut wish.secret
+    {
+        password.push_str("-changed");
+        let change = json!({"stringData": {"password": password}});
+        api.change(&format!("{secrets}/{secret}"), &change).await?;
     }
     let gone = every(3);
     if gone {
-        api.insist("DELETE", &path, Some(&json!({})), &[200, 202, 404])
-            .await?;
+        api.remove(&path).await?;
     }
-    done.fetch_add(1, Ordering::SeqCst);
+    done.orders.fetch_add(1, Ordering::SeqCst);
     Ok((!gone).then_some(((whose, name), wish)))
 }

@@ -121,10 +121,12 @@ fn an_agent_with_kubeconfigs_works_over_real_sockets() {
             kcp.listen(at).await.unwrap(),
             service.listen(at).await.unwrap(),
         );
-        stage.wire(
-            &service_at.kubeconfig(&service.admin()),
-            &kcp_at.kubeconfig_at(&kcp.kcp_admin(), &stage.provider.path),
-        );
+        stage
+            .wire(
+                &service_at.kubeconfig(&service.admin()),
+                &kcp_at.kubeconfig_at(&kcp.kcp_admin(), &stage.provider.path),
+            )
+            .await;
         stage.export(&json!({})).await;
         stage.start();
         stage.filled().await;

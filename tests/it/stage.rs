@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use syncagent::{Agent, Brake, Definition, Exit, Handle, Notice};
 use syncagent_core::access::{provider_rules, service_rules};
 use syncagent_core::definition::Kind;
-use syncagent_core::io::clients::{Reply, Server, collection, object};
+use syncagent_core::io::clients::{Connection, KcpAccess, Reply, Server, collection, object};
 use syncagent_core::publication::Publications;
 use syncagent_core::runtime::{Clock, Definitions};
 use tokio::task::JoinHandle;
@@ -31,7 +31,7 @@ pub(crate) struct Stage {
     named: Option<String>,
     /// Who the agent is: somebody who may do exactly what is computed.
     pub(crate) user: User,
-    kubeconfigs: Option<(String, String)>,
+    servers: Option<(Connection, KcpAccess)>,
     /// How many deletions a minute the agent lets through, when a test says so.
     pub(crate) limit: Option<usize>,
     /// The brake of the running agent.
@@ -129,7 +129,7 @@ impl Stage {
             definitions,
             named: None,
             user,
-            kubeconfigs: None,
+            servers: None,
             handle: None,
             clock: None,
             limit: None,
@@ -250,12 +250,12 @@ impl Stage {
     fn launch(&mut self, agent: Agent) {
         let token = CancellationToken::new();
         let mut agent = agent.shutdown(token.clone());
-        let kubeconfigs = self.kubeconfigs.clone();
+        let servers = self.servers.clone();
         self.handle = Some(agent.handle());
         self.brake = Some(agent.brake());
         let task = async move {
-            if let Some((service, kcp)) = kubeconfigs {
-                agent = agent.connect(parsed(&service).await, parsed(&kcp).await);
+            if let Some((service, kcp)) = servers {
+                agent = agent.connect(service, kcp);
             }
             agent.run().await
         };
@@ -363,8 +363,13 @@ impl Stage {
     }
 
     /// The agent gets the texts of kubeconfigs, and nothing else.
-    pub(crate) fn wire(&mut self, service: &str, kcp: &str) {
-        self.kubeconfigs = Some((service.to_owned(), kcp.to_owned()));
+    pub(crate) async fn wire(&mut self, service: &str, kcp: &str) {
+        self.connect(parsed(service).await.into(), parsed(kcp).await.into());
+    }
+
+    /// The agent reaches the servers in these ways.
+    pub(crate) fn connect(&mut self, service: Connection, kcp: KcpAccess) {
+        self.servers = Some((service, kcp));
     }
 
     /// The agent takes its time from this clock.

@@ -7,8 +7,9 @@
 //! Every answer is a [`Reply`], whatever its code: 404 and 409 are facts to decide on, not errors. Only a server that
 //! does not answer is an [`Error`].
 //!
-//! A server that asks for time (429), or is away, is left alone by everybody who talks to it. One that no longer knows our token is tried
-//! once more with what the kubeconfig's token file or command says now: tokens rotate.
+//! A server that asks for time (429), or is away, is left alone by everybody who talks to it. One that no longer knows us,
+//! or whom we no longer trust, is tried once more with what the kubeconfig and the files and commands that it names say now:
+//! tokens, certificates and authorities change.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,12 +23,13 @@ use tokio::time::Instant;
 
 use super::metrics::Metrics;
 use super::pace::{Pace, Wait};
+use super::source::{Reason, Source};
 use crate::definition::{Kind, Scope};
 use crate::error::Error;
 
 /// How long a request that is not a watch may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often credentials are read again, at most, that a server does not accept.
+/// How often a kubeconfig is read again, at most, with which a server cannot be used.
 const RENEW: Duration = Duration::from_secs(5);
 
 /// A JSON patch.
@@ -46,7 +48,7 @@ pub struct Connection(Inner);
 #[derive(Clone)]
 enum Inner {
     Client(kube::Client),
-    Config(Box<kube::Config>),
+    Source(Box<Source>),
 }
 
 impl Connection {
@@ -69,17 +71,20 @@ impl Connection {
             context: context.map(str::to_owned),
             ..Default::default()
         };
-        read_file(path, &options).await.map(Self::from)
+        Source::read(path, options).await.map(Self::from)
     }
 
     /// The server, as the rim addresses it.
     pub(crate) fn server(&self, name: &str, user_agent: &str) -> Result<Server, Error> {
-        let (client, config) = match &self.0 {
+        let (client, source) = match &self.0 {
             Inner::Client(client) => (client.clone(), None),
-            Inner::Config(config) => (client_of((**config).clone(), name)?, Some(config.clone())),
+            Inner::Source(source) => {
+                let client = client_of(source.config().clone(), name)?;
+                (client, Some(source.clone()))
+            }
         };
         let mut server = Server::new(client.clone(), name, user_agent);
-        server.line = Arc::new(Line::new(client, config));
+        server.line = Arc::new(Line::new(client, source));
         Ok(server)
     }
 }
@@ -92,7 +97,13 @@ impl From<kube::Client> for Connection {
 
 impl From<kube::Config> for Connection {
     fn from(config: kube::Config) -> Self {
-        Self(Inner::Config(Box::new(config)))
+        Source::from(config).into()
+    }
+}
+
+impl From<Source> for Connection {
+    fn from(source: Source) -> Self {
+        Self(Inner::Source(Box::new(source)))
     }
 }
 
@@ -207,20 +218,24 @@ impl KcpAccess {
 
 impl From<kube::Config> for KcpAccess {
     fn from(config: kube::Config) -> Self {
-        let other = config.clone();
+        Source::from(config).into()
+    }
+}
+
+impl From<Source> for KcpAccess {
+    fn from(source: Source) -> Self {
+        let other = source.clone();
         Self {
-            slices: Connection::from(config).into(),
+            slices: Connection::from(source).into(),
             export: None,
             reach: Arc::new(move |uri| {
-                let mut config = other.clone();
                 let mut parts = uri.clone().into_parts();
                 parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
-                config.cluster_url =
-                    http::Uri::from_parts(parts).map_err(|source| Error::Connect {
-                        server: uri.to_string(),
-                        source: Box::new(source),
-                    })?;
-                Ok(config.into())
+                let url = http::Uri::from_parts(parts).map_err(|source| Error::Connect {
+                    server: uri.to_string(),
+                    source: Box::new(source),
+                })?;
+                Ok(other.clone().with(|it| it.cluster_url = url).into())
             }),
         }
     }
@@ -242,31 +257,15 @@ fn client_of(mut config: kube::Config, server: &str) -> Result<kube::Client, Err
     })
 }
 
-async fn read_kubeconfig(path: Option<&str>) -> Result<kube::Config, Error> {
-    match path {
-        None => kube::Config::infer()
-            .await
-            .map_err(|source| Error::Kubeconfig {
-                path: "of the environment".to_owned(),
-                source: Box::new(source),
-            }),
-        Some(path) => read_file(path, &kube::config::KubeConfigOptions::default()).await,
-    }
-}
-
-/// Reads a kubeconfig.
-pub(crate) async fn read_file(
-    path: &str,
-    options: &kube::config::KubeConfigOptions,
-) -> Result<kube::Config, Error> {
-    let fail = |source: Box<dyn std::error::Error + Send + Sync>| Error::Kubeconfig {
-        path: path.to_owned(),
-        source,
+async fn read_kubeconfig(path: Option<&str>) -> Result<Source, Error> {
+    let fail = |source| Error::Kubeconfig {
+        path: "of the environment".to_owned(),
+        source: Box::new(source),
     };
-    let file = kube::config::Kubeconfig::read_from(path).map_err(|e| fail(Box::new(e)))?;
-    kube::Config::from_custom_kubeconfig(file, options)
-        .await
-        .map_err(|e| fail(Box::new(e)))
+    match path {
+        None => Ok(kube::Config::infer().await.map_err(fail)?.into()),
+        Some(path) => Source::read(path, Default::default()).await,
+    }
 }
 
 /// Method, path, accepted form, content type and body of a request.
@@ -331,24 +330,24 @@ struct Line {
     client: Mutex<kube::Client>,
     /// Its host and port, where they are known.
     host: Option<String>,
-    /// Where the client came from, when its credentials may have changed there since.
-    config: Option<Box<kube::Config>>,
-    renewed: Mutex<Option<Instant>>,
+    /// Where the client came from, where that is known.
+    source: Option<Box<Source>>,
+    /// When that was read again last, and whether it helped.
+    renewed: tokio::sync::Mutex<Option<(Instant, bool)>>,
     pace: Pace,
 }
 
 impl Line {
-    fn new(client: kube::Client, config: Option<Box<kube::Config>>) -> Self {
-        let host = config
+    fn new(client: kube::Client, source: Option<Box<Source>>) -> Self {
+        let host = source
             .as_ref()
-            .and_then(|it| it.cluster_url.authority().map(ToString::to_string));
-        let config =
-            config.filter(|it| it.auth_info.token_file.is_some() || it.auth_info.exec.is_some());
+            .and_then(|it| it.config().cluster_url.authority())
+            .map(ToString::to_string);
         Self {
             client: Mutex::new(client),
             host,
-            config,
-            renewed: Mutex::default(),
+            source,
+            renewed: tokio::sync::Mutex::default(),
             pace: Pace::default(),
         }
     }
@@ -358,28 +357,36 @@ impl Line {
         client.clone()
     }
 
-    /// Reads credentials again that a server did not accept; says whether a request may succeed now that did not then.
-    fn renew(&self, server: &str, asked: Instant) -> bool {
-        let Some(config) = &self.config else {
+    /// Reads again how the server is reached, since it could not be used; says whether a request may succeed now that did
+    /// not then.
+    async fn renew(&self, server: &str, asked: Instant, reason: Reason) -> bool {
+        let Some(source) = &self.source else {
             return false;
         };
-        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut renewed = self.renewed.lock().await;
         match *renewed {
-            // Somebody else was refused, too, and has read them since.
-            Some(at) if at >= asked => return true,
-            Some(at) if at.elapsed() < RENEW => return false,
-            _ => *renewed = Some(Instant::now()),
+            // Somebody else had the same trouble, and has read it since.
+            Some((at, helped)) if at >= asked => return helped,
+            Some((at, _)) if at.elapsed() < RENEW => return false,
+            _ => {}
         }
-        match client_of((**config).clone(), server) {
-            Ok(fresh) => {
-                *self.client.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
-                true
+        let now = Instant::now();
+        let fresh = match source.again(reason).await {
+            Some(config) => client_of(config, server),
+            None => {
+                *renewed = Some((now, false));
+                return false;
             }
-            Err(error) => {
-                tracing::warn!("{}", error.chain());
-                false
-            }
+        };
+        if let Err(error) = &fresh {
+            tracing::warn!("{}", error.chain());
         }
+        *renewed = Some((now, fresh.is_ok()));
+        if let Ok(fresh) = fresh {
+            *self.client.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+            return true;
+        }
+        false
     }
 }
 
@@ -510,7 +517,8 @@ impl Server {
         Ok(reply)
     }
 
-    /// Sends a request when the server is ready for one, and once more with fresh credentials if it does not accept them.
+    /// Sends a request when the server is ready for one, and once more if there are fresh credentials or authorities where
+    /// those that we have do not help.
     async fn send(&self, told: &str, asked: Asked<'_>) -> Result<Result<Response, Reply>, Error> {
         let turn = match self.line.pace.turn() {
             Ok(turn) => turn,
@@ -518,9 +526,13 @@ impl Server {
         };
         let begun = Instant::now();
         let mut response = self.exchange(told, &asked).await;
-        if let Ok(refused) = &response
-            && refused.status() == http::StatusCode::UNAUTHORIZED
-            && self.line.renew(&self.name, begun)
+        let reason = match &response {
+            Ok(it) if it.status() == http::StatusCode::UNAUTHORIZED => Some(Reason::Unauthorised),
+            Ok(_) => None,
+            Err(_) => Some(Reason::Unreachable),
+        };
+        if let Some(reason) = reason
+            && self.line.renew(&self.name, begun, reason).await
         {
             response = self.exchange(told, &asked).await;
         }

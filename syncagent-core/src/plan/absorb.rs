@@ -57,6 +57,14 @@ fn is_untyped(status: &Value) -> bool {
     message.starts_with("failed to create typed patch object")
 }
 
+/// Whether a 403 says who may not do it, rather than what is wrong with the object: `User "x" cannot patch resource "y"`.
+fn is_about_us(status: &Value) -> bool {
+    let message = status["message"].as_str().unwrap_or_default();
+    message
+        .split_once(" is forbidden: User ")
+        .is_some_and(|(_, rest)| rest.contains(" cannot ") && rest.contains(" resource "))
+}
+
 /// Whether a field cannot be changed on what exists.
 fn is_immutable(causes: &[(String, String)]) -> bool {
     causes
@@ -391,6 +399,9 @@ impl Hearing<'_> {
             .flatten()
             .any(|it| it["reason"] == "NamespaceTerminating");
         match &self.effect.deed {
+            // It is nobody's order that an agent may do nothing, for good or while a server that just started has not read yet
+            // who may do what.
+            _ if is_about_us(&self.reply.body) => Heard::Later(Later::Denied),
             Deed::Place | Deed::Refresh | Deed::Adopt if !terminating => {
                 self.refuse(
                     "Denied",

@@ -22,7 +22,6 @@ use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use kube::config::KubeConfigOptions;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -33,9 +32,10 @@ use crate::controller::published::Driver;
 use crate::error::Error;
 use crate::io::AbortOnDrop;
 use crate::io::announce::{Announcer, Listener, Notice};
-use crate::io::clients::{Connection, KcpAccess, Server, read_file};
+use crate::io::clients::{Connection, KcpAccess, Server};
 use crate::io::clock::{Clock, System};
 use crate::io::metrics;
+use crate::io::source::Source;
 use election::{Candidate, Election};
 
 /// The process that the binary `syncagent` is.
@@ -281,8 +281,8 @@ impl Process {
             return Ok(servers.clone());
         }
         let service = kubeconfig::service(&self.settings).await?;
-        let kcp = read_file(&self.settings.kcp_kubeconfig, &KubeConfigOptions::default()).await?;
-        let url = kcp.cluster_url.to_string();
+        let kcp = Source::read(&self.settings.kcp_kubeconfig, Default::default()).await?;
+        let url = kcp.config().cluster_url.to_string();
         Ok((service.into(), kcp.into(), url))
     }
 

@@ -3,6 +3,7 @@
 //! Each test says what a person types and what they read. Where there is no kubectl the tests say so and pass; `.ci/run`
 //! makes sure that there is one.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,11 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Kubectl {
     program: PathBuf,
     home: PathBuf,
+    /// Waits until its input ends, which it does when we are killed, too, and removes the home.
+    broom: std::process::Child,
 }
 
 impl Drop for Kubectl {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.home);
+        drop(self.broom.stdin.take());
+        let _ = self.broom.wait();
     }
 }
 
@@ -52,7 +56,21 @@ impl Kubectl {
         let home = std::env::temp_dir().join(unique);
         std::fs::create_dir_all(&home).expect("a directory for kubectl");
         std::fs::write(home.join("config"), kubeconfig).expect("a kubeconfig");
-        Some(Self { program, home })
+        let broom = std::process::Command::new("/bin/sh")
+            .args(["-c", "read -r _; rm -rf \"$1\"", "broom"])
+            .arg(&home)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("there is a shell");
+        Some(Self {
+            program,
+            home,
+            broom,
+        })
     }
 
     fn command(&self, line: &[&str]) -> Command {

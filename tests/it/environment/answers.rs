@@ -324,3 +324,29 @@ fn answers_that_get_lost_are_no_second_deed() {
         stage.stop().await;
     });
 }
+
+/// A kube-apiserver that has just started does not know for a moment who may do what. That is about the agent, and no fault
+/// of the order that meets it.
+#[test]
+fn who_is_not_known_for_a_moment_is_back_in_seconds() {
+    play(|| async {
+        if !possible() {
+            return;
+        }
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        settled(&consumer, &thing, &["a"]).await;
+        let why = "User \"agent\" cannot patch resource \"things\" in API group \"example.io\" in the namespace \"x\"";
+        let failure = Failure::forbidden("example.io", "things", "a", why);
+        service(&stage).faults().plan(3, refuse(failure), writes);
+        let changed = Instant::now();
+        resize(&consumer, &["a".to_owned()], 2).await;
+        resized(&stage, &consumer, &["a".to_owned()], 2).await;
+        let took = changed.elapsed();
+        assert!(took < Duration::from_secs(60), "{took:?}");
+        let order = consumer.get(&thing, "a").await.body;
+        assert_ne!(things::condition(&order)["reason"], "Denied");
+        stage.stop().await;
+    });
+}

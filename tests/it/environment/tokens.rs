@@ -1,10 +1,13 @@
-//! Tokens in files that rotate, over real sockets.
+//! Tokens, authorities and kubeconfigs that change in their files, over real sockets.
 
 use serde_json::json;
+use syncagent_core::io::clients::{Connection, KcpAccess};
+use syncagent_real::guard::Guard;
 
 use super::{kcp, possible, service};
 use crate::stage::{Stage, play_in_real_time};
 use crate::things;
+use crate::world::eventually;
 
 /// A kubeconfig that names a file for its token.
 fn with_file(kubeconfig: &str, file: &std::path::Path) -> String {
@@ -29,9 +32,8 @@ fn a_token_that_rotates_in_its_file_is_read_again() {
             kcp.listen(at).await.unwrap(),
             service.listen(at).await.unwrap(),
         );
-        let folder = std::env::temp_dir().join(stage.world.unique("tokens"));
-        std::fs::create_dir_all(&folder).unwrap();
-        let files = [folder.join("kcp"), folder.join("service")];
+        let folder = Guard::make("syncagent-tokens").unwrap();
+        let files = ["kcp", "service"].map(|it| folder.dir().join(it));
         let rotate = |n: usize| {
             let (before, now) = (format!("token-{}", n - 1), format!("token-{n}"));
             kcp.token(&now, "agent", &["system:kcp:admin"]);
@@ -45,10 +47,12 @@ fn a_token_that_rotates_in_its_file_is_read_again() {
             }
         };
         rotate(1);
-        stage.wire(
-            &with_file(&service_at.kubeconfig(""), &files[1]),
-            &with_file(&kcp_at.kubeconfig_at("", &stage.provider.path), &files[0]),
-        );
+        stage
+            .wire(
+                &with_file(&service_at.kubeconfig(""), &files[1]),
+                &with_file(&kcp_at.kubeconfig_at("", &stage.provider.path), &files[0]),
+            )
+            .await;
         stage.export(&json!({})).await;
         stage.start();
         stage.filled().await;
@@ -65,6 +69,52 @@ fn a_token_that_rotates_in_its_file_is_read_again() {
         // Refusals have no user and no resource: they are counted by whoever comes with the old token.
         assert!(refused.count() <= 20, "{asked:#?}");
         stage.stop().await;
-        std::fs::remove_dir_all(&folder).unwrap();
+    });
+}
+
+/// The service cluster gets another authority, and the agent another token: its kubeconfig is written anew, and that is all
+/// it is told.
+#[test]
+fn a_kubeconfig_that_is_written_anew_is_read_again() {
+    play_in_real_time(|| async {
+        if !possible() {
+            return;
+        }
+        let thing = things::kind("Thing");
+        let mut stage = Stage::set(vec![things::plain("Thing")]).await;
+        let (kcp, service) = (kcp(&stage), service(&stage));
+        let anywhere = "127.0.0.1:0".parse().unwrap();
+        let kcp_at = kcp.listen(anywhere).await.unwrap();
+        let before = service.listen(anywhere).await.unwrap();
+        let folder = Guard::make("syncagent-kubeconfigs").unwrap();
+        let [here, there] = ["service", "kcp"].map(|it| folder.dir().join(it));
+        let write = |path: &std::path::Path, text: String| std::fs::write(path, text).unwrap();
+        service.token("token-1", "agent", &["system:masters"]);
+        write(&here, before.kubeconfig("token-1"));
+        let provider = &stage.provider.path;
+        write(&there, kcp_at.kubeconfig_at(&kcp.kcp_admin(), provider));
+        let connection = Connection::from_kubeconfig(here.to_str()).await;
+        let access = KcpAccess::from_kubeconfig(there.to_str()).await;
+        stage.connect(connection.unwrap(), access.unwrap());
+        stage.export(&json!({})).await;
+        stage.start();
+        stage.filled().await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.order(&thing, "a", &json!({"size": 1})).await;
+        consumer.there(&thing, "a", things::synced).await;
+
+        service.token("token-2", "agent", &["system:masters"]);
+        service.drop_token("token-1");
+        let address = before.address();
+        drop(before);
+        let now = eventually("the port is free again", || async {
+            service.listen(address).await.ok()
+        })
+        .await;
+        write(&here, now.kubeconfig("token-2"));
+        consumer.order(&thing, "b", &json!({"size": 1})).await;
+        consumer.there(&thing, "b", things::synced).await;
+        super::alive(&stage, &consumer, &thing, "a", 3).await;
+        stage.stop().await;
     });
 }

@@ -5,7 +5,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::cli::settings::Settings;
 use crate::error::Error;
-use crate::io::clients::read_file;
+use crate::io::source::Source;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -22,13 +22,14 @@ fn unusable(path: &str) -> impl Fn(Cause) -> Error {
 /// # Errors
 ///
 /// When there is none, or it cannot be used.
-pub(super) async fn service(settings: &Settings) -> Result<Config, Error> {
-    let mut config = match &settings.kubeconfig {
-        Some(path) => read_file(path, &KubeConfigOptions::default()).await?,
-        None => found().await?,
+pub(super) async fn service(settings: &Settings) -> Result<Source, Error> {
+    let mut source = match &settings.kubeconfig {
+        Some(path) => Source::read(path, KubeConfigOptions::default()).await?,
+        None => found().await?.into(),
     };
     if let Some(host) = &settings.host {
-        config.cluster_url = address(host)?;
+        let url = address(host)?;
+        source = source.with(|it| it.cluster_url = url);
     }
     if let Some(file) = &settings.ca_file {
         std::fs::metadata(file).map_err(|error| {
@@ -36,10 +37,12 @@ pub(super) async fn service(settings: &Settings) -> Result<Config, Error> {
                 "could not read the file {file:?} of --kubeconfig-ca-file-override: {error}"
             ))
         })?;
-        config.root_cert = None;
-        config.root_cert_file = Some(file.into());
+        source = source.with(|it| {
+            it.root_cert = None;
+            it.root_cert_file = Some(file.into());
+        });
     }
-    Ok(config)
+    Ok(source)
 }
 
 async fn found() -> Result<Config, Error> {
@@ -116,6 +119,7 @@ mod tests {
         std::fs::write(&authorities, "").unwrap();
 
         let plain = service(&settings(&folder, Flags::default())).await.unwrap();
+        let plain = plain.config();
         assert_eq!(plain.cluster_url, "https://1.2.3.4:6443/");
         assert_eq!(plain.root_cert_file, None);
 
@@ -124,6 +128,7 @@ mod tests {
             ..Flags::default()
         };
         let elsewhere = service(&settings(&folder, host)).await.unwrap();
+        let elsewhere = elsewhere.config();
         assert_eq!(elsewhere.cluster_url, "https://10.0.0.1:7443/");
         assert_eq!(elsewhere.root_cert, plain.root_cert, "they stay");
 
@@ -134,6 +139,7 @@ mod tests {
         let other = service(&settings(&folder, trusting(&authorities)))
             .await
             .unwrap();
+        let other = other.config();
         assert_eq!(other.cluster_url, plain.cluster_url);
         assert_eq!(
             other.root_cert, None,
