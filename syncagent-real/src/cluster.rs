@@ -242,14 +242,14 @@ impl Cluster {
     /// When they cannot be written.
     pub fn tell(&self) -> Result<(), Error> {
         for name in USER_FILES {
-            let (new, told) = (self.new(name), self.guard.dir().join(name));
+            let (new, told) = (self.untold(name), self.guard.dir().join(name));
             // Nobody reads half of it.
             std::fs::rename(&new, &told).map_err(Error::write(&told))?;
         }
         Ok(())
     }
 
-    fn new(&self, name: &str) -> PathBuf {
+    fn untold(&self, name: &str) -> PathBuf {
         self.guard.dir().join(format!("{name}.new"))
     }
 
@@ -262,7 +262,7 @@ impl Cluster {
         let clients = Authority::new("clients")?;
         let user = clients.client("user")?;
         let [new_token, new_certificate, new_key, new_authority] =
-            USER_FILES.map(|it| self.new(it));
+            USER_FILES.map(|it| self.untold(it));
         for (path, text) in [
             (dir.join("server.crt"), &*server.certificate),
             (dir.join("server.key"), &*server.key),

@@ -330,11 +330,16 @@ struct Line {
     client: Mutex<kube::Client>,
     /// Its host and port, where they are known.
     host: Option<String>,
-    /// Where the client came from, where that is known.
-    source: Option<Box<Source>>,
-    /// When that was read again last, and whether it helped.
-    renewed: tokio::sync::Mutex<Option<(Instant, bool)>>,
+    origin: tokio::sync::Mutex<Origin>,
     pace: Pace,
+}
+
+/// Where a client came from.
+struct Origin {
+    /// Nothing, where that is not known.
+    source: Option<Box<Source>>,
+    /// When it was read again last, and whether that helped.
+    read: Option<(Instant, bool)>,
 }
 
 impl Line {
@@ -346,8 +351,7 @@ impl Line {
         Self {
             client: Mutex::new(client),
             host,
-            source,
-            renewed: tokio::sync::Mutex::default(),
+            origin: tokio::sync::Mutex::new(Origin { source, read: None }),
             pace: Pace::default(),
         }
     }
@@ -360,33 +364,33 @@ impl Line {
     /// Reads again how the server is reached, since it could not be used; says whether a request may succeed now that did
     /// not then.
     async fn renew(&self, server: &str, asked: Instant, reason: Reason) -> bool {
-        let Some(source) = &self.source else {
+        let mut origin = self.origin.lock().await;
+        let Origin { source, read } = &mut *origin;
+        let Some(source) = source else {
             return false;
         };
-        let mut renewed = self.renewed.lock().await;
-        match *renewed {
+        match *read {
             // Somebody else had the same trouble, and has read it since.
             Some((at, helped)) if at >= asked => return helped,
             Some((at, _)) if at.elapsed() < RENEW => return false,
             _ => {}
         }
         let now = Instant::now();
-        let fresh = match source.again(reason).await {
-            Some(config) => client_of(config, server),
-            None => {
-                *renewed = Some((now, false));
-                return false;
+        let config = source.again(reason).await;
+        let fresh = match config.map(|it| client_of(it, server)) {
+            Some(Ok(fresh)) => Some(fresh),
+            Some(Err(error)) => {
+                tracing::warn!("{}", error.chain());
+                None
             }
+            None => None,
         };
-        if let Err(error) = &fresh {
-            tracing::warn!("{}", error.chain());
-        }
-        *renewed = Some((now, fresh.is_ok()));
-        if let Ok(fresh) = fresh {
+        let helps = fresh.is_some();
+        *read = Some((now, helps));
+        if let Some(fresh) = fresh {
             *self.client.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
-            return true;
         }
-        false
+        helps
     }
 }
 

@@ -56,8 +56,8 @@ impl Source {
         self
     }
 
-    /// What it says now; `None` when that cannot help.
-    pub(crate) async fn again(&self, reason: Reason) -> Option<Config> {
+    /// Reads it again, and says what it says now; `None` when that cannot help.
+    pub(crate) async fn again(&mut self, reason: Reason) -> Option<Config> {
         let user = &self.config.auth_info;
         let beside = user.client_certificate.is_some() || user.client_key.is_some();
         let Some((path, options)) = &self.file else {
@@ -83,7 +83,8 @@ impl Source {
             fresh.root_cert = None;
             fresh.root_cert_file = Some(authorities.clone());
         }
-        Some(fresh)
+        self.config = fresh;
+        Some(self.config.clone())
     }
 }
 
@@ -104,6 +105,12 @@ mod tests {
 
     use super::*;
 
+    /// `AAA` and `BBB` as certificates, which they are not; PEM in base64.
+    const AUTHORITIES: [&str; 2] = [
+        "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tClFVRkIKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=",
+        "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tClFrSkMKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=",
+    ];
+
     fn kubeconfig(authority: &str, user: &serde_json::Value) -> String {
         let cluster =
             json!({"server": "https://1.2.3.4:6443", "certificate-authority-data": authority});
@@ -119,10 +126,10 @@ mod tests {
         let path = std::env::temp_dir().join(name);
         let write = |text: &str| std::fs::write(&path, text).unwrap();
         let token = json!({"token": "one"});
-        write(&kubeconfig("QUFBQQ==", &token));
+        write(&kubeconfig(AUTHORITIES[0], &token));
         let source = Source::read(path.to_str().unwrap(), Default::default()).await;
         let elsewhere = "https://5.6.7.8:6443".parse().unwrap();
-        let source = source.unwrap().with(|it| it.cluster_url = elsewhere);
+        let mut source = source.unwrap().with(|it| it.cluster_url = elsewhere);
         assert!(source.again(Reason::Unreachable).await.is_none());
         assert!(source.again(Reason::Unauthorised).await.is_some());
 
@@ -130,12 +137,17 @@ mod tests {
         write("{");
         assert!(source.again(Reason::Unauthorised).await.is_none());
 
-        write(&kubeconfig("QkJCQg==", &token));
-        let now = source.again(Reason::Unreachable).await.unwrap();
-        assert_eq!(now.cluster_url, "https://5.6.7.8:6443/");
-        assert_ne!(now.root_cert, source.config().root_cert);
+        // There and back.
+        for (authority, wanted) in [(AUTHORITIES[1], b"BBB"), (AUTHORITIES[0], b"AAA")] {
+            write(&kubeconfig(authority, &token));
+            let now = source.again(Reason::Unreachable).await.unwrap();
+            assert_eq!(now.cluster_url, "https://5.6.7.8:6443/");
+            assert_eq!(now.root_cert, Some(vec![wanted.to_vec()]));
+            assert!(source.again(Reason::Unreachable).await.is_none());
+        }
 
-        let trusting = source.with(|it| it.root_cert_file = Some("ca.crt".into()));
+        write(&kubeconfig(AUTHORITIES[1], &token));
+        let mut trusting = source.with(|it| it.root_cert_file = Some("ca.crt".into()));
         let now = trusting.again(Reason::Unreachable).await.unwrap();
         assert_eq!(
             (now.root_cert, now.root_cert_file),
