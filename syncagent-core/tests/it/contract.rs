@@ -33,6 +33,7 @@ fn exists(number: &str, named: &str) {
         "core" => format!("syncagent-core/tests/it/{file}.rs"),
         "agent" => format!("tests/it/{file}.rs"),
         "unit" => format!("syncagent-core/src/{file}.rs"),
+        "process" => format!("tests/{file}.rs"),
         other => panic!("{number}: what is {other}?"),
     };
     let wanted = match test.strip_suffix('*') {

@@ -542,3 +542,40 @@ fn an_order_that_vanishes_while_the_agent_is_down_is_cleaned_up_by_what_its_copy
             .is_none()
     );
 }
+
+/// Its marks say whose Secret it is, not which publication brought it down; so one that a removed publication left looks
+/// the same, and nothing may be concluded from it.
+#[test]
+fn a_taken_copy_that_lost_its_order_and_the_orders_copy_stays_until_it_is_named_again() {
+    let publication = compile(full_thing());
+    let mut case = Case::new(&publication).with_secret();
+    case.agent.event(&case.world, &case.agent.origin());
+    case.go();
+    let taken = case.world.objects[&case.taken].clone();
+    // All of it while the agent is down.
+    case.world.objects.remove(&case.agent.origin());
+    case.world.objects.remove(&case.agent.copy());
+    case.agent.restart(&case.world);
+    case.agent.seen.note(case.agent.origin(), Sight::Doubt);
+    let (_, sent, ending) = case.go();
+    assert_eq!((sent, ending), (vec![], Ending::Gone));
+    assert_eq!(case.world.objects[&case.taken], taken);
+    // Whoever names the Secret again finds it as it is, and takes it along in the end.
+    case.agent.record = Default::default();
+    let spec = json!({"size": 1, "secret": {"name": "pw"}});
+    let again = order(&publication, &case.agent.key, &spec);
+    case.world.put(&case.agent.origin(), again);
+    case.agent.event(&case.world, &case.agent.origin());
+    let (_, sent, _) = case.go();
+    let wrote: Vec<&String> = sent.iter().filter(|it| it.contains("ake(")).collect();
+    assert_eq!(wrote, ["Take(\"spec.secret\") 409"], "it is there");
+    assert_eq!(case.world.objects[&case.taken], taken);
+    case.world.delete(&case.agent.origin());
+    case.agent.event(&case.world, &case.agent.origin());
+    case.go();
+    assert!(!case.world.objects.contains_key(&case.taken));
+    assert_eq!(
+        case.world.objects[&case.pw]["metadata"].get("finalizers"),
+        None
+    );
+}
