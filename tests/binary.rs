@@ -401,6 +401,9 @@ async fn a_process_that_is_terminated_gives_its_lease_back_and_ends_with_0() {
     for line in [
         "sync_agent_published_resource 0",
         "# TYPE workqueue_adds_total counter",
+        "# TYPE controller_runtime_reconcile_errors_total counter",
+        "# TYPE process_resident_memory_bytes gauge",
+        "# TYPE process_cpu_seconds_total counter",
     ] {
         assert!(
             answer.lines().any(|it| it == line),

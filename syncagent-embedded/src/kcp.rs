@@ -96,6 +96,7 @@ pub struct Builder {
     generation: KcpVersion,
     delays: Delays,
     shards: Vec<String>,
+    old_only: bool,
     inner: Box<dyn FnOnce(crate::Builder) -> crate::Builder + Send>,
 }
 
@@ -126,6 +127,13 @@ impl Builder {
     #[must_use]
     pub fn shards(mut self, names: &[&str]) -> Self {
         self.shards = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// Serves nothing of `apis.kcp.io/v1alpha2`, as releases did before there was that version.
+    #[must_use]
+    pub fn without_v1alpha2(mut self) -> Self {
+        self.old_only = true;
         self
     }
 
@@ -169,11 +177,12 @@ impl Builder {
             generation,
             delays,
             shards,
+            old_only,
             inner,
         } = self;
         let plane = crate::Builder::with_plane(move |_| {
             let shards = shards::Shards::new(&shards);
-            Arc::new(Kcp::new(generation, delays, shards))
+            Arc::new(Kcp::new(generation, delays, shards, old_only))
         });
         inner(plane).build()
     }
@@ -187,6 +196,7 @@ impl Server {
             generation: KcpVersion::default(),
             delays: Delays::default(),
             shards: Vec::new(),
+            old_only: false,
             inner: Box::new(|builder| builder),
         }
     }
@@ -322,7 +332,9 @@ impl<'a> View<'a> {
 }
 
 impl Kcp {
-    fn new(generation: KcpVersion, delays: Delays, shards: shards::Shards) -> Self {
+    fn new(generation: KcpVersion, delays: Delays, shards: shards::Shards, old_only: bool) -> Self {
+        let mut own = kinds::own();
+        own.retain(|one| !old_only || one.resource.version != "v1alpha2");
         let bucket = |plural: &str, export: &str| {
             format!("{plural}.{export}:{}", kinds::root_identity(export))
         };
@@ -336,7 +348,7 @@ impl Kcp {
                 .into_iter()
                 .map(|kind| Arc::new(Served::compiled_in(kind)))
                 .collect(),
-            own: kinds::own(),
+            own,
             local: crds::Cache::default(),
             bound: Mutex::default(),
             policies: Policies::default(),

@@ -26,6 +26,7 @@ mod scopes;
 mod seeing;
 mod stage;
 mod takeover;
+mod takeover_plan;
 mod takeover_whole;
 mod things;
 mod trouble;

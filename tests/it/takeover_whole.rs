@@ -82,7 +82,7 @@ fn lease(site: &Site) -> String {
 }
 
 /// Everything that the Go agent left: it ended without giving its Lease back.
-async fn installation(spec: Value, kinds: &[Kind]) -> (Site, Consumer) {
+pub(crate) async fn installation(spec: Value, kinds: &[Kind]) -> (Site, Consumer) {
     let site = Site::new(vec![things::plain("Thing")]).await;
     let stage = &site.0;
     permit(stage, kinds).await;

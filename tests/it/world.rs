@@ -153,9 +153,19 @@ impl World {
     pub(crate) fn holding(run: &str, kcp: Vec<Held>, service: Vec<Held>) -> Self {
         let kcp = syncagent_embedded::Server::kcp().holding(kcp);
         let service = syncagent_embedded::Server::kubernetes().holding(service);
+        Self::built(kcp, service).called(run)
+    }
+
+    /// What names end with that no other test uses.
+    pub(crate) fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// The same world, but what [`unique`](Self::unique) names is named after `run`.
+    pub(crate) fn called(self, run: &str) -> Self {
         Self {
             run: run.to_owned(),
-            ..Self::built(kcp, service)
+            ..self
         }
     }
 

@@ -21,7 +21,14 @@
 //! | `rest_client_requests_total` | `code`, `host`, `method` | requests to API servers |
 //! | `rest_client_request_duration_seconds` | `host`, `verb` | how long they take; watches until they are open |
 //!
+//! | `controller_runtime_reconcile_total` | `controller`, `result` (`success`, `error`) | steps by how they end |
+//! | `controller_runtime_reconcile_errors_total` | `controller` | those that are tried again |
+//! | `controller_runtime_reconcile_time_seconds` | `controller` | as `workqueue_work_duration_seconds` |
+//!
 //! The last ones have the names that the Go agent has them under, so that dashboards and alerts go on working.
+
+#[cfg(feature = "program")]
+pub(crate) mod process;
 
 #[cfg(feature = "metrics")]
 pub(crate) use on::Metrics;
@@ -117,6 +124,21 @@ mod on {
     };
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+    struct Controller {
+        controller: &'static str,
+    }
+
+    const CONTROLLER: Controller = Controller {
+        controller: SYNC.controller,
+    };
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+    struct Reconciled {
+        controller: &'static str,
+        result: &'static str,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
     struct Requested {
         code: String,
         host: String,
@@ -141,6 +163,9 @@ mod on {
         work: Family<Workqueue, Histogram>,
         unfinished: Family<Workqueue, Gauge<f64, AtomicU64>>,
         under_way: Mutex<BTreeMap<u64, Instant>>,
+        reconciled: Family<Reconciled, Counter>,
+        errors: Family<Controller, Counter>,
+        times: Family<Controller, Histogram>,
         requests: Family<Requested, Counter>,
         latency: Family<Answered, Histogram>,
         effects: Family<Effect, Counter>,
@@ -189,6 +214,21 @@ mod on {
                 "How long the steps under way have taken so far",
                 unfinished.clone(),
             );
+            let reconciled = Family::<Reconciled, Counter>::default();
+            let errors = Family::<Controller, Counter>::default();
+            let times = Family::<Controller, Histogram>::new_with_constructor(seconds);
+            let runtime = whole.sub_registry_with_prefix("controller_runtime");
+            runtime.register("reconcile", "Steps by how they ended", reconciled.clone());
+            runtime.register(
+                "reconcile_errors",
+                "Steps that are tried again",
+                errors.clone(),
+            );
+            runtime.register(
+                "reconcile_time_seconds",
+                "How long a step takes",
+                times.clone(),
+            );
             let client = whole.sub_registry_with_prefix("rest_client");
             client.register("requests", "Requests to API servers", requests.clone());
             client.register(
@@ -201,6 +241,7 @@ mod on {
             drop(adds.get_or_create(&SYNC));
             drop(retries.get_or_create(&SYNC));
             drop(unfinished.get_or_create(&SYNC));
+            drop(errors.get_or_create(&CONTROLLER));
             let registry = whole.sub_registry_with_prefix("syncagent");
             let effects = Family::<Effect, Counter>::default();
             let questions = Family::<Question, Counter>::default();
@@ -235,6 +276,9 @@ mod on {
                 work,
                 unfinished,
                 under_way: Mutex::default(),
+                reconciled,
+                errors,
+                times,
                 requests,
                 latency,
                 effects,
@@ -317,10 +361,17 @@ mod on {
         pub(crate) fn finish(&self, number: u64, again: bool) {
             if again {
                 self.retries.get_or_create(&SYNC).inc();
+                self.errors.get_or_create(&CONTROLLER).inc();
             }
+            let ended = Reconciled {
+                controller: SYNC.controller,
+                result: if again { "error" } else { "success" },
+            };
+            self.reconciled.get_or_create(&ended).inc();
             let begun = self.under_way().remove(&number);
-            let work = self.work.get_or_create(&SYNC);
-            work.observe(begun.map_or(0.0, |it| it.elapsed().as_secs_f64()));
+            let took = begun.map_or(0.0, |it| it.elapsed().as_secs_f64());
+            self.work.get_or_create(&SYNC).observe(took);
+            self.times.get_or_create(&CONTROLLER).observe(took);
         }
 
         fn under_way(&self) -> MutexGuard<'_, BTreeMap<u64, Instant>> {
@@ -441,6 +492,9 @@ mod tests {
             r#"workqueue_retries_total{name="syncagent-sync",controller="syncagent-sync"} 1"#,
             r#"workqueue_queue_duration_seconds_count{name="syncagent-sync",controller="syncagent-sync"} 1"#,
             r#"workqueue_work_duration_seconds_count{name="syncagent-sync",controller="syncagent-sync"} 1"#,
+            r#"controller_runtime_reconcile_total{controller="syncagent-sync",result="error"} 1"#,
+            r#"controller_runtime_reconcile_errors_total{controller="syncagent-sync"} 1"#,
+            r#"controller_runtime_reconcile_time_seconds_count{controller="syncagent-sync"} 1"#,
             r#"rest_client_requests_total{code="200",host="kcp:6443",method="GET"} 1"#,
             r#"rest_client_requests_total{code="<error>",host="kcp:6443",method="GET"} 1"#,
             r#"rest_client_request_duration_seconds_count{host="kcp:6443",verb="GET"} 2"#,

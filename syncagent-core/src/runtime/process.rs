@@ -297,7 +297,8 @@ impl Process {
         if let Some(address) = self.settings.metrics {
             let listener = admin::listen("--metrics-address", address).await?;
             let pages = move |path: &str| {
-                let text = || admin::Page::metrics(metrics::plain(&handle.metrics()));
+                let all = || metrics::plain(&handle.metrics()) + &metrics::process::text();
+                let text = || admin::Page::metrics(all());
                 (path == "/metrics").then(text)
             };
             let serve = admin::serve(listener, Arc::new(pages));
