@@ -1,5 +1,8 @@
 //! One order of about 2 KiB and its copy, in every state that is planned for, without servers.
 
+#[path = "../thing.rs"]
+mod thing;
+
 use serde_json::{Value, json};
 use syncagent::definition::{
     CopyNaming, Definition, Kind, Only, SchemaSource, Scope, StatusField, StatusRule, StatusSource,
@@ -9,6 +12,8 @@ use syncagent_core::plan::{
     Context, Deed, Heard, Key, ObjectRef, Plan, Question, Record, Reply, Seen, Sight, absorb, plan,
 };
 use syncagent_core::publication::{Publication, Publications};
+
+const GROUP: &str = "example.io";
 
 /// A publication with one order of it, which is settled.
 pub(crate) struct Settled {
@@ -108,7 +113,7 @@ impl Settled {
                     &mut self.record,
                     &mut seen,
                     effect,
-                    &reply,
+                    reply,
                 );
                 assert_eq!(heard, Heard::Next, "{effect}");
             }
@@ -153,29 +158,17 @@ fn first(publications: &Publications) -> &Publication {
     publications.iter().next().expect("there is one")
 }
 
-fn definition() -> Definition {
+/// What publishes the kind.
+pub(crate) fn definition() -> Definition {
     let kind = Kind {
-        group: "example.io".into(),
+        group: GROUP.into(),
         version: "v1".into(),
         kind: "Thing".into(),
         plural: "things".into(),
         scope: Scope::Namespaced,
     };
-    let text = json!({"type": "string"});
-    let parameters = json!({"type": "object", "additionalProperties": text});
     Definition {
-        schema: SchemaSource::Type(json!({"spec": {
-            "group": kind.group,
-            "scope": "Namespaced",
-            "names": {"kind": kind.kind, "plural": kind.plural},
-            "versions": [{
-                "name": kind.version, "served": true, "storage": true, "subresources": {"status": {}},
-                "schema": {"openAPIV3Schema": {"type": "object", "properties": {
-                    "spec": {"type": "object", "properties": {"size": {"type": "integer"}, "parameters": parameters}},
-                    "status": {"type": "object", "properties": {"phase": text}},
-                }}},
-            }],
-        }})),
+        schema: SchemaSource::Type(thing::crd(GROUP)),
         copy: CopyNaming {
             namespace: Some("{workspace}".into()),
             name: "{name}".into(),
@@ -192,23 +185,15 @@ fn definition() -> Definition {
     }
 }
 
-/// An order of about 2 KiB.
-pub(crate) fn order() -> Value {
-    let parameter = |n| {
-        (
-            format!("parameter_{n:02}"),
-            json!(format!("a value of some length, number {n}")),
-        )
-    };
-    let parameters: serde_json::Map<String, Value> = (0..40).map(parameter).collect();
-    json!({
-        "apiVersion": "example.io/v1", "kind": "Thing",
-        "metadata": {
-            "name": "one", "namespace": "default", "uid": "0f0e", "resourceVersion": "12", "generation": 1,
-            "annotations": {"kcp.io/cluster": "2xj8f9k3m5n7p1q4"},
-        },
-        "spec": {"size": 3, "parameters": parameters},
-    })
+/// The order, as a server answers with it.
+fn order() -> Value {
+    let mut order = thing::order(GROUP, "one");
+    let metadata = json!({
+        "name": "one", "namespace": "default", "uid": "0f0e", "resourceVersion": "12", "generation": 1,
+        "annotations": {"kcp.io/cluster": "2xj8f9k3m5n7p1q4"},
+    });
+    order["metadata"] = metadata;
+    order
 }
 
 /// The order with another size.

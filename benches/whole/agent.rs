@@ -9,7 +9,6 @@ use tokio::time::sleep;
 use crate::args::Contender;
 use crate::process;
 use crate::scene::Scene;
-use crate::stand_in;
 
 /// How long somebody must do nothing to be quiet, and how much time on a processor is nothing.
 const QUIET: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(20));
@@ -40,8 +39,8 @@ impl Agent {
             .arg(&scene.export)
             .arg("--agent-name")
             .arg(&scene.agent)
+            .args(["--metrics-address", "0"])
             .args(&contender.arguments)
-            .env(stand_in::KIND, &scene.group)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be used twice"))
             .stderr(log);
@@ -63,6 +62,11 @@ impl Agent {
     /// What it has in memory.
     pub(crate) fn resident(&self) -> u64 {
         process::resident(self.child.id())
+    }
+
+    /// What it had in memory at most.
+    pub(crate) fn highest(&self) -> u64 {
+        process::highest(self.child.id())
     }
 
     /// Why it is not there any more, if so.

@@ -4,20 +4,23 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+/// Half of all orders are deleted at once, and no person is asked.
+const UNASKED: &str = "--deletions-per-minute=1000000";
+
 /// Measures whole agents, side by side.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    name = "cargo bench --bench whole --",
+    name = "cargo bench --features binary --bench whole --",
     about = "Measures agents by what appears on the servers, side by side and beside what the servers can do at all.",
-    after_help = "Without kubeconfigs the servers are embedded ones, in a process of their own and fresh for each cell. \
-                  With them, each cell has fresh workspaces and a fresh kind; requests are counted when the audit logs are \
+    after_help = "Without a kubeconfig a server is an embedded one, in a process of its own and fresh for each cell. \
+                  With one, each cell has fresh workspaces and a fresh kind; requests are counted when the audit log is \
                   named as well (policy level Metadata, JSON lines)."
 )]
 pub(crate) struct Args {
     /// Another executable that takes the Go agent's flags, to be measured beside ours.
     #[arg(long, value_name = "PATH")]
     pub(crate) peer: Option<PathBuf>,
-    /// The executable that counts as ours; by default the one of this build.
+    /// The executable that counts as ours; by default the `syncagent` of this build.
     #[arg(long, value_name = "PATH")]
     pub(crate) agent: Option<PathBuf>,
     /// A further argument for ours; may be given again.
@@ -53,16 +56,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 300)]
     pub(crate) samples: usize,
     /// The kubeconfig of a kcp: its current context is a workspace in which workspaces may be made.
-    #[arg(long, value_name = "FILE", requires = "kubeconfig")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) kcp_kubeconfig: Option<PathBuf>,
     /// The kubeconfig of a service cluster.
-    #[arg(long, value_name = "FILE", requires = "kcp_kubeconfig")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// The audit log of that kcp.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "kcp_kubeconfig")]
     pub(crate) kcp_audit: Option<PathBuf>,
     /// The audit log of that service cluster.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "kubeconfig")]
     pub(crate) audit: Option<PathBuf>,
     /// Where a chart goes, as SVG.
     #[arg(long, value_name = "FILE")]
@@ -121,13 +124,11 @@ impl Args {
 
     /// Who is measured: ours first.
     pub(crate) fn contenders(&self) -> Vec<Contender> {
-        let built = option_env!("CARGO_BIN_EXE_syncagent").map(PathBuf::from);
-        let this = || std::env::current_exe().expect("this program has a path");
-        let ours = self.agent.clone().or(built).unwrap_or_else(this);
+        let built = || PathBuf::from(env!("CARGO_BIN_EXE_syncagent"));
         let mut all = vec![Contender {
             name: "syncagent".to_owned(),
-            executable: ours,
-            arguments: self.agent_arg.clone(),
+            executable: self.agent.clone().unwrap_or_else(built),
+            arguments: [vec![UNASKED.to_owned()], self.agent_arg.clone()].concat(),
             is_peer: false,
         }];
         all.extend(self.peer.iter().map(|path| {

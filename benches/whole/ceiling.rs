@@ -6,8 +6,9 @@ use futures::StreamExt as _;
 use serde_json::json;
 use syncagent_core::io::clients::{APPLY_PATCH, JSON_PATCH};
 
-use crate::scene::{AT_ONCE, Order, Scene, done, order};
+use crate::scene::{AT_ONCE, Order, Scene, done};
 use crate::sight::Sight;
+use crate::thing::order;
 
 /// What the servers do at most.
 #[derive(Clone, Debug, Default)]
@@ -22,14 +23,17 @@ pub(crate) struct Ceiling {
 
 pub(crate) async fn measure(scene: &Scene, orders: &[Order], cap: Duration) -> Ceiling {
     let endpoint = scene.endpoint().await;
-    for consumer in &scene.consumers {
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": consumer.cluster}});
-        done(scene.service.post("/api/v1/namespaces", &namespace).await);
-    }
     // An agent's copies are watched, too.
     let mut sight = Sight::of(scene.copies());
     sight.calm().await;
     let start = Instant::now();
+    let namespaces = futures::stream::iter(&scene.consumers);
+    namespaces
+        .for_each_concurrent(AT_ONCE, |consumer| async move {
+            let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": consumer.cluster}});
+            done(scene.service.post("/api/v1/namespaces", &namespace).await);
+        })
+        .await;
     let within = |it: &&Order| start.elapsed() < cap && !it.name.is_empty();
     let writes = futures::stream::iter(orders.iter().take_while(within)).map(|order| {
         let cluster = &scene.consumers[order.consumer].cluster;
@@ -73,7 +77,7 @@ async fn write(
     copy["metadata"] = json!({"name": held.name, "namespace": cluster, "resourceVersion": "1",
         "labels": {"syncagent.kcp.io/agent-name": scene.agent}, "annotations": {"bench.example.io/of": held.uid}});
     let path = format!(
-        "{}/{}?fieldManager=bench&force=true",
+        "{}/{}?fieldManager=bench&force=false",
         scene.collection(Some(cluster)),
         held.name
     );

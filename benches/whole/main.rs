@@ -1,9 +1,9 @@
 //! The whole agent as a black box: how soon, at what cost, and how near to what the servers can do at all.
 //!
 //! ```console
-//! cargo bench --bench whole -- --objects 500,2000 --workspaces 1,50
-//! cargo bench --bench whole -- --peer ./api-syncagent
-//! cargo bench --bench whole -- --help
+//! cargo bench --features binary --bench whole -- --objects 500,2000 --workspaces 1,50
+//! cargo bench --features binary --bench whole -- --peer ./api-syncagent
+//! cargo bench --features binary --bench whole -- --help
 //! ```
 //!
 //! Whatever takes the flags of kcp's Go agent can be measured: it is started as a process, sees a `PublishedResource` and two
@@ -29,8 +29,9 @@ mod scene;
 mod serve;
 mod servers;
 mod sight;
-mod stand_in;
 mod table;
+#[path = "../thing.rs"]
+mod thing;
 mod work;
 
 use std::time::Duration;
@@ -43,9 +44,6 @@ use crate::servers::Servers;
 use crate::table::{Cell, Results};
 
 fn main() {
-    if stand_in::is_asked() {
-        return stand_in::run();
-    }
     let args = Args::parse();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime

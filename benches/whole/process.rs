@@ -28,3 +28,11 @@ pub(crate) fn resident(process: u32) -> u64 {
         .and_then(|it| it.parse::<u64>().ok());
     pages.unwrap_or(0) * PAGE
 }
+
+/// How many bytes of a process were in memory at most.
+pub(crate) fn highest(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|it| it.split_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0) << 10
+}

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use crate::agent::Agent;
 use crate::args::Contender;
 use crate::servers::Servers;
+use crate::thing::{crd, order};
 
 /// How many requests of the bench are under way at once.
 pub(crate) const AT_ONCE: usize = 32;
@@ -255,23 +256,27 @@ impl Scene {
 
     /// Removes what was made, as far as servers live on.
     pub(crate) async fn clear(self) {
-        if self.servers.cpu().is_none() {
+        let given = self.servers.given;
+        if given.kcp {
             let parent = self.servers.kcp("").await;
             for name in &self.made {
                 let path = format!("/apis/tenancy.kcp.io/v1alpha1/workspaces/{name}");
                 let _ = parent.delete(&path, &json!({})).await;
             }
-            for path in [
-                format!(
-                    "/apis/syncagent.kcp.io/v1alpha1/publishedresources/{}",
-                    self.agent
-                ),
-                format!(
-                    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.{}",
-                    self.group
-                ),
-                format!("/api/v1/namespaces/{}", self.namespace),
-            ] {
+        }
+        if given.service {
+            let consumers = self.consumers.iter().chain(&self.neighbour);
+            let namespaces = consumers.map(|it| &it.cluster).chain([&self.namespace]);
+            let namespaces = namespaces.map(|it| format!("/api/v1/namespaces/{it}"));
+            let published = format!(
+                "/apis/syncagent.kcp.io/v1alpha1/publishedresources/{}",
+                self.agent
+            );
+            let kind = format!(
+                "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.{}",
+                self.group
+            );
+            for path in [published, kind].into_iter().chain(namespaces) {
                 let _ = self.service.delete(&path, &json!({})).await;
             }
         }
@@ -335,26 +340,6 @@ async fn bind(consumer: &Workspace, binding: &Value, group: &str) {
     .await;
 }
 
-/// The kind that is published.
-pub(crate) fn crd(group: &str) -> Value {
-    let text = json!({"type": "string"});
-    let parameters = json!({"type": "object", "additionalProperties": text});
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("things.{group}")},
-        "spec": {
-            "group": group, "scope": "Namespaced",
-            "names": {"plural": "things", "singular": "thing", "kind": "Thing", "listKind": "ThingList"},
-            "versions": [{"name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
-                "schema": {"openAPIV3Schema": {"type": "object", "properties": {
-                    "spec": {"type": "object", "properties": {"size": {"type": "integer"}, "parameters": parameters}},
-                    "status": {"type": "object", "properties": {"phase": text}},
-                }}},
-            }],
-        },
-    })
-}
-
 /// A definition of `PublishedResource` that takes what any agent may want of it.
 fn published_resources() -> Value {
     let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
@@ -370,20 +355,6 @@ fn published_resources() -> Value {
             }],
         },
     })
-}
-
-/// An order of about 2 KiB.
-pub(crate) fn order(group: &str, name: &str) -> Value {
-    let parameter = |n| {
-        (
-            format!("parameter_{n:02}"),
-            json!(format!("a value of some length, number {n}")),
-        )
-    };
-    let parameters: serde_json::Map<String, Value> = (0..30).map(parameter).collect();
-    json!({"apiVersion": format!("{group}/v1"), "kind": "Thing",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {"size": 1, "parameters": parameters}})
 }
 
 /// A request of the bench that must work.

@@ -21,14 +21,18 @@ pub(crate) type Counts = BTreeMap<String, usize>;
 pub(crate) struct Servers {
     kcp: Value,
     service: Value,
-    source: Source,
+    /// Whether they were given, and live on.
+    pub(crate) given: Given,
+    embedded: Option<Embedded>,
+    /// The audit logs of those that were given, and how far they were read.
+    logs: Vec<(&'static str, PathBuf, u64)>,
 }
 
-/// Where it is known what was asked.
-enum Source {
-    Embedded(Box<Embedded>),
-    /// The logs of the given servers, and how far they were read.
-    Logs(Vec<(&'static str, PathBuf, u64)>),
+/// Which servers were given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) kcp: bool,
+    pub(crate) service: bool,
 }
 
 struct Embedded {
@@ -38,68 +42,68 @@ struct Embedded {
 }
 
 impl Servers {
+    /// Servers that nobody used yet: embedded ones where none are given.
     pub(crate) async fn fresh(args: &Args) -> Self {
-        if let (Some(kcp), Some(service)) = (&args.kcp_kubeconfig, &args.kubeconfig) {
-            let logs = [("kcp", &args.kcp_audit), ("service", &args.audit)];
-            let logs = logs
-                .into_iter()
-                .filter_map(|(side, log)| Some((side, log.clone()?, 0)));
-            return Self {
-                kcp: read(kcp),
-                service: read(service),
-                source: Source::Logs(logs.collect()),
-            };
-        }
-        let mut embedded = Embedded::start();
-        let said: Value =
-            serde_json::from_str(&embedded.hear()).expect("the servers say where they are");
-        let config = |side: &str| parse(said[side].as_str().unwrap_or_default());
-        Self {
-            kcp: config("kcp"),
-            service: config("service"),
-            source: Source::Embedded(Box::new(embedded)),
-        }
+        let given = Given {
+            kcp: args.kcp_kubeconfig.is_some(),
+            service: args.kubeconfig.is_some(),
+        };
+        let mut embedded = (!given.kcp || !given.service).then(Embedded::start);
+        let said = embedded.as_mut().map_or(Value::Null, |it| {
+            serde_json::from_str(&it.hear()).expect("the servers say where they are")
+        });
+        let config = |path: &Option<PathBuf>, side: &str| match path {
+            Some(path) => read(path),
+            None => parse(said[side].as_str().unwrap_or_default()),
+        };
+        let logs = [("kcp", &args.kcp_audit), ("service", &args.audit)];
+        let logs = logs
+            .into_iter()
+            .filter_map(|(side, log)| Some((side, log.clone()?, 0)));
+        let mut servers = Self {
+            kcp: config(&args.kcp_kubeconfig, "kcp"),
+            service: config(&args.kubeconfig, "service"),
+            given,
+            embedded,
+            logs: logs.collect(),
+        };
+        servers.forget();
+        servers
     }
 
-    /// Whether requests are counted.
+    /// Whether the requests to both are counted.
     pub(crate) fn counts_requests(&self) -> bool {
-        !matches!(&self.source, Source::Logs(logs) if logs.is_empty())
+        let logged = |side| self.logs.iter().any(|(of, ..)| *of == side);
+        (!self.given.kcp || logged("kcp")) && (!self.given.service || logged("service"))
     }
 
-    /// The time of the embedded servers on the processors.
+    /// The time of the servers on the processors, where both are embedded.
     pub(crate) fn cpu(&self) -> Option<std::time::Duration> {
-        match &self.source {
-            Source::Embedded(embedded) => Some(process::cpu(embedded.child.id())),
-            Source::Logs(_) => None,
-        }
+        let alone = !self.given.kcp && !self.given.service;
+        let embedded = self.embedded.as_ref().filter(|_| alone);
+        embedded.map(|it| process::cpu(it.child.id()))
     }
 
     /// Forgets what was asked so far.
     pub(crate) fn forget(&mut self) {
-        match &mut self.source {
-            Source::Embedded(embedded) => drop(embedded.ask("forget")),
-            Source::Logs(logs) => {
-                for (_, path, read) in logs {
-                    *read = std::fs::metadata(path).map_or(0, |it| it.len());
-                }
-            }
+        if let Some(embedded) = &mut self.embedded {
+            embedded.ask("forget");
+        }
+        for (_, path, read) in &mut self.logs {
+            *read = std::fs::metadata(path).map_or(0, |it| it.len());
         }
     }
 
     /// What was asked by others than the bench.
     pub(crate) fn counts(&mut self) -> Counts {
-        match &mut self.source {
-            Source::Embedded(embedded) => {
-                serde_json::from_str(&embedded.ask("counts")).unwrap_or_default()
-            }
-            Source::Logs(logs) => {
-                let mut counts = Counts::new();
-                for (side, path, from) in logs {
-                    count(side, path, *from, &mut counts);
-                }
-                counts
-            }
+        let mut counts: Counts = match &mut self.embedded {
+            Some(embedded) => serde_json::from_str(&embedded.ask("counts")).unwrap_or_default(),
+            None => Counts::new(),
+        };
+        for (side, path, from) in &self.logs {
+            count(side, path, *from, &mut counts);
         }
+        counts
     }
 
     /// The service cluster.

@@ -26,8 +26,9 @@ pub(crate) struct Measured {
     pub(crate) cpu: Duration,
     /// The embedded servers' time on the processors meanwhile.
     pub(crate) servers: Option<Duration>,
-    /// Bytes in memory, without orders and with all of them at rest.
+    /// Bytes in memory: without orders, at most, and with all of them a while after the last was settled.
     pub(crate) idle: u64,
+    pub(crate) highest: u64,
     pub(crate) resident: u64,
     pub(crate) counts: Counts,
     /// Of what, whether at a steady rate, how long.
@@ -134,11 +135,11 @@ impl Results {
     fn placed(&self, out: &mut String, cap: u64) {
         line(
             out,
-            "| orders in workspaces | who | first copy | all placed | quiet | orders a second | of the ceiling | CPU for 1,000 | the servers' CPU for 1,000 | RSS idle | RSS with all |",
+            "| orders in workspaces | who | first copy | all placed | quiet | orders a second | of the ceiling | CPU for 1,000 | the servers' CPU for 1,000 | RSS idle | at most | RSS with all |",
         );
         line(
             out,
-            "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+            "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         );
         let beyond = format!("> {cap} s");
         for (cell, it) in &self.ceilings {
@@ -147,7 +148,7 @@ impl Results {
             line(
                 out,
                 &format!(
-                    "| {} in {} | only writing | {} | {all} | | {per} | 1.00 | | | | |",
+                    "| {} in {} | only writing | {} | {all} | | {per} | 1.00 | | | | | |",
                     cell.objects,
                     cell.workspaces,
                     seconds(it.curve.first().copied())
@@ -165,7 +166,7 @@ impl Results {
             line(
                 out,
                 &format!(
-                    "| {} in {} | {who} | {} | {} | {} | {} | {share} | {} | {} | {} | {} |",
+                    "| {} in {} | {who} | {} | {} | {} | {} | {share} | {} | {} | {} | {} | {} |",
                     cell.objects,
                     cell.workspaces,
                     seconds(it.curve.first().copied()),
@@ -182,6 +183,7 @@ impl Results {
                     },
                     it.servers.map_or("".into(), thousand),
                     mebibytes(it.idle),
+                    mebibytes(it.highest),
                     mebibytes(it.resident)
                 ),
             );

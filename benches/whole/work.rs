@@ -18,6 +18,8 @@ use crate::table::{Cell, Latency, Measured, Restart};
 
 /// How many orders the noisy neighbour makes at once.
 const NOISE: usize = 500;
+/// How long an agent has to give memory back that it needs no more.
+const GIVES_BACK: Duration = Duration::from_secs(12);
 /// How often the quiet tenant changes an order.
 const CALM: Duration = Duration::from_millis(200);
 
@@ -139,7 +141,7 @@ async fn place(
     measured.all = measured.curve.last().copied();
     measured.quiet = agent.quiet(cap).await.map(|at| at - agent.since);
     measured.cpu = agent.cpu();
-    measured.resident = agent.resident();
+    measured.highest = agent.highest();
     measured.servers = scene
         .servers
         .cpu()
@@ -148,6 +150,8 @@ async fn place(
     if scene.servers.counts_requests() {
         measured.counts = without_watches(scene.servers.counts());
     }
+    sleep(GIVES_BACK).await;
+    measured.resident = agent.resident();
     Some(agent)
 }
 

@@ -44,6 +44,7 @@ mod handback;
 pub mod index;
 pub(crate) mod ledger;
 mod numbered;
+pub(crate) mod once;
 mod orders;
 pub mod pack;
 mod parked;

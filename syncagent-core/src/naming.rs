@@ -14,12 +14,13 @@ mod moved;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::cell::OnceCell;
 
 pub use moved::Moved;
 
 use crate::definition::{CopyNaming, Kind, Only, Scope};
 use crate::names;
-use crate::object::fingerprint::sha1_hex;
+use crate::object::fingerprint::{hex, sha1_hex};
 use crate::object::identity::Identity;
 use crate::template::{self, Orders, Part, Placeholder, Template};
 
@@ -85,30 +86,33 @@ pub struct Order<'a> {
 pub(crate) struct Words<'a> {
     origin: &'a Identity,
     copy: Option<&'a CopyName>,
-    sha1: [String; 3],
-    sha3: [String; 2],
+    /// Made when they are asked for: few names have one.
+    sha1: [OnceCell<String>; 3],
+    sha3: [OnceCell<String>; 2],
 }
 
 impl<'a> Words<'a> {
     pub(crate) fn of(origin: &'a Identity, copy: Option<&'a CopyName>) -> Self {
         Self {
-            sha1: [&origin.cluster, &origin.namespace, &origin.name].map(|text| sha1_hex(text)),
-            sha3: [&origin.namespace, &origin.name].map(|text| sha3_hex(text)),
+            sha1: Default::default(),
+            sha3: Default::default(),
             origin,
             copy,
         }
     }
 
     pub(crate) fn get(&self, placeholder: Placeholder) -> &str {
+        let sha1 = |at: usize, text: &str| self.sha1[at].get_or_init(|| sha1_hex(text)).as_str();
+        let sha3 = |at: usize, text: &str| self.sha3[at].get_or_init(|| sha3_hex(text)).as_str();
         match placeholder {
             Placeholder::Workspace => &self.origin.cluster,
             Placeholder::Namespace => &self.origin.namespace,
             Placeholder::Name => &self.origin.name,
-            Placeholder::WorkspaceHash => &self.sha1[0],
-            Placeholder::NamespaceHash => &self.sha1[1],
-            Placeholder::NameHash => &self.sha1[2],
-            Placeholder::NamespaceSha3 => &self.sha3[0],
-            Placeholder::NameSha3 => &self.sha3[1],
+            Placeholder::WorkspaceHash => sha1(0, &self.origin.cluster),
+            Placeholder::NamespaceHash => sha1(1, &self.origin.namespace),
+            Placeholder::NameHash => sha1(2, &self.origin.name),
+            Placeholder::NamespaceSha3 => sha3(0, &self.origin.namespace),
+            Placeholder::NameSha3 => sha3(1, &self.origin.name),
             Placeholder::CopyNamespace => self.copy.map_or("", |it| &it.namespace),
             Placeholder::CopyName => self.copy.map_or("", |it| &it.name),
             // Of objects that are found; not of an order.
@@ -451,7 +455,7 @@ pub fn short_hash(text: &str) -> String {
 pub fn sha3_hex(text: &str) -> String {
     use sha3::Digest as _;
     let digest = sha3::Sha3_256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest)
 }
 
 fn check(name: &str, length: usize, is_name: fn(&str) -> bool) -> Result<(), NamingError> {

@@ -13,7 +13,7 @@
 //!     index.replace(key, plan.concerns);                       // register first,
 //!     for question in plan.questions { seen.answer(...) }      // then ask
 //!     for effect in plan.effects {
-//!         match absorb(&publication, &key, &mut record, &mut seen, &effect, &send(&effect.request)) {
+//!         match absorb(&publication, &key, &mut record, &mut seen, &effect, send(&effect.request)) {
 //!             Heard::Next => {}                                // the next effect
 //!             Heard::Again => break,                           // plan again: something is not as it was thought
 //!             Heard::Later(why) => return back_off(why),       // the server is busy or says no: later

@@ -12,7 +12,7 @@ use crate::definition::{Convert, Kind, Pass};
 use crate::mutation::{Pipeline, Stop};
 use crate::names;
 use crate::naming::{CopyName, Moved, NamingError, Scheme, Words};
-use crate::object::fingerprint::Fingerprint;
+use crate::object::fingerprint::{Fingerprint, Parts};
 use crate::object::identity::Identity;
 use crate::object::path::{self, Hop, Path, Spot, spot_text};
 use crate::object::subset::Subset;
@@ -313,16 +313,23 @@ impl Projection {
 
     /// What the consumer wrote, without what says which object it is.
     fn written(&self, origin: &Value) -> Value {
-        let mut object = match &self.seen {
-            Some(seen) => seen.prune(origin),
-            None => origin.clone(),
+        let Some(fields) = origin.as_object() else {
+            return match &self.seen {
+                Some(seen) => seen.prune(origin),
+                None => origin.clone(),
+            };
         };
-        if let Some(map) = object.as_object_mut() {
-            for field in ["apiVersion", "kind", "metadata", "status"] {
-                map.remove(field);
-            }
-        }
-        object
+        let wrote = fields.iter().filter(|(field, _)| {
+            !["apiVersion", "kind", "metadata", "status"].contains(&field.as_str())
+        });
+        let wrote = wrote.filter_map(|(field, value)| {
+            let crosses = match &self.seen {
+                Some(seen) => seen.prune_field(field, value)?,
+                None => value.clone(),
+            };
+            Some((field.clone(), crosses))
+        });
+        Value::Object(wrote.collect())
     }
 
     /// Applies the mutations to what is asked for, with the order's metadata.
@@ -565,20 +572,20 @@ pub fn marked(intent: &Intent, generation: i64) -> Value {
 /// The fingerprint of what a consumer wrote: everything but the status and what servers write.
 #[must_use]
 pub fn wish(origin: &Value) -> Fingerprint {
-    let mut object = origin.clone();
-    if let Some(map) = object.as_object_mut() {
-        map.remove("status");
-        let all = vec!["*".to_owned()];
-        let metadata = json!({
-            "name": meta(origin, "name"),
-            "namespace": meta(origin, "namespace"),
-            "uid": uid(origin),
-            "labels": passed(&all, false, &origin["metadata"]["labels"]),
-            "annotations": passed(&all, false, &origin["metadata"]["annotations"]),
-        });
-        map.insert("metadata".into(), metadata);
-    }
-    Fingerprint::of(&object)
+    let all = ["*".to_owned()];
+    let metadata = &origin["metadata"];
+    let texts = ["name", "namespace", "uid"].map(|it| (it, json!(meta(origin, it))));
+    let marks =
+        ["labels", "annotations"].map(|it| (it, Value::Object(passed(&all, false, &metadata[it]))));
+    let told = texts.iter().chain(&marks);
+    let told = told.map(|(field, value)| (*field, Parts::Whole(value)));
+    let fields = origin.as_object().into_iter().flatten();
+    let fields = fields.filter(|(field, _)| !["status", "metadata"].contains(&field.as_str()));
+    let mut fields: Vec<_> = fields
+        .map(|(field, value)| (field.as_str(), Parts::Whole(value)))
+        .collect();
+    fields.push(("metadata", Parts::Fields(told.collect())));
+    Fingerprint::of_parts(&Parts::Fields(fields))
 }
 
 /// The generation that a copy says it was written for.

@@ -157,10 +157,11 @@ pub(crate) fn keep_keys(content: &mut Map<String, Value>, keys: &[String]) {
 /// `immutable` stays behind: a consumer may replace an immutable Secret by deleting it and making it anew.
 #[must_use]
 pub fn content(object: &Value) -> Map<String, Value> {
-    let mut content = object.as_object().cloned().unwrap_or_default();
-    for field in ["apiVersion", "kind", "metadata", "status", "immutable"] {
-        content.remove(field);
-    }
+    let fields = object.as_object().into_iter().flatten();
+    let fields = fields.filter(|(field, _)| is_content(field));
+    let mut content: Map<String, Value> = fields
+        .map(|(field, value)| (field.clone(), value.clone()))
+        .collect();
     if let Some(Value::Object(plain)) = content.remove("stringData") {
         let data = content.entry("data").or_insert_with(|| json!({}));
         for (key, value) in plain {
@@ -175,6 +176,11 @@ pub fn content(object: &Value) -> Map<String, Value> {
         Value::Object(content) => content,
         _ => Map::new(),
     }
+}
+
+/// Whether a field of an object is content.
+pub(crate) fn is_content(field: &str) -> bool {
+    !["apiVersion", "kind", "metadata", "status", "immutable"].contains(&field)
 }
 
 /// An object of a kind with this metadata and content.

@@ -24,7 +24,8 @@ enum Command {
         /// A kcp too: the executable that SYNCAGENT_TEST_KCP names, or `kcp` on PATH
         #[arg(long)]
         kcp: bool,
-        /// What to run with it; it finds the cluster by KUBECONFIG, and a kcp by KCP_KUBECONFIG
+        /// What to run with it; it finds the cluster by KUBECONFIG, a kcp by KCP_KUBECONFIG, and their audit logs by
+        /// AUDIT_LOG and KCP_AUDIT_LOG
         #[arg(last = true)]
         command: Vec<String>,
     },
@@ -61,7 +62,8 @@ async fn up(with_kcp: bool, command: Vec<String>) -> Result<ExitCode, Error> {
         cluster.version(),
         kubeconfig.display()
     );
-    let mut environment: Vec<(&str, PathBuf)> = vec![("KUBECONFIG", kubeconfig)];
+    let mut environment: Vec<(&str, PathBuf)> =
+        vec![("KUBECONFIG", kubeconfig), ("AUDIT_LOG", cluster.audit())];
     let kcp = match with_kcp {
         true => Some(Kcp::start(&Kcp::executable()?).await?),
         false => None,
@@ -74,6 +76,7 @@ async fn up(with_kcp: bool, command: Vec<String>) -> Result<ExitCode, Error> {
             kubeconfig.display()
         );
         environment.push(("KCP_KUBECONFIG", kubeconfig));
+        environment.push(("KCP_AUDIT_LOG", kcp.audit()));
     }
     let mut path = vec![programs.dir().to_owned()];
     path.extend(std::env::split_paths(

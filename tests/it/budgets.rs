@@ -2,6 +2,7 @@
 
 mod derived;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
@@ -75,6 +76,46 @@ fn an_order_without_related_objects_costs_what_the_law_says() {
         gone(&consumer.api, &thing, "default", "a").await;
         stage.calm().await;
         stage.asked_exactly(&["kcp patch things a", "service delete things a"]);
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn orders_of_one_workspace_that_begin_together_make_its_namespace_once() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        stage.calm().await;
+        stage.stop().await;
+        let names: Vec<String> = (0..40).map(|n| format!("t{n}")).collect();
+        for name in &names {
+            consumer.order(&thing, name, &json!({"size": 1})).await;
+        }
+
+        stage.forget();
+        stage.start();
+        for name in &names {
+            stage.copy(&consumer, &thing, name).await;
+            consumer.there(&thing, name, things::synced).await;
+        }
+        stage.calm().await;
+        let writes = stage.asked(|line| ["create", "patch"].iter().any(|it| line.contains(it)));
+        let mut many: BTreeMap<String, usize> = BTreeMap::new();
+        for line in writes {
+            let words: Vec<&str> = line.split(' ').take(3).collect();
+            *many.entry(words.join(" ")).or_default() += 1;
+        }
+        let wanted = [
+            ("kcp patch things", 40),
+            ("kcp patch things/status", 40),
+            ("service create namespaces", 1),
+            ("service patch things", 40),
+        ];
+        let wanted = wanted.into_iter().filter(|(line, _)| stage.counts(line));
+        let wanted: BTreeMap<String, usize> =
+            wanted.map(|(line, it)| (line.to_owned(), it)).collect();
+        assert_eq!(many, wanted);
         stage.stop().await;
     });
 }

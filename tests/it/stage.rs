@@ -592,11 +592,14 @@ impl Stage {
     }
 
     fn told<'a>(&self, wanted: &[&'a str]) -> Vec<&'a str> {
-        let told = |line: &&&str| {
-            self.world
-                .counts(line.split(' ').next().unwrap_or_default())
-        };
+        let told = |line: &&&str| self.counts(line);
         wanted.iter().filter(told).copied().collect()
+    }
+
+    /// Whether such requests are counted.
+    pub(crate) fn counts(&self, line: &str) -> bool {
+        let side = line.split(' ').next().unwrap_or_default();
+        self.world.counts(side)
     }
 
     /// Waits until the agent has had time to do whatever it might still do.

@@ -383,15 +383,18 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
             state.listed(source, &role.subject(), |_, _| None);
         }
         (Role::Related(kind), Event::There(mut told)) => {
-            if let Some(at) = place_of(source, kind, &told)
-                && state.ledger.there(source, &at, &told)
-            {
+            let Some(at) = place_of(source, kind, &told) else {
+                return;
+            };
+            shared.once.told(&at);
+            if state.ledger.there(source, &at, &told) {
                 told["kind"] = kind.kind.as_str().into();
                 state.related(&at, &Sight::Outline(told));
             }
         }
         (Role::Related(kind), Event::Left(told)) => {
             if let Some(at) = place_of(source, kind, &told) {
+                shared.once.told(&at);
                 state.ledger.left(source, &at);
                 state.related(&at, &Sight::Doubt);
             }

@@ -161,6 +161,13 @@ impl Gates {
         })
     }
 
+    /// Whether all copies of a publication have been listed.
+    pub(crate) fn knows_copies(&self, publication: &str) -> bool {
+        let copies = Subject::Copies(publication.to_owned());
+        let watch = self.watches.get(&(Source::Service, copies));
+        watch.is_some_and(|progress| progress.listed)
+    }
+
     /// Whether what this watch tells now is told by a list: it need not be news.
     pub(crate) fn is_listing(&self, source: &Source, subject: &Subject) -> bool {
         let watch = self.watches.get(&(source.clone(), subject.clone()));
@@ -188,8 +195,8 @@ impl Gates {
         any
     }
 
-    /// Whether everything a step of this order must know has been listed once. One that is `joined` has its origin and its
-    /// copy in hand, and need not wait for the rest of their lists.
+    /// Whether everything a step of this order must know has been listed once. One that is `joined` has its origin in hand,
+    /// and its copy or the certainty that there is none, and need not wait for the rest of their lists.
     pub(crate) fn ready(
         &self,
         publication: &str,

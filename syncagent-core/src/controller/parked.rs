@@ -67,6 +67,12 @@ impl Parked {
         }
     }
 
+    /// Drops bodies that are no news after all.
+    pub(crate) fn drop_known(&mut self, known: impl Fn(&Sight) -> bool) {
+        self.0
+            .retain(|(_, news)| !matches!(news, News::Open(sight) if known(sight)));
+    }
+
     /// Makes bodies small, for a while.
     pub(crate) fn pack(&mut self, words: &Words) {
         for (_, news) in &mut self.0 {

@@ -255,6 +255,19 @@ impl<K: Laned, T: Ord + Copy> Queue<K, T> {
         }
     }
 
+    /// Says that the work on a key dealt with what it was pushed for meanwhile.
+    pub fn dealt(&mut self, key: &K) {
+        if let Some(again) = self.running.get_mut(key) {
+            *again = None;
+        }
+    }
+
+    /// Whether a key is being worked on.
+    #[must_use]
+    pub fn is_running(&self, key: &K) -> bool {
+        self.running.contains_key(key)
+    }
+
     /// When the next appointment is.
     #[must_use]
     pub fn next_due(&self) -> Option<T> {

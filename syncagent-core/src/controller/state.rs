@@ -23,7 +23,7 @@ use super::pause::Pauses;
 use super::queue::{Queue, Urgency};
 use super::selections::Selections;
 use crate::naming::{CopyName, Moved};
-use crate::object;
+use crate::object::{self, is_older};
 use crate::plan::{Key, Known, ObjectRef, Query, Record, Seen, Sight};
 
 /// How many orders may wait for their turn before listeners stop listening.
@@ -287,7 +287,7 @@ impl State {
         self.orders.tell_of(order, url);
         self.orders.entry_mut(order).rounds.0 = self.gates.round(&source, &subject);
         let listing = self.gates.is_listing(&source, &subject);
-        if listing && !moved && self.is_no_news(order, &sight, |record| record.origin.as_ref()) {
+        if !moved && self.is_no_news(order, &sight) {
             return;
         }
         let there = sight.body().is_some();
@@ -317,7 +317,7 @@ impl State {
         let order = self.orders.add(key);
         self.orders.entry_mut(order).rounds.1 = self.gates.round(&Source::Service, &subject);
         let listing = self.gates.is_listing(&Source::Service, &subject);
-        if listing && self.is_no_news(order, &sight, |record| Some(&record.copy.as_ref()?.known)) {
+        if self.is_no_news(order, &sight) {
             return;
         }
         let there = sight.body().is_some();
@@ -331,19 +331,14 @@ impl State {
         *sight == Sight::Doubt && self.orders.find(key).is_none()
     }
 
-    /// Whether an order is at rest, and knows the object as a list shows it.
-    fn is_no_news(
-        &self,
-        order: u32,
-        sight: &Sight,
-        known: impl Fn(&Record) -> Option<&Known>,
-    ) -> bool {
+    /// Whether an order is at rest, and knows its origin or its copy as a watch shows it: a list tells once more, or our own
+    /// write comes back.
+    fn is_no_news(&self, order: u32, sight: &Sight) -> bool {
         let turn = self.orders.turn(order);
         self.orders.entry(order).busy().is_none()
             && !self.queue.is_pending(&turn)
             && !self.gated.has(order)
-            && known(&self.orders.record(order)) == version(sight).as_ref()
-            && sight.body().is_some()
+            && is_known(&self.orders.record(order), sight)
     }
 
     /// Puts objects of orders in doubt, so that they are looked at again.
@@ -393,7 +388,8 @@ impl State {
                 None => self.queue.push(turn, urgency),
             }
         }
-        if self.queue.waiting() > OPEN {
+        // What comes during a step is most often what that step wrote.
+        if self.queue.waiting() > OPEN && !self.queue.is_running(&turn) {
             self.orders.pack_parked(order);
         }
     }
@@ -493,7 +489,13 @@ impl State {
             let endpoint = self.orders.endpoint(order).cloned();
             let publication = self.orders.publication_of(order);
             let sides = self.orders.entry(order).busy().map(|busy| busy.sides);
-            let joined = sides == Some((true, true)) && self.alone.contains(publication);
+            let joined = self.alone.contains(publication)
+                && match sides {
+                    Some((true, true)) => true,
+                    // Where all copies are listed there is none.
+                    Some((true, false)) => self.gates.knows_copies(publication),
+                    _ => false,
+                };
             if self.closed.contains(publication)
                 || !self
                     .gates
@@ -541,6 +543,9 @@ impl State {
         };
         let turn = self.orders.turn(order);
         self.newcomers.remove(&order);
+        if *outcome == Outcome::Rest {
+            self.drop_echoes(order, &job.record);
+        }
         self.queue.finish(&turn);
         if let Some(running) = self.running.get_mut(&turn.publication) {
             *running = running.saturating_sub(1);
@@ -601,6 +606,24 @@ impl State {
         moved
     }
 
+    /// What came during a step and is what that step wrote asks for no other step.
+    fn drop_echoes(&mut self, order: u32, record: &Record) {
+        let turn = self.orders.turn(order);
+        if self.orders.entry(order).busy().is_none() {
+            return;
+        }
+        let busy = self.orders.entry_mut(order).hand();
+        if busy.parked.is_empty() {
+            return;
+        }
+        busy.parked.drop_known(|sight| is_known(record, sight));
+        if busy.parked.is_empty() {
+            busy.since = None;
+            busy.sides = (false, false);
+            self.queue.dealt(&turn);
+        }
+    }
+
     /// A person has spoken: lets everybody who waited for that try again.
     pub(crate) fn resume(&mut self) {
         for turn in std::mem::take(&mut self.paused) {
@@ -648,6 +671,19 @@ fn urgency(listing: bool) -> Urgency {
     } else {
         Urgency::Change
     }
+}
+
+/// Whether a whole origin or copy is one that a record has taken note of, or an older one.
+fn is_known(record: &Record, sight: &Sight) -> bool {
+    let Some(object) = sight.body() else {
+        return false;
+    };
+    let copy = record.copy.as_ref().map(|it| &it.known);
+    let mut known = record.origin.iter().chain(copy);
+    known.any(|known| {
+        let (uid, version) = (object::uid(object), object::version(object));
+        known.uid == uid && (known.version == version || is_older(version, &known.version))
+    })
 }
 
 /// Which version of which object is seen.

@@ -19,6 +19,7 @@ use super::board::{Board, Stuck};
 use super::brake::{Answer, Brake};
 use super::flow::Sign;
 use super::ledger::Source;
+use super::once::Once;
 use super::roster::Roster;
 use super::state::{Job, Outcome, State};
 use super::states::States;
@@ -68,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) brake: Brake,
     /// What the Go agent remembers.
     pub(crate) states: States,
+    /// What many steps would make at the same moment.
+    pub(crate) once: Once,
     /// Whether effects are told and not sent.
     pub(crate) dry: bool,
     /// Whether what the Go agent has to remember of settled orders is written down.
@@ -481,6 +484,49 @@ async fn perform(
     job: &mut Job,
     effect: &Effect,
 ) -> Heard {
+    if effect.deed == Deed::Namespace {
+        return make_once(shared, publication, job, effect).await;
+    }
+    match send(shared, job, effect).await {
+        Some(reply) => hear(shared, publication, job, effect, reply),
+        None => Heard::Later(Later::Unavailable),
+    }
+}
+
+/// Makes what other steps make at the same moment, or hears what one of them was answered.
+async fn make_once(
+    shared: &Shared,
+    publication: &Publication,
+    job: &mut Job,
+    effect: &Effect,
+) -> Heard {
+    let object = &effect.request.object;
+    let making = shared.once.turn(object).await;
+    let source = source_of(job, &object.place);
+    let known = source.and_then(|source| shared.state().ledger.answer(&source, object));
+    if let Some(there @ Sight::Outline(_)) = known {
+        job.seen.note(object.clone(), there);
+        return Heard::Next;
+    }
+    if let Some(reply) = making.answer() {
+        return absorb(
+            publication,
+            &job.key,
+            &mut job.record,
+            &mut job.seen,
+            effect,
+            reply,
+        );
+    }
+    let Some(reply) = send(shared, job, effect).await else {
+        return Heard::Later(Later::Unavailable);
+    };
+    making.heard(&reply);
+    hear(shared, publication, job, effect, reply)
+}
+
+/// Sends an effect; `None`: nobody serves the place.
+async fn send(shared: &Shared, job: &mut Job, effect: &Effect) -> Option<Reply> {
     let server = match &effect.request.object.place {
         Place::Service => Some(shared.service.clone()),
         Place::Workspace(cluster) => shared
@@ -489,9 +535,7 @@ async fn perform(
             .next()
             .map(|(_, server)| server),
     };
-    let Some(server) = server else {
-        return Heard::Later(Later::Unavailable);
-    };
+    let server = server?;
     let sent = apply::send(&server, &shared.manager, &effect.request).await;
     let reply = sent.reply;
     let sign = match reply.code {
@@ -531,21 +575,33 @@ async fn perform(
             what: format!("a {kind} has no status that could be written, so none crosses"),
         });
     }
+    Some(reply)
+}
+
+/// Lets the plan hear an answer, and people what is news.
+fn hear(
+    shared: &Shared,
+    publication: &Publication,
+    job: &mut Job,
+    effect: &Effect,
+    reply: Reply,
+) -> Heard {
+    let (code, uid) = (reply.code, object::uid(&reply.body).to_owned());
     let heard = absorb(
         publication,
         &job.key,
         &mut job.record,
         &mut job.seen,
         effect,
-        &reply,
+        reply,
     );
     let counted = &shared.board.metrics;
-    let outcome = metrics::outcome(reply.code, &heard);
+    let outcome = metrics::outcome(code, &heard);
     counted.effect(&job.key.publication, effect.deed.name(), outcome);
     if heard == Heard::Next {
         say(shared, job, |policy| Said::of(&effect.deed, policy));
     }
-    say_of_related(shared, publication, job, effect, &reply, &heard);
+    say_of_related(shared, publication, job, effect, (code, &uid), &heard);
     if heard == Heard::Next
         && let (Some(direction), Some(since)) = (metrics::direction(&effect.deed), job.since)
     {
@@ -601,13 +657,13 @@ fn say_of_related(
     publication: &Publication,
     job: &Job,
     effect: &Effect,
-    reply: &Reply,
+    (code, uid): (u16, &str),
     heard: &Heard,
 ) {
     if !publication.follows_go_agent() || publication.policy().events != Events::All {
         return;
     }
-    let missing = reply.code == 404 && matches!(effect.deed, Deed::Reflect | Deed::Forward(_));
+    let missing = code == 404 && matches!(effect.deed, Deed::Reflect | Deed::Forward(_));
     if missing {
         return say(shared, job, |_| Some(Said::no_status()));
     }
@@ -617,7 +673,7 @@ fn say_of_related(
     let object = &effect.request.object;
     // It is said in the workspace, on whichever side was written.
     let (at, uid) = match &object.place {
-        Place::Workspace(_) => (object, object::uid(&reply.body)),
+        Place::Workspace(_) => (object, uid),
         Place::Service => {
             let taken = job.record.taken.iter().find(|it| it.copy == *object);
             match taken {

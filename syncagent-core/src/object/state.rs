@@ -165,24 +165,33 @@ pub fn is_of(value: &Value, kind: &Kind) -> bool {
 
 /// JSON as Go's `encoding/json` writes a map: no spaces, sorted keys, and no character that HTML knows.
 fn go_json(value: &Value) -> String {
-    let mut out = String::new();
-    sorted::write(value, &mut out, &leaf);
-    out
+    let mut out = Go(String::new());
+    sorted::write(value, false, &mut out);
+    out.0
 }
 
-fn leaf(value: &Value, out: &mut String) {
-    if !value.is_string() {
-        return sorted::plain(value, out);
+struct Go(String);
+
+impl sorted::Spelling for Go {
+    fn raw(&mut self, text: &str) {
+        self.0.push_str(text);
     }
-    for c in value.to_string().chars() {
-        match c {
-            '<' => out.push_str("\\u003c"),
-            '>' => out.push_str("\\u003e"),
-            '&' => out.push_str("\\u0026"),
-            '\u{2028}' => out.push_str("\\u2028"),
-            '\u{2029}' => out.push_str("\\u2029"),
-            c => out.push(c),
+
+    fn text(&mut self, text: &str) {
+        for c in Value::from(text).to_string().chars() {
+            match c {
+                '<' => self.0.push_str("\\u003c"),
+                '>' => self.0.push_str("\\u003e"),
+                '&' => self.0.push_str("\\u0026"),
+                '\u{2028}' => self.0.push_str("\\u2028"),
+                '\u{2029}' => self.0.push_str("\\u2029"),
+                c => self.0.push(c),
+            }
         }
+    }
+
+    fn plain(&mut self, leaf: &Value) {
+        self.0.push_str(&leaf.to_string());
     }
 }
 

@@ -66,8 +66,7 @@ impl Subset {
         match object {
             Value::Object(map) => {
                 let seen = map.iter().filter_map(|(name, value)| {
-                    let below = self.fields.get(name)?;
-                    Some((name.clone(), below.prune(value)))
+                    Some((name.clone(), self.prune_field(name, value)?))
                 });
                 Value::Object(seen.collect())
             }
@@ -77,6 +76,15 @@ impl Subset {
             },
             _ => Value::Null,
         }
+    }
+
+    /// A field of an object without what is not seen; `None`: nothing of it is.
+    #[must_use]
+    pub fn prune_field(&self, name: &str, value: &Value) -> Option<Value> {
+        if self.whole {
+            return Some(value.clone());
+        }
+        Some(self.fields.get(name)?.prune(value))
     }
 
     /// The schema without what is not seen. Rules and alternatives of a node that is seen in part are left out: they may

@@ -28,27 +28,23 @@ pub fn absorb(
     record: &mut Record,
     seen: &mut Seen,
     effect: &Effect,
-    reply: &Reply,
+    reply: Reply,
 ) -> Heard {
-    let mut heard = Hearing {
+    let mut hearing = Hearing {
         publication,
         key,
         record,
         seen,
         effect,
-        reply,
+        reply: &reply,
+        there: false,
     };
-    match reply.code {
-        200..=299 => heard.done(),
-        409 => heard.conflict(),
-        404 => heard.missing(),
-        405 if matches!(effect.deed, Deed::Forward(_)) => heard.missing(),
-        403 => heard.denied(),
-        400 | 413 | 422 => heard.refused(),
-        500 if is_untyped(&reply.body) => heard.refused(),
-        401 => Heard::Later(Later::Denied),
-        _ => Heard::Later(Later::Unavailable),
+    let heard = hearing.hear();
+    if hearing.there {
+        let object = effect.request.object.clone();
+        seen.note(object, Sight::There(reply.body));
     }
+    heard
 }
 
 /// An apply that does not fit the schema is answered with a 500.
@@ -88,9 +84,25 @@ struct Hearing<'a> {
     seen: &'a mut Seen,
     effect: &'a Effect,
     reply: &'a Reply,
+    /// Whether the answer is the object as it is now.
+    there: bool,
 }
 
 impl Hearing<'_> {
+    fn hear(&mut self) -> Heard {
+        match self.reply.code {
+            200..=299 => self.done(),
+            409 => self.conflict(),
+            404 => self.missing(),
+            405 if matches!(self.effect.deed, Deed::Forward(_)) => self.missing(),
+            403 => self.denied(),
+            400 | 413 | 422 => self.refused(),
+            500 if is_untyped(&self.reply.body) => self.refused(),
+            401 => Heard::Later(Later::Denied),
+            _ => Heard::Later(Later::Unavailable),
+        }
+    }
+
     fn object(&self) -> ObjectRef {
         self.effect.request.object.clone()
     }
@@ -149,23 +161,23 @@ impl Hearing<'_> {
             entry.at = Some(Known::of(body));
             entry.status = sent;
         }
-        self.note(Sight::There(body.clone()));
+        self.there = true;
     }
 
     fn done(&mut self) -> Heard {
         let body = &self.reply.body;
         let manager = self.publication.agent().manager();
         match &self.effect.deed {
-            Deed::Namespace => self.note(Sight::There(body.clone())),
+            Deed::Namespace => self.there = true,
             Deed::Annotate => {
                 self.record.origin = Some(Known::of(body));
-                self.note(Sight::There(body.clone()));
+                self.there = true;
             }
             Deed::Hold | Deed::Release => {
                 self.record.origin = Some(Known::of(body));
                 self.record.finalizers = finalizers(body);
                 self.record.released = self.effect.deed == Deed::Release;
-                self.note(Sight::There(body.clone()));
+                self.there = true;
             }
             Deed::Place | Deed::Refresh | Deed::Adopt => {
                 let leaves = self.leaves();
@@ -183,7 +195,7 @@ impl Hearing<'_> {
                 fight::corrected(self.record);
                 self.record.copy_absent = false;
                 self.record.refusal = None;
-                self.note(Sight::There(body.clone()));
+                self.there = true;
             }
             Deed::Inherit => {
                 // What is ours now, and is not wanted any more, goes with the next apply.
@@ -191,7 +203,7 @@ impl Hearing<'_> {
                 let mut known = CopyKnown::of(body, before.as_ref(), &manager);
                 known.suspect = true;
                 self.record.copy = Some(known);
-                self.note(Sight::There(body.clone()));
+                self.there = true;
             }
             Deed::Reflect => {
                 let sent = &self.effect.request.body[1]["value"];
@@ -205,12 +217,12 @@ impl Hearing<'_> {
                 self.record.replied = Some(Fingerprint::of(shown));
                 self.record.shown = self.record.replied;
                 self.record.synced = status::synced(sent);
-                self.note(Sight::There(body.clone()));
+                self.there = true;
             }
             Deed::Leave => {
                 let known = CopyKnown::of(body, self.record.copy.as_ref(), &manager);
                 self.record.copy = Some(known);
-                self.note(Sight::There(body.clone()));
+                self.there = true;
             }
             Deed::Retire => {
                 return self.deleted(|record| {
@@ -223,7 +235,7 @@ impl Hearing<'_> {
                     taken.seen = Some(Known::of(body));
                     taken.finalizers = finalizers(body);
                 }
-                self.note(Sight::There(body.clone()));
+                self.there = true;
             }
             Deed::Take(_) | Deed::Retake(_) => {
                 let leaves = self.carried();
@@ -236,7 +248,7 @@ impl Hearing<'_> {
                     taken.refused = None;
                     taken.recreate = false;
                 }
-                self.note(Sight::There(body.clone()));
+                self.there = true;
             }
             Deed::Untake(_) => {
                 if let Some(taken) = self.taken() {
@@ -255,7 +267,7 @@ impl Hearing<'_> {
                     entry.dirty = false;
                     entry.recreate = false;
                 }
-                self.note(Sight::There(body.clone()));
+                self.there = true;
             }
             Deed::Forward(_) => self.forwarded(),
             Deed::Unreturn(_) => {
@@ -264,11 +276,10 @@ impl Hearing<'_> {
                     entry.looked = true;
                 }
                 // An object as the answer says that somebody holds it.
-                self.note(if body["kind"] == "Status" {
-                    Sight::Absent
-                } else {
-                    Sight::There(body.clone())
-                });
+                self.there = body["kind"] != "Status";
+                if !self.there {
+                    self.note(Sight::Absent);
+                }
             }
         }
         Heard::Next
@@ -306,7 +317,7 @@ impl Hearing<'_> {
         let body = &self.reply.body;
         let asked = &self.effect.request.body["preconditions"]["uid"];
         if body["kind"] != "Status" {
-            self.note(Sight::There(body.clone()));
+            self.there = true;
             return Heard::Next;
         }
         let uid = &body["details"]["uid"];

@@ -1,6 +1,6 @@
 //! What is known of the copy in this step.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::predecessor::{self, Proof};
 use super::record::CopyKnown;
@@ -8,12 +8,12 @@ use super::seen::Sight;
 use super::step::Step;
 use super::{adopt, drift};
 use crate::names;
-use crate::object::fingerprint::Fingerprint;
+use crate::object::fingerprint::{Fingerprint, Parts};
 use crate::object::identity::Standing;
 use crate::object::reference::{Known, ObjectRef};
 use crate::object::{self, annotation, generation, is_deleting, is_older, label, version};
 use crate::projection::written_for;
-use crate::related::content;
+use crate::related::{content, is_content};
 use crate::status::Generations;
 
 /// What is known of the copy now.
@@ -133,10 +133,45 @@ impl CopyKnown {
                 None => before.map_or(0, |it| it.reflects),
             },
             applied,
-            content: Fingerprint::of(&json!({"content": content(copy), "status": copy["status"]})),
+            content: content_print(copy),
             deleting: is_deleting(copy),
             suspect,
             leaves: same.and_then(|it| it.leaves.clone()),
+        }
+    }
+}
+
+/// The fingerprint of a copy's content and status.
+fn content_print(copy: &Value) -> Fingerprint {
+    let status = ("status", Parts::Whole(&copy["status"]));
+    if copy.get("stringData").is_some() {
+        let content = Value::Object(content(copy));
+        let content = ("content", Parts::Whole(&content));
+        return Fingerprint::of_parts(&Parts::Fields(vec![content, status]));
+    }
+    let fields = copy.as_object().into_iter().flatten();
+    let fields = fields.filter(|(field, value)| is_content(field) && !value.is_null());
+    let fields = fields.map(|(field, value)| (field.as_str(), Parts::WithoutNulls(value)));
+    let content = ("content", Parts::Fields(fields.collect()));
+    Fingerprint::of_parts(&Parts::Fields(vec![content, status]))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_copys_content_is_told_by_the_same_fingerprint_in_whichever_way() {
+        for copy in [
+            json!({"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "a"}, "immutable": true,
+                "spec": {"a": null, "b": [null, {"c": null}]}, "more": null, "status": {"x": null}}),
+            json!({"stringData": {"a": "b"}, "data": {"c": "ZA=="}}),
+            Value::Null,
+        ] {
+            let whole = json!({"content": content(&copy), "status": copy["status"]});
+            assert_eq!(content_print(&copy), Fingerprint::of(&whole), "{copy}");
         }
     }
 }

@@ -97,6 +97,9 @@ pub(super) fn forget_changed(step: &mut Step<'_>, intent: &Intent) {
     if step.record.drifted.is_empty() {
         return;
     }
+    if step.record.drifted.is_empty() {
+        return;
+    }
     let salt = salt(step.key);
     let wanted = keep::leaves(&intent.object);
     step.record.drifted.retain(|it| {
@@ -181,7 +184,7 @@ fn take_out(object: &mut Value, path: &str) {
         return;
     };
     if let Some(Value::Object(parent)) = object.pointer_mut(parent) {
-        parent.remove(&keep::unescape(field));
+        parent.remove(&*keep::unescape(field));
     }
 }
 

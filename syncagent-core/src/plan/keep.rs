@@ -14,9 +14,11 @@
 //! of the fields that are ours in `managedFields` the copy shows what was written, and fields that are somebody else's are
 //! taken for unchanged.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use sha1::{Digest, Sha1};
 
@@ -40,28 +42,42 @@ pub struct Leaves {
 /// holds the numbers of these texts, not the texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct LeafPaths {
-    all: Vec<Box<str>>,
+    #[serde(serialize_with = "write_paths", deserialize_with = "read_paths")]
+    all: Arc<Vec<Box<str>>>,
+}
+
+fn write_paths<S: Serializer>(paths: &Arc<Vec<Box<str>>>, out: S) -> Result<S::Ok, S::Error> {
+    (**paths).serialize(out)
+}
+
+fn read_paths<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Vec<Box<str>>>, D::Error> {
+    Vec::deserialize(from).map(Arc::new)
 }
 
 impl Leaves {
     /// The leaves of an object that is wanted, salted with the uid of its order.
     #[must_use]
     pub fn of(object: &Value, salt: &str) -> Self {
-        Self::from_map(
-            leaves(object)
-                .into_iter()
-                .map(|(path, value)| {
-                    let print = value_print(salt, &path, value);
-                    (path, print)
-                })
-                .collect(),
-        )
+        Self::printed(leaves(object).into_iter(), salt)
     }
 
     /// The leaves of an object without the marks of an agent.
     #[must_use]
     pub fn of_content(object: &Value, salt: &str) -> Self {
-        Self::of(object, salt).without_marks()
+        Self::printed(
+            leaves(object)
+                .into_iter()
+                .filter(|(path, _)| !is_mark(path)),
+            salt,
+        )
+    }
+
+    fn printed<'a>(leaves: impl Iterator<Item = (String, &'a Value)>, salt: &str) -> Self {
+        let printed = leaves.map(|(path, value)| {
+            let print = value_print(salt, &path, value);
+            (path, print)
+        });
+        Self::from_sorted(printed)
     }
 
     /// These leaves without the marks of an agent.
@@ -85,17 +101,22 @@ impl Leaves {
             .iter()
             .map(|(path, it)| format!("{path}={it}"))
             .collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
         format!("{:016x}", hash(&parts))
     }
 
     fn from_map(map: BTreeMap<String, u64>) -> Self {
-        let (paths, values): (Vec<_>, Vec<_>) = map
-            .into_iter()
+        Self::from_sorted(map.into_iter())
+    }
+
+    fn from_sorted(leaves: impl Iterator<Item = (String, u64)>) -> Self {
+        let (paths, values): (Vec<_>, Vec<_>) = leaves
             .map(|(path, value)| (path.into_boxed_str(), value.to_be_bytes()))
             .unzip();
         Self {
-            paths: LeafPaths { all: paths },
+            paths: LeafPaths {
+                all: Arc::new(paths),
+            },
             values,
         }
     }
@@ -171,6 +192,9 @@ impl Leaves {
 #[must_use]
 pub(super) fn difference(before: &Leaves, wanted: &Leaves, object: &Value) -> Value {
     let mut patch = json!({});
+    if before == wanted {
+        return patch;
+    }
     for (path, value) in wanted.iter() {
         if before.get(path) != Some(value)
             && let Some(value) = object.pointer(path)
@@ -227,7 +251,7 @@ pub(super) fn put(object: &mut Value, path: &str, value: Value) {
         if !at.is_object() {
             *at = Value::Object(Map::new());
         }
-        at = &mut at[unescape(part)];
+        at = &mut at[&*unescape(part)];
     }
     *at = value;
 }
@@ -275,8 +299,7 @@ pub(super) fn wanted(publication: &Publication, object: &Value, salt: &str) -> L
 pub(super) fn is_link(path: &str) -> bool {
     let key = path.rsplit('/').next().map(unescape).unwrap_or_default();
     let annotations = [names::NAME, names::NAMESPACE, names::PATH];
-    is_mark(path)
-        && (names::LINK_LABELS.contains(&key.as_str()) || annotations.contains(&key.as_str()))
+    is_mark(path) && (names::LINK_LABELS.contains(&&*key) || annotations.contains(&&*key))
 }
 
 /// Whether a leaf is a mark that says whose copy it is.
@@ -299,12 +322,18 @@ fn collect<'a>(all: &mut BTreeMap<String, &'a Value>, path: String, value: &'a V
     }
 }
 
-pub(super) fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+pub(super) fn escape(key: &str) -> Cow<'_, str> {
+    match key.contains(['~', '/']) {
+        true => key.replace('~', "~0").replace('/', "~1").into(),
+        false => key.into(),
+    }
 }
 
-pub(super) fn unescape(key: &str) -> String {
-    key.replace("~1", "/").replace("~0", "~")
+pub(super) fn unescape(key: &str) -> Cow<'_, str> {
+    match key.contains('~') {
+        true => key.replace("~1", "/").replace("~0", "~").into(),
+        false => key.into(),
+    }
 }
 
 /// A JSON pointer as people write a path: `spec.size`.
@@ -325,18 +354,18 @@ pub(super) fn as_people_say(path: &str) -> String {
 
 /// The hash of a leaf's value.
 pub(super) fn value_print(salt: &str, path: &str, value: &Value) -> u64 {
-    let print = Fingerprint::of(value).to_string();
-    hash(&[salt, path, &print])
+    let print = Fingerprint::of(value).digits();
+    hash(&[salt.as_bytes(), path.as_bytes(), &print])
 }
 
 fn path_print(salt: &str, path: &str) -> u32 {
-    (hash(&[salt, path]) >> 32) as u32
+    (hash(&[salt.as_bytes(), path.as_bytes()]) >> 32) as u32
 }
 
-fn hash(parts: &[&str]) -> u64 {
+fn hash(parts: &[&[u8]]) -> u64 {
     let mut sha = Sha1::new();
     for part in parts {
-        sha.update(part.as_bytes());
+        sha.update(part);
         sha.update([0]);
     }
     let digest = sha.finalize();

@@ -1,5 +1,7 @@
 //! The step itself: what the origin says, and which way the order goes.
 
+use std::cell::OnceCell;
+
 use serde_json::{Value, json};
 
 use super::effect::{Deed, Effect, Request, Verb};
@@ -45,6 +47,8 @@ pub(super) struct Step<'a> {
     pub(super) gone: bool,
     /// Whether the copy reflects a newer generation without having been written.
     pub(super) moved: bool,
+    /// Where the order's own names put the copy.
+    placed: OnceCell<Result<ObjectRef, NamingError>>,
 }
 
 /// Decides one step.
@@ -71,6 +75,7 @@ pub fn plan(
         drifted: Vec::new(),
         gone: false,
         moved: false,
+        placed: OnceCell::new(),
     };
     step.run();
     step.concerns.sort();
@@ -245,7 +250,10 @@ impl<'a> Step<'a> {
     pub(super) fn named_ref(&self) -> Result<ObjectRef, NamingError> {
         match &self.record.named {
             Some(at) => Ok(self.publication.copy_at(at)),
-            None => self.publication.copy(self.key),
+            None => {
+                let placed = || self.publication.copy(self.key);
+                self.placed.get_or_init(placed).clone()
+            }
         }
     }
 

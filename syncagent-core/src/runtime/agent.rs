@@ -32,6 +32,7 @@ use crate::controller::brake::{self, Brake};
 use crate::controller::definitions::Definitions;
 use crate::controller::fleet::{self, Course};
 use crate::controller::generation::{Generations, Manner};
+use crate::controller::once::Once;
 use crate::controller::roster::Roster;
 use crate::controller::state::State;
 use crate::controller::states::States;
@@ -372,6 +373,7 @@ impl Agent {
             board: self.board.clone(),
             brake: self.brake.clone(),
             states: States::default(),
+            once: Once::default(),
             dry: self.dry,
             hands_back: self.hands_back,
             quiet: Notify::new(),

@@ -685,7 +685,7 @@ impl<'a> Agent<'a> {
             &mut self.record,
             &mut self.seen,
             effect,
-            &reply,
+            reply,
         )
     }
 
