@@ -14,11 +14,11 @@ use crate::order::{Settled, changed, deleting, reported};
 static ALLOCATOR: Allocator<System> = Allocator::system();
 
 /// The most allocations and bytes of each sort of plan.
-const ECHO: (u64, u64) = (820, 54_000);
-const NEW: (u64, u64) = (1000, 66_000);
-const UPDATE: (u64, u64) = (950, 66_000);
-const STATUS: (u64, u64) = (820, 58_000);
-const DELETION: (u64, u64) = (1350, 86_000);
+const ECHO: (u64, u64) = (265, 16_500);
+const NEW: (u64, u64) = (415, 30_000);
+const UPDATE: (u64, u64) = (395, 28_000);
+const STATUS: (u64, u64) = (325, 22_000);
+const DELETION: (u64, u64) = (445, 33_500);
 
 /// How often a plan allocates, how much, and what it does.
 fn planned(it: &Settled, record: &Record, seen: &Seen) -> (u64, u64, Vec<Deed>) {

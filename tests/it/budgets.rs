@@ -100,11 +100,13 @@ fn orders_of_one_workspace_that_begin_together_make_its_namespace_once() {
             consumer.there(&thing, name, things::synced).await;
         }
         stage.calm().await;
-        let writes = stage.asked(|line| ["create", "patch"].iter().any(|it| line.contains(it)));
         let mut many: BTreeMap<String, usize> = BTreeMap::new();
-        for line in writes {
+        for line in stage.asked(|_| true) {
             let words: Vec<&str> = line.split(' ').take(3).collect();
-            *many.entry(words.join(" ")).or_default() += 1;
+            // Events are beside the law: some are dropped when there is much to do.
+            if ["create", "patch"].contains(&words[1]) && words[2] != "events" {
+                *many.entry(words.join(" ")).or_default() += 1;
+            }
         }
         let wanted = [
             ("kcp patch things", 40),
@@ -112,7 +114,7 @@ fn orders_of_one_workspace_that_begin_together_make_its_namespace_once() {
             ("service create namespaces", 1),
             ("service patch things", 40),
         ];
-        let wanted = wanted.into_iter().filter(|(line, _)| stage.counts(line));
+        let wanted = wanted.into_iter().filter(|(line, _)| stage.tells_of(line));
         let wanted: BTreeMap<String, usize> =
             wanted.map(|(line, it)| (line.to_owned(), it)).collect();
         assert_eq!(many, wanted);

@@ -592,12 +592,12 @@ impl Stage {
     }
 
     fn told<'a>(&self, wanted: &[&'a str]) -> Vec<&'a str> {
-        let told = |line: &&&str| self.counts(line);
+        let told = |line: &&&str| self.tells_of(line);
         wanted.iter().filter(told).copied().collect()
     }
 
     /// Whether such requests are counted.
-    pub(crate) fn counts(&self, line: &str) -> bool {
+    pub(crate) fn tells_of(&self, line: &str) -> bool {
         let side = line.split(' ').next().unwrap_or_default();
         self.world.counts(side)
     }

@@ -337,3 +337,72 @@ fn a_crowd_holds_up_bodies_and_no_news_of_related_objects() {
     assert!(state.is_crowded(&orders) && state.is_crowded(&copies));
     assert!(!state.is_crowded(&Subject::Related("namespaces".into())));
 }
+
+fn version_of(name: &str, version: &str) -> Sight {
+    Sight::There(
+        serde_json::json!({"metadata": {"name": name, "uid": name, "resourceVersion": version}}),
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_step_wrote_asks_for_no_other_step() {
+    let now = Instant::now();
+    let url: Arc<str> = "https://kcp".into();
+    let endpoint = Source::Endpoint(url.clone());
+    let (_, orders) = subjects();
+    let mut state = State::default();
+    state.follow(endpoint.clone(), orders.clone(), now);
+    listed(&mut state, &endpoint, &orders);
+    let tell = |state: &mut State, version| {
+        state.order(&key("a"), &url, origin("a"), version_of("a", version));
+    };
+    let known = |version: &str| {
+        Some(Known {
+            uid: "a".into(),
+            version: version.into(),
+        })
+    };
+    tell(&mut state, "1");
+    let mut job = state.next(now).unwrap();
+    // The write comes back before the step ends, and the list tells once more afterwards.
+    tell(&mut state, "2");
+    job.record.origin = known("2");
+    state.done(job, &Outcome::Rest, now);
+    assert!(state.next(now).is_none());
+    tell(&mut state, "2");
+    tell(&mut state, "1");
+    assert!(state.next(now).is_none());
+    // What somebody else writes is news, also during a step, and however the step ends.
+    tell(&mut state, "3");
+    let mut job = state.next(now).unwrap();
+    tell(&mut state, "5");
+    job.record.origin = known("4");
+    state.done(job, &Outcome::Rest, now);
+    let job = state.next(now).unwrap();
+    tell(&mut state, "5");
+    state.done(job, &Outcome::Retry(Duration::ZERO), now);
+    assert!(state.next(now).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_in_hand_begins_when_all_copies_are_listed() {
+    for (alone, begins) in [(true, true), (false, false)] {
+        let now = Instant::now();
+        let url: Arc<str> = "https://kcp".into();
+        let (copies, orders) = subjects();
+        let mut state = State::default();
+        state.open("things.example.io", None, alone);
+        state.order(&key("a"), &url, origin("a"), there("a"));
+        state.follow(Source::Endpoint(url), orders, now);
+        assert!(state.next(now).is_none(), "no copies are followed");
+        state.follow(Source::Service, copies.clone(), now);
+        state.copy(&key("b"), object(Place::Service, "b"), there("b"), false);
+        assert!(state.next(now).is_none());
+        listed(&mut state, &Source::Service, &copies);
+        assert_eq!(state.next(now).is_some(), begins);
+        assert!(
+            state.next(now).is_none(),
+            "the order of the copy may come yet"
+        );
+    }
+}
