@@ -1,6 +1,6 @@
 //! One order of about 2 KiB and its copy, in every state that is planned for, without servers.
 
-#[path = "../thing.rs"]
+#[path = "../shared/thing.rs"]
 mod thing;
 
 use serde_json::{Value, json};

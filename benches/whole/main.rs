@@ -30,7 +30,7 @@ mod serve;
 mod servers;
 mod sight;
 mod table;
-#[path = "../thing.rs"]
+#[path = "../shared/thing.rs"]
 mod thing;
 mod work;
 
