@@ -165,7 +165,16 @@ fn side(kind: Kind, what: &str) -> String {
 /// Runs the cases, shows what they say, and counts.
 async fn cases(args: &Args, environment: &[(&str, PathBuf)]) -> Result<Counted, Error> {
     let mut command = tokio::process::Command::new("cargo");
-    command.args(["test", "-p", "syncagent", "--test", "it", "--"]);
+    // As everything else is built with every feature, so that nothing is built twice.
+    command.args([
+        "test",
+        "-p",
+        "syncagent",
+        "--all-features",
+        "--test",
+        "it",
+        "--",
+    ]);
     if !environment.is_empty() {
         command.arg(format!("--test-threads={}", args.threads));
     }

@@ -285,7 +285,7 @@ fn superfluous(side: usize) -> Vec<String> {
                         let (rule, verb) = take(&mut rules[side], permission);
                         let mut stage = Stage::set(published()).await;
                         stage.export(&json!({})).await;
-                        stage.grant(&rules[0], &rules[1]).await;
+                        stage.give(&rules[0], &rules[1]).await;
                         stage.forbidden(side, &rule, &verb).await;
                         if !missed(&mut stage).await {
                             let what = rule["resources"][0].as_str().unwrap_or("paths");

@@ -2,6 +2,7 @@
 //!
 //! `SYNCAGENT_TEST_KCP_KUBECONFIG` names a kubeconfig whose current context is a kcp workspace in which workspaces may be
 //! made; `SYNCAGENT_TEST_KUBECONFIG` one of a service cluster. With both set the suite runs against these.
+//! `SYNCAGENT_TEST_GO_AGENT` names an executable of kcp's api-syncagent, whose installation is then taken over too.
 
 mod access;
 mod adversary;
@@ -12,6 +13,7 @@ mod environment;
 mod fairness;
 mod found;
 mod generations;
+mod go_agent;
 mod mutations;
 mod offering;
 mod orders;

@@ -78,7 +78,7 @@ async fn published(stage: &Stage, name: &str) -> Value {
 }
 
 /// The schema that an object says it is offered with, once it does.
-async fn schema_of(stage: &Stage, name: &str) -> String {
+pub(crate) async fn schema_of(stage: &Stage, name: &str) -> String {
     eventually("the object names its schema", || async {
         let status = published(stage, name).await["status"].clone();
         status["resourceSchemaName"].as_str().map(str::to_owned)

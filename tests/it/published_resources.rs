@@ -9,21 +9,38 @@ use syncagent_core::api::published_resource::{
 };
 use syncagent_core::compat::openapi::{Documents, Found};
 use syncagent_core::compat::{Projected, Source};
-use syncagent_embedded::Server;
+
+use crate::stage::play;
+use crate::world::{World, eventually, group};
 
 /// A server, for as long as the test needs it.
 struct Place {
-    _server: Server,
+    _world: World,
     client: Client,
 }
 
+/// The group in which the kind is: on a server that others share, the test's own.
+fn home() -> String {
+    if World::is_real() {
+        group()
+    } else {
+        GROUP.to_owned()
+    }
+}
+
+/// The kind's definition, in that group.
+fn here(mut crd: Value) -> Value {
+    crd["metadata"]["name"] = json!(format!("{PLURAL}.{}", home()));
+    crd["spec"]["group"] = json!(home());
+    crd
+}
+
 impl Place {
-    fn new() -> Self {
-        let server = Server::kubernetes().build();
-        let service = server.in_process().as_user(&server.admin());
+    async fn new() -> Self {
+        let world = World::new().await;
         Self {
-            client: Client::new(service, "default"),
-            _server: server,
+            client: world.service_client(),
+            _world: world,
         }
     }
 
@@ -34,7 +51,7 @@ impl Place {
     }
 
     fn publications(&self) -> Api<DynamicObject> {
-        self.all(GROUP, VERSION, KIND, PLURAL)
+        self.all(&home(), VERSION, KIND, PLURAL)
     }
 
     /// Applies a CRD, and waits until it is in force.
@@ -51,7 +68,7 @@ impl Place {
             .await
             .expect("the server takes it");
         let wanted = &crd["spec"]["versions"][0]["schema"];
-        loop {
+        eventually("the definition is in force", || async {
             let there = crds.get(name).await.expect("it is there");
             let conditions = there.data["status"]["conditions"].as_array().cloned();
             let of = |kind: &str, status: &str| {
@@ -75,14 +92,15 @@ impl Place {
                     there.data["spec"]["versions"][0]["schema"], *wanted,
                     "it stands as it was sent"
                 );
-                return;
+                return Some(());
             }
-            tokio::task::yield_now().await;
-        }
+            None
+        })
+        .await;
     }
 
     async fn create(&self, name: &str, spec: &Value) -> Result<DynamicObject, Error> {
-        let object = json!({"apiVersion": format!("{GROUP}/{VERSION}"), "kind": KIND,
+        let object = json!({"apiVersion": format!("{}/{VERSION}", home()), "kind": KIND,
             "metadata": {"name": name}, "spec": spec});
         let object = serde_json::from_value(object).expect("an object");
         self.publications()
@@ -195,273 +213,298 @@ fn of_the_go_agent() -> Vec<(&'static str, Value)> {
     ]
 }
 
-#[tokio::test]
-async fn s2_objects_of_the_go_agent_are_taken_and_stand_as_they_were_written() {
-    let place = Place::new();
-    place.define(&crd()).await;
-    for (name, spec) in of_the_go_agent() {
-        let there = place.create(name, &spec).await.expect(name);
-        assert_eq!(there.data["spec"], spec, "{name}");
-    }
+#[test]
+fn s2_objects_of_the_go_agent_are_taken_and_stand_as_they_were_written() {
+    play(|| async {
+        let place = Place::new().await;
+        place.define(&here(crd())).await;
+        for (name, spec) in of_the_go_agent() {
+            let there = place.create(name, &spec).await.expect(name);
+            assert_eq!(there.data["spec"], spec, "{name}");
+        }
+    });
 }
 
-#[tokio::test]
-async fn s2_applied_over_the_go_agents_definition_it_keeps_every_object() {
-    let place = Place::new();
-    place.define(&go_crd()).await;
-    for (name, spec) in of_the_go_agent() {
-        place.create(name, &spec).await.expect(name);
-        let status = json!({"status": {"resourceSchemaName": "v1.things.example.io"}});
-        let patch = Patch::Merge(&status);
-        place
-            .publications()
-            .patch_status(name, &PatchParams::default(), &patch)
+#[test]
+fn s2_applied_over_the_go_agents_definition_it_keeps_every_object() {
+    play(|| async {
+        let place = Place::new().await;
+        place.define(&here(go_crd())).await;
+        for (name, spec) in of_the_go_agent() {
+            place.create(name, &spec).await.expect(name);
+            let status = json!({"status": {"resourceSchemaName": "v1.things.example.io"}});
+            let patch = Patch::Merge(&status);
+            place
+                .publications()
+                .patch_status(name, &PatchParams::default(), &patch)
+                .await
+                .expect(name);
+        }
+        // What is ours is nothing to the Go agent's definition.
+        let ours = place
+            .create("pruned", &spec(&json!({"syncagent": {"drift": "Correct"}})))
             .await
-            .expect(name);
-    }
-    // What is ours is nothing to the Go agent's definition.
-    let ours = place
-        .create("pruned", &spec(&json!({"syncagent": {"drift": "Correct"}})))
-        .await
-        .unwrap();
-    assert_eq!(ours.data["spec"].get("syncagent"), None);
-    place.define(&crd()).await;
-    for (name, spec) in of_the_go_agent() {
-        let there = place.publications().get(name).await.expect(name);
-        assert_eq!(there.data["spec"], spec, "{name}");
-        assert_eq!(
-            there.data["status"]["resourceSchemaName"],
-            "v1.things.example.io"
-        );
-        // It can be written, too.
-        let label = json!({"metadata": {"labels": {"seen": "true"}}});
-        let patch = Patch::Merge(&label);
+            .unwrap();
+        assert_eq!(ours.data["spec"].get("syncagent"), None);
+        place.define(&here(crd())).await;
+        for (name, spec) in of_the_go_agent() {
+            let there = place.publications().get(name).await.expect(name);
+            assert_eq!(there.data["spec"], spec, "{name}");
+            assert_eq!(
+                there.data["status"]["resourceSchemaName"],
+                "v1.things.example.io"
+            );
+            // It can be written, too.
+            let label = json!({"metadata": {"labels": {"seen": "true"}}});
+            let patch = Patch::Merge(&label);
+            place
+                .publications()
+                .patch(name, &PatchParams::default(), &patch)
+                .await
+                .expect(name);
+        }
+        place.create("ours", &spec(&Value::Null)).await.unwrap();
+        let drift = json!({"spec": {"syncagent": {"drift": "Correct"}}});
+        eventually("what is ours is kept", || async {
+            let ours = place.publications();
+            let (params, patch) = (PatchParams::default(), Patch::Merge(&drift));
+            let patched = ours.patch("ours", &params, &patch).await.unwrap();
+            (patched.data["spec"]["syncagent"] == drift["spec"]["syncagent"]).then_some(())
+        })
+        .await;
+        // And back: the object stays, without what the Go agent does not know.
+        place.define(&here(go_crd())).await;
+        eventually("what is ours is gone", || async {
+            let back = place.publications().get("ours").await.unwrap();
+            (back.data["spec"] == spec(&Value::Null)).then_some(())
+        })
+        .await;
+    });
+}
+
+#[test]
+fn s2_2_what_the_rules_refuse_is_refused_in_their_words() {
+    play(|| async {
+        let place = Place::new().await;
+        place.define(&here(crd())).await;
+        let cases = [
+            (
+                "must specify either kind (deprecated) or group, version, resource",
+                json!({"kind": null}),
+            ),
+            (
+                "must specify either kind (deprecated) or group, version, resource",
+                json!({"version": "v1", "resource": "secrets"}),
+            ),
+            (
+                "resource and version must be configured together or not at all",
+                json!({"kind": null, "version": "v1"}),
+            ),
+            (
+                "configuring a group also requires a version and resource",
+                json!({"group": ""}),
+            ),
+            (
+                "identity hashes can only be used with GVRs",
+                json!({"kind": null, "version": "v1", "resource": "secrets", "identityHash": "x"}),
+            ),
+            (
+                "watch must be configured when origin is service and syncStatus is true",
+                json!({"origin": "service", "syncStatus": true}),
+            ),
+            (
+                "exactly one of byOwner or bySelector must be set",
+                json!({"watch": {}}),
+            ),
+            (
+                "exactly one of byOwner or bySelector must be set",
+                json!({"watch": {"byOwner": {}, "bySelector": {}}}),
+            ),
+            (
+                "must specify exactly one of object and reference (the deprecated form)",
+                json!({"object": null}),
+            ),
+            (
+                "must specify exactly one of object and reference (the deprecated form)",
+                json!({"reference": {"name": {"path": "spec.name"}}}),
+            ),
+        ];
+        for (message, entry) in cases {
+            let said = refusal(place.create("wrong", &related(&entry)).await);
+            assert!(said.contains(message), "{entry}: {said}");
+        }
+    });
+}
+
+#[test]
+fn s2_1_what_is_required_and_what_is_one_of_a_few_words() {
+    play(|| async {
+        let place = Place::new().await;
+        place.define(&here(crd())).await;
+        for (field, wrong) in [
+            ("spec.resource", json!({})),
+            (
+                "spec.resource.apiGroup",
+                json!({"resource": {"kind": "Thing"}}),
+            ),
+            (
+                "spec.resource.kind",
+                json!({"resource": {"apiGroup": "g.io"}}),
+            ),
+            (
+                "spec.synchronization.enabled",
+                spec(&json!({"synchronization": {}})),
+            ),
+            (
+                "spec.projection.scope",
+                spec(&json!({"projection": {"scope": "Galaxy"}})),
+            ),
+            (
+                "spec.related[0].identifier",
+                related(&json!({"identifier": null})),
+            ),
+            ("spec.related[0].origin", related(&json!({"origin": null}))),
+            (
+                "spec.related[0].origin",
+                related(&json!({"origin": "local"})),
+            ),
+            ("spec.related[0].kind", related(&json!({"kind": "Service"}))),
+            (
+                "spec.related[0].object.reference.path",
+                related(&json!({"object": {"reference": {}}})),
+            ),
+            (
+                "spec.related[0].object.selector.rewrite",
+                related(&json!({"object": {"selector": {}}})),
+            ),
+            (
+                "spec.mutation.spec[0].delete.path",
+                spec(&json!({"mutation": {"spec": [{"delete": {}}]}})),
+            ),
+            (
+                "spec.filter.namespace",
+                spec(&json!({"filter": {"namespace": "my-app"}})),
+            ),
+            (
+                "spec.syncagent.drift",
+                spec(&json!({"syncagent": {"drift": "Maybe"}})),
+            ),
+        ] {
+            let said = refusal(place.create("wrong", &wrong).await);
+            assert!(said.contains(field), "{field}: {said}");
+        }
+    });
+}
+
+#[test]
+fn s2_1_null_lists_are_taken() {
+    play(|| async {
+        let place = Place::new().await;
+        place.define(&here(crd())).await;
+        let nulls =
+            spec(&json!({"projection": {"kind": "Other", "shortNames": null, "categories": null}}));
+        let there = place.create("nulls", &nulls).await.unwrap();
+        let projection = &there.data["spec"]["projection"];
+        assert!(projection["shortNames"].is_null() && projection["categories"].is_null());
+        // A null that is not a word of its own is nothing, and does not count as there.
         place
-            .publications()
-            .patch(name, &PatchParams::default(), &patch)
+            .create("null-kind", &related(&json!({})))
             .await
-            .expect(name);
-    }
-    place
-        .create("ours", &spec(&json!({"syncagent": {"drift": "Correct"}})))
-        .await
-        .unwrap();
-    // And back: the object stays, without what the Go agent does not know.
-    place.define(&go_crd()).await;
-    let back = place.publications().get("ours").await.unwrap();
-    assert_eq!(back.data["spec"], spec(&Value::Null));
+            .unwrap();
+        let mut entry = related(&json!({"kind": null, "version": "v1", "resource": "secrets"}));
+        entry["related"][0]["kind"] = Value::Null;
+        place.create("null-group", &entry).await.unwrap();
+    });
 }
 
-#[tokio::test]
-async fn s2_2_what_the_rules_refuse_is_refused_in_their_words() {
-    let place = Place::new();
-    place.define(&crd()).await;
-    let cases = [
-        (
-            "must specify either kind (deprecated) or group, version, resource",
-            json!({"kind": null}),
-        ),
-        (
-            "must specify either kind (deprecated) or group, version, resource",
-            json!({"version": "v1", "resource": "secrets"}),
-        ),
-        (
-            "resource and version must be configured together or not at all",
-            json!({"kind": null, "version": "v1"}),
-        ),
-        (
-            "configuring a group also requires a version and resource",
-            json!({"group": ""}),
-        ),
-        (
-            "identity hashes can only be used with GVRs",
-            json!({"kind": null, "version": "v1", "resource": "secrets", "identityHash": "x"}),
-        ),
-        (
-            "watch must be configured when origin is service and syncStatus is true",
-            json!({"origin": "service", "syncStatus": true}),
-        ),
-        (
-            "exactly one of byOwner or bySelector must be set",
-            json!({"watch": {}}),
-        ),
-        (
-            "exactly one of byOwner or bySelector must be set",
-            json!({"watch": {"byOwner": {}, "bySelector": {}}}),
-        ),
-        (
-            "must specify exactly one of object and reference (the deprecated form)",
-            json!({"object": null}),
-        ),
-        (
-            "must specify exactly one of object and reference (the deprecated form)",
-            json!({"reference": {"name": {"path": "spec.name"}}}),
-        ),
-    ];
-    for (message, entry) in cases {
-        let said = refusal(place.create("wrong", &related(&entry)).await);
-        assert!(said.contains(message), "{entry}: {said}");
-    }
-}
-
-#[tokio::test]
-async fn s2_1_what_is_required_and_what_is_one_of_a_few_words() {
-    let place = Place::new();
-    place.define(&crd()).await;
-    for (field, wrong) in [
-        ("spec.resource", json!({})),
-        (
-            "spec.resource.apiGroup",
-            json!({"resource": {"kind": "Thing"}}),
-        ),
-        (
-            "spec.resource.kind",
-            json!({"resource": {"apiGroup": "g.io"}}),
-        ),
-        (
-            "spec.synchronization.enabled",
-            spec(&json!({"synchronization": {}})),
-        ),
-        (
-            "spec.projection.scope",
-            spec(&json!({"projection": {"scope": "Galaxy"}})),
-        ),
-        (
-            "spec.related[0].identifier",
-            related(&json!({"identifier": null})),
-        ),
-        ("spec.related[0].origin", related(&json!({"origin": null}))),
-        (
-            "spec.related[0].origin",
-            related(&json!({"origin": "local"})),
-        ),
-        ("spec.related[0].kind", related(&json!({"kind": "Service"}))),
-        (
-            "spec.related[0].object.reference.path",
-            related(&json!({"object": {"reference": {}}})),
-        ),
-        (
-            "spec.related[0].object.selector.rewrite",
-            related(&json!({"object": {"selector": {}}})),
-        ),
-        (
-            "spec.mutation.spec[0].delete.path",
-            spec(&json!({"mutation": {"spec": [{"delete": {}}]}})),
-        ),
-        (
-            "spec.filter.namespace",
-            spec(&json!({"filter": {"namespace": "my-app"}})),
-        ),
-        (
-            "spec.syncagent.drift",
-            spec(&json!({"syncagent": {"drift": "Maybe"}})),
-        ),
-    ] {
-        let said = refusal(place.create("wrong", &wrong).await);
-        assert!(said.contains(field), "{field}: {said}");
-    }
-}
-
-#[tokio::test]
-async fn s2_1_null_lists_are_taken() {
-    let place = Place::new();
-    place.define(&crd()).await;
-    let nulls =
-        spec(&json!({"projection": {"kind": "Other", "shortNames": null, "categories": null}}));
-    let there = place.create("nulls", &nulls).await.unwrap();
-    let projection = &there.data["spec"]["projection"];
-    assert!(projection["shortNames"].is_null() && projection["categories"].is_null());
-    // A null that is not a word of its own is nothing, and does not count as there.
-    place
-        .create("null-kind", &related(&json!({})))
-        .await
-        .unwrap();
-    let mut entry = related(&json!({"kind": null, "version": "v1", "resource": "secrets"}));
-    entry["related"][0]["kind"] = Value::Null;
-    place.create("null-group", &entry).await.unwrap();
-}
-
-#[tokio::test]
-async fn s14_the_first_form_is_taken() {
-    let place = Place::new();
-    place.define(&crd()).await;
-    let old = related(&json!({"object": null, "reference": {
+#[test]
+fn s14_the_first_form_is_taken() {
+    play(|| async {
+        let place = Place::new().await;
+        place.define(&here(crd())).await;
+        let old = related(&json!({"object": null, "reference": {
         "name": {"path": "spec.secret.name", "regex": {"pattern": "a", "replacement": "b"}},
         "namespace": {"path": "metadata.namespace"}}}));
-    let there = place.create("old", &old).await.unwrap();
-    assert_eq!(there.data["spec"], old);
+        let there = place.create("old", &old).await.unwrap();
+        assert_eq!(there.data["spec"], old);
+    });
 }
 
-#[tokio::test]
-async fn the_status_is_written_beside_the_spec() {
-    let place = Place::new();
-    place.define(&crd()).await;
-    place.create("a", &spec(&Value::Null)).await.unwrap();
-    let condition = json!({"type": "Ready", "status": "False", "reason": "Invalid", "message": "m",
+#[test]
+fn the_status_is_written_beside_the_spec() {
+    play(|| async {
+        let place = Place::new().await;
+        place.define(&here(crd())).await;
+        place.create("a", &spec(&Value::Null)).await.unwrap();
+        let condition = json!({"type": "Ready", "status": "False", "reason": "Invalid", "message": "m",
         "lastTransitionTime": "2026-01-02T03:04:05Z", "observedGeneration": 1});
-    let status = json!({"spec": {"resource": {"kind": "Other"}},
+        let status = json!({"spec": {"resource": {"kind": "Other"}},
         "status": {"resourceSchemaName": "v1.things.example.io", "conditions": [condition]}});
-    let patch = Patch::Merge(&status);
-    let there = place
-        .publications()
-        .patch_status("a", &PatchParams::default(), &patch)
-        .await
-        .unwrap();
-    assert_eq!(there.data["spec"]["resource"]["kind"], "Thing");
-    assert_eq!(there.data["status"], status["status"]);
+        let patch = Patch::Merge(&status);
+        let there = place
+            .publications()
+            .patch_status("a", &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+        assert_eq!(there.data["spec"]["resource"]["kind"], "Thing");
+        assert_eq!(there.data["status"], status["status"]);
+    });
 }
 
 /// What kube-apiserver 1.36.2 says about Services: its list of resources and its OpenAPI document, both cut down to what
 /// concerns them.
 const SERVICE: &str = include_str!("service.json");
 
-#[tokio::test]
-async fn s3_1_a_built_in_kind_becomes_a_definition_that_a_server_takes() {
-    let recorded: Value = serde_json::from_str(SERVICE).expect("it is JSON");
-    let lists = [recorded["list"].clone()];
-    let found = Found::of("", "Service", &lists).unwrap();
-    let documents = Documents {
-        lists: &lists,
-        preferred: "v1",
-        openapi: &recorded["openapi"],
-    };
-    let source = Source::from_openapi(&found, &documents).unwrap();
-    let publication: PublishedResource = serde_json::from_value(json!({"metadata": {"name": "services"}, "spec": {
-        "resource": {"apiGroup": "", "kind": "Service"}, "projection": {"group": "core.example.io"}}}))
-    .unwrap();
-    let projected = Projected::of(&publication, &source).unwrap();
-    let version = &projected.crd()["spec"]["versions"][0];
-    assert_eq!(version["subresources"], json!({"status": {}}));
-    let spec = &version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
-    let ports = &spec["ports"];
-    assert_eq!(
-        ports["x-kubernetes-list-map-keys"],
-        json!(["port", "protocol"])
-    );
-    assert_eq!(ports["items"]["required"], json!(["port"]));
-    assert_eq!(ports["items"]["properties"]["protocol"]["default"], "TCP");
-    assert_eq!(
-        ports["items"]["properties"]["targetPort"]["x-kubernetes-int-or-string"],
-        true
-    );
-    let place = Place::new();
-    place.define(projected.crd()).await;
-    let service = json!({"apiVersion": "core.example.io/v1", "kind": "Service",
+#[test]
+fn s3_1_a_built_in_kind_becomes_a_definition_that_a_server_takes() {
+    play(|| async {
+        let recorded: Value = serde_json::from_str(SERVICE).expect("it is JSON");
+        let lists = [recorded["list"].clone()];
+        let found = Found::of("", "Service", &lists).unwrap();
+        let documents = Documents {
+            lists: &lists,
+            preferred: "v1",
+            openapi: &recorded["openapi"],
+        };
+        let source = Source::from_openapi(&found, &documents).unwrap();
+        let publication: PublishedResource =
+            serde_json::from_value(json!({"metadata": {"name": "services"}, "spec": {
+        "resource": {"apiGroup": "", "kind": "Service"}, "projection": {"group": group()}}}))
+            .unwrap();
+        let projected = Projected::of(&publication, &source).unwrap();
+        let version = &projected.crd()["spec"]["versions"][0];
+        assert_eq!(version["subresources"], json!({"status": {}}));
+        let spec = &version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+        let ports = &spec["ports"];
+        assert_eq!(
+            ports["x-kubernetes-list-map-keys"],
+            json!(["port", "protocol"])
+        );
+        assert_eq!(ports["items"]["required"], json!(["port"]));
+        assert_eq!(ports["items"]["properties"]["protocol"]["default"], "TCP");
+        assert_eq!(
+            ports["items"]["properties"]["targetPort"]["x-kubernetes-int-or-string"],
+            true
+        );
+        let place = Place::new().await;
+        place.define(projected.crd()).await;
+        let service = json!({"apiVersion": format!("{}/v1", group()), "kind": "Service",
         "metadata": {"name": "a", "namespace": "default"},
         "spec": {"selector": {"a": "b"}, "ports": [{"port": 80, "targetPort": "http"}], "nonsense": 1}});
-    let gvk = GroupVersionKind::gvk("core.example.io", "v1", "Service");
-    let services: Api<DynamicObject> = Api::namespaced_with(
-        place.client.clone(),
-        "default",
-        &ApiResource::from_gvk(&gvk),
-    );
-    let object = serde_json::from_value(service).unwrap();
-    let there = services
-        .create(&PostParams::default(), &object)
-        .await
-        .unwrap();
-    assert_eq!(
-        there.data["spec"],
-        json!({"selector": {"a": "b"}, "ports": [{"port": 80, "targetPort": "http", "protocol": "TCP"}]})
-    );
+        let gvk = GroupVersionKind::gvk(&group(), "v1", "Service");
+        let services: Api<DynamicObject> = Api::namespaced_with(
+            place.client.clone(),
+            "default",
+            &ApiResource::from_gvk(&gvk),
+        );
+        let object = serde_json::from_value(service).unwrap();
+        let there = services
+            .create(&PostParams::default(), &object)
+            .await
+            .unwrap();
+        assert_eq!(
+            there.data["spec"],
+            json!({"selector": {"a": "b"}, "ports": [{"port": 80, "targetPort": "http", "protocol": "TCP"}]})
+        );
+    });
 }

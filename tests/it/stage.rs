@@ -148,15 +148,6 @@ impl Stage {
             .unwrap_or_default();
         let provider = provider_rules(EXPORT);
         self.grant(&service, &provider).await;
-        let (on_service, on_kcp) = (&self.user.service.name, &self.user.kcp.name);
-        for (api, user, rules) in [
-            (&self.service, on_service, &service),
-            (&self.provider.api, on_kcp, &provider),
-        ] {
-            if let (true, Some(rule)) = (World::is_real(), rules.first()) {
-                in_force(api, user, rule, &rule["verbs"][0], true).await;
-            }
-        }
     }
 
     /// Waits until the agent may not do this any more, on the service cluster or in the provider's workspace.
@@ -168,8 +159,24 @@ impl Stage {
         }
     }
 
-    /// The agent may do this on the service cluster and in the provider's workspace, and nothing else.
+    /// The agent may do this on the service cluster and in the provider's workspace, and nothing else, from now on.
     pub(crate) async fn grant(&self, service: &[Value], provider: &[Value]) {
+        self.give(service, provider).await;
+        for (api, user, rules) in [
+            (&self.service, &self.user.service.name, service),
+            (&self.provider.api, &self.user.kcp.name, provider),
+        ] {
+            // What was granted before says nothing about what is new; the last rule mostly is.
+            for rule in rules.first().into_iter().chain(rules.last()) {
+                if World::is_real() {
+                    in_force(api, user, rule, &rule["verbs"][0], true).await;
+                }
+            }
+        }
+    }
+
+    /// The same, and nobody waits until a server knows of it: what may not even be looked at is never seen in force.
+    pub(crate) async fn give(&self, service: &[Value], provider: &[Value]) {
         grant(&self.service, &self.user.service.name, service).await;
         grant(&self.provider.api, &self.user.kcp.name, provider).await;
     }

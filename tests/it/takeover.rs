@@ -63,12 +63,12 @@ fn definition() -> Definition {
     }
 }
 
-async fn make(api: &Server, namespace: &str, secret: &Value) -> Value {
+pub(crate) async fn make(api: &Server, namespace: &str, secret: &Value) -> Value {
     let path = format!("/api/v1/namespaces/{namespace}/secrets");
     created(api.post(&path, secret).await)
 }
 
-fn secret(name: &str, password: &str) -> Value {
+pub(crate) fn secret(name: &str, password: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": name},
         "data": {"password": base64(password.as_bytes())}})
 }

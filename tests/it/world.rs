@@ -1,10 +1,11 @@
 //! The servers of one test, and the few verbs that tests speak.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,6 +18,8 @@ pub(crate) struct World {
     kcp: Side,
     service: Side,
     run: String,
+    /// Where embedded servers listen for processes: at one address each, for kcp tells everybody of the first.
+    listening: Arc<Mutex<BTreeMap<&'static str, syncagent_embedded::Listening>>>,
 }
 
 /// One API server, embedded or real.
@@ -118,6 +121,7 @@ impl World {
                 Err(_) => Side::embedded_service(),
             },
             run: format!("t{}-{count}", std::process::id()),
+            listening: Arc::default(),
         }
     }
 
@@ -131,6 +135,7 @@ impl World {
             },
             service: self.service.clone(),
             run: format!("t{}-{count}", std::process::id()),
+            listening: Arc::default(),
         }
     }
 
@@ -146,6 +151,7 @@ impl World {
             kcp: Side::Embedded(kcp, kcp_admin),
             service: Side::Embedded(service, admin),
             run: format!("t{}-{count}", std::process::id()),
+            listening: Arc::default(),
         }
     }
 
@@ -247,6 +253,11 @@ impl World {
         self.service.api("")
     }
 
+    /// A client of the service cluster's admin.
+    pub(crate) fn service_client(&self) -> kube::Client {
+        self.service.client("")
+    }
+
     /// A fresh user of both servers, who may do nothing yet.
     pub(crate) fn user(&self, name: &str) -> User {
         let embedded = |server: &syncagent_embedded::Server| Identity {
@@ -288,6 +299,31 @@ impl World {
                 })
             }
         }
+    }
+
+    /// Kubeconfigs with which a process of its own reaches the service cluster and a provider's workspace as this user.
+    pub(crate) async fn kubeconfigs(&self, provider: &Workspace, user: &User) -> [String; 2] {
+        let mut texts = Vec::new();
+        for (side, who, path, variable) in [
+            (&self.service, &user.service, "", SERVICE),
+            (&self.kcp, &user.kcp, provider.path.as_str(), KCP),
+        ] {
+            texts.push(match side {
+                Side::Embedded(server, _) => {
+                    let known = self.listening.lock().unwrap().contains_key(variable);
+                    if !known {
+                        let at = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+                        self.listening.lock().unwrap().insert(variable, at);
+                    }
+                    self.listening.lock().unwrap()[variable].kubeconfig_at(who.token(), path)
+                }
+                Side::Real(..) => {
+                    let text = std::fs::read_to_string(std::env::var(variable).unwrap()).unwrap();
+                    rewritten(&text, &who.credentials(), path)
+                }
+            });
+        }
+        texts.try_into().unwrap()
     }
 
     /// What agents of this test asked for, one line per request: `kcp patch things/status default/a`. A server that keeps
@@ -380,6 +416,15 @@ impl Identity {
         match &self.proof {
             Proof::Token(token) => token,
             Proof::Word | Proof::None => "",
+        }
+    }
+
+    /// What a kubeconfig has to say of it beside, or instead of, the administrator's credentials.
+    fn credentials(&self) -> Value {
+        match &self.proof {
+            Proof::None => json!({}),
+            Proof::Word => json!({"as": self.name}),
+            Proof::Token(token) => json!({"token": token}),
         }
     }
 
@@ -536,17 +581,19 @@ impl Side {
     }
 
     fn api(&self, path: &str) -> Server {
+        Server::new(self.client(path), "test", "test")
+    }
+
+    fn client(&self, path: &str) -> kube::Client {
         match self {
-            Self::Embedded(server, token) => {
-                Server::new(client(server, token, path), "test", "test")
-            }
+            Self::Embedded(server, token) => client(server, token, path),
             Self::Real(config, _) => {
                 let config = if path.is_empty() {
                     (**config).clone()
                 } else {
                     at((**config).clone(), path)
                 };
-                Server::new(kube::Client::try_from(config).unwrap(), "test", "test")
+                kube::Client::try_from(config).unwrap()
             }
         }
     }
@@ -563,6 +610,30 @@ async fn config(path: &str) -> kube::Config {
         .unwrap();
     config.default_retry = false;
     config
+}
+
+/// What a kubeconfig says, for somebody else and at another path.
+pub(crate) fn rewritten(text: &str, user: &Value, path: &str) -> String {
+    let mut config: Value = serde_yaml::from_str(text).unwrap();
+    for entry in config["users"].as_array_mut().into_iter().flatten() {
+        let known = entry["user"].as_object_mut().unwrap();
+        if user.get("token").is_some() {
+            known.clear();
+        }
+        known.extend(user.as_object().unwrap().clone());
+    }
+    for entry in config["clusters"].as_array_mut().into_iter().flatten() {
+        let server: http::Uri = entry["cluster"]["server"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        if !path.is_empty() {
+            let (scheme, authority) = (server.scheme().unwrap(), server.authority().unwrap());
+            entry["cluster"]["server"] = json!(format!("{scheme}://{authority}{path}"));
+        }
+    }
+    serde_yaml::to_string(&config).unwrap()
 }
 
 /// The same server, addressed at another path.
@@ -613,10 +684,17 @@ pub(crate) async fn status(api: &Server, path: &str, status: &Value) -> Value {
 
 /// Says that a test shows nothing here, past the capture of the test runner, so that nobody takes it for shown.
 pub(crate) fn skipped(why: &str) {
+    skipped_for(
+        why,
+        "without SYNCAGENT_TEST_* it runs against embedded ones",
+    );
+}
+
+/// The same, with what would let it run.
+pub(crate) fn skipped_for(why: &str, remedy: &str) {
     use std::io::Write as _;
     let test = std::thread::current();
     let name = test.name().unwrap_or("a test");
-    let line =
-        format!("skipped: {name}: {why}; without SYNCAGENT_TEST_* it runs against embedded ones\n");
+    let line = format!("skipped: {name}: {why}; {remedy}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
