@@ -632,6 +632,9 @@ pub(crate) async fn finish(shared: &Shared) {
 
 /// Says something to the consumer, as far as the publication's policy goes.
 fn say(shared: &Shared, job: &Job, what: impl Fn(Events) -> Option<Said>) {
+    if shared.dry {
+        return;
+    }
     let Some(publication) = shared.publications.get(&job.key.publication) else {
         return;
     };
