@@ -1,5 +1,6 @@
 //! The executable as a process of its own, with the flags of the Go agent.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -114,7 +115,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         // After a failure, what it said is worth reading; what it reached the servers with is not kept.
         if std::thread::panicking() {
-            eprintln!("the executable said:\n{}", self.told());
+            let _ = writeln!(std::io::stderr(), "the executable said:\n{}", self.told());
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
