@@ -182,6 +182,12 @@ impl Agents {
         Ok(())
     }
 
+    /// Whether one of them said this.
+    pub(crate) fn said(&self, guard: &Guard, what: &str) -> bool {
+        let log = |number| std::fs::read_to_string(log(number, guard)).unwrap_or_default();
+        (0..self.running.len()).any(|number| log(number).contains(what))
+    }
+
     /// The end of what each of them said.
     pub(crate) fn last_words(&self, guard: &Guard) -> String {
         let words = |number| {

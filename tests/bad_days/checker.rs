@@ -53,6 +53,9 @@ pub(crate) async fn agree(
             Err(error) => (vec![error.to_string()], None),
         };
         differences = differs;
+        if servers.agents.make() == Make::Program {
+            clear(servers, &differences).await?;
+        }
         well = if differences.is_empty() { well + 1 } else { 0 };
         if let (2, Some(counted)) = (well, counted) {
             sees(servers, consumers, wanted).await?;
@@ -62,6 +65,26 @@ pub(crate) async fn agree(
     let count = differences.len();
     differences.truncate(20);
     Err(format!("{count} differences:\n{}", differences.join("\n")).into())
+}
+
+/// Deletes copies of orders that are gone, of which an agent told a person to do that. As the Go agent marks things, nothing
+/// says that such an order ended well, so its copy stays; of two agents that do not exclude each other, one may place a copy
+/// after the other has let its order go.
+async fn clear(servers: &Servers, differences: &[String]) -> Result<(), Trouble> {
+    for difference in differences {
+        let named = difference.strip_prefix("a copy ");
+        let Some(at) = named.and_then(|it| it.strip_suffix(" should be gone")) else {
+            continue;
+        };
+        let told = format!("{at} is an orphan, for its order is gone");
+        if let (true, Some((namespace, name))) = (servers.said(&told), at.split_once('/')) {
+            println!("  {at} was reported as an orphan, and is deleted by hand");
+            let kind = things::kind("Thing");
+            let path = syncagent_core::io::clients::object(&kind, Some(namespace), name);
+            servers.service.remove(&path).await?;
+        }
+    }
+    Ok(())
 }
 
 /// A checker that sees nothing would always agree: one that is told of other wishes has to differ, in these words.

@@ -128,6 +128,11 @@ impl Servers {
         Ok(())
     }
 
+    /// Whether an agent said this.
+    pub(crate) fn said(&self, what: &str) -> bool {
+        self.agents.said(&self.guard, what)
+    }
+
     /// The end of what the agents said.
     pub(crate) fn last_words(&self) -> String {
         self.agents.last_words(&self.guard)
