@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use syncagent::{Hands, Notice};
+use syncagent_embedded::faults::Fault;
 
 use crate::stage::{Stage, play};
 use crate::things;
@@ -63,6 +64,40 @@ fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
             writes.retain(|line| !line.contains(" get ") && !line.contains(" list "));
             assert_eq!(writes, Vec::<String>::new());
         }
+    });
+}
+
+#[test]
+fn a_dry_run_tells_the_consumer_nothing() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::taking("Thing")]).await;
+        let Some(kcp) = stage.world.embedded_kcp().cloned() else {
+            return skipped("it takes a server that lets somebody wait");
+        };
+        let consumer = stage.consumer("consumer").await;
+        consumer.secret("second", "x").await;
+        for (name, secret) in [("a", "missing"), ("b", "second")] {
+            let spec = json!({"size": 1, "first": {"name": secret}});
+            consumer.order(&thing, name, &spec).await;
+        }
+        stage.calm().await;
+        stage.stop().await;
+        let secret = things::path(&things::core("Secret"), "default", "second");
+        change(
+            &consumer.api,
+            &secret,
+            &json!({"stringData": {"password": "y"}}),
+        )
+        .await;
+        // The other order keeps it long enough for whatever would be said to be sent.
+        kcp.faults().plan(1, Fault::Stall, |asked| {
+            asked.verb == "get" && asked.target.name == "second"
+        });
+        stage.forget();
+        let exit = stage.agent().dry_run().run().await;
+        assert!(exit.is_stopped());
+        assert_eq!(stage.events(), [""; 0]);
     });
 }
 
