@@ -143,6 +143,37 @@ fn an_order_that_was_never_selected_costs_nothing() {
 }
 
 #[test]
+fn what_vanished_outside_the_filter_is_made_when_the_order_comes_back() {
+    let publication = compile(gold(Leaving::Keep));
+    for down in [false, true] {
+        let Case {
+            mut world,
+            mut agent,
+            ..
+        } = served(&publication);
+        let (origin, copy) = (agent.origin(), agent.copy());
+        label(&mut world, &origin, "iron");
+        agent.event(&world, &origin);
+        agent.run(&mut world, None);
+        world.delete(&copy);
+        agent.event(&world, &copy);
+        agent.run(&mut world, None);
+        assert!(!world.objects.contains_key(&copy) && !held(&world, &origin));
+        label(&mut world, &origin, "gold");
+        if down {
+            agent.restart(&world);
+        } else {
+            agent.event(&world, &origin);
+        }
+        agent.run(&mut world, None);
+        assert!(world.objects.contains_key(&copy), "{down}");
+        assert_eq!(reason(&world, &origin), "Synced");
+        agent.take_sent();
+        agent.assert_settled(&mut world);
+    }
+}
+
+#[test]
 fn who_leaves_the_filter_keeps_the_copy_and_may_come_back() {
     let publication = compile(gold(Leaving::Keep));
     for down in [false, true] {
