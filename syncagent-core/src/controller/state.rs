@@ -206,14 +206,14 @@ impl State {
     /// of the same workspace has not had the step yet that finds out.
     pub(crate) fn used_by_others(&self, object: &ObjectRef, key: &Key) -> Option<bool> {
         let this = self.orders.find(key);
-        let others = self
-            .index
-            .interested(object)
-            .any(|order| Some(order) != this);
-        let mut newcomers = self.newcomers.iter();
-        let unknown = newcomers
-            .any(|order| Some(*order) != this && self.orders.key(*order).cluster == key.cluster);
-        (others || (self.gates.orders_listed() && !unknown)).then_some(others)
+        let mut interested = self.index.interested(object);
+        if interested.any(|order| Some(order) != this) {
+            return Some(true);
+        }
+        let may_use =
+            |order: &u32| Some(*order) != this && self.orders.key(*order).cluster == key.cluster;
+        let known = self.gates.orders_listed() && !self.newcomers.iter().any(may_use);
+        known.then_some(false)
     }
 
     /// Nobody knows what this order uses before its first step.

@@ -509,14 +509,7 @@ async fn make_once(
         return Heard::Next;
     }
     if let Some(reply) = making.answer() {
-        return absorb(
-            publication,
-            &job.key,
-            &mut job.record,
-            &mut job.seen,
-            effect,
-            reply,
-        );
+        return take_in(publication, job, effect, reply);
     }
     let Some(reply) = send(shared, job, effect).await else {
         return Heard::Later(Later::Unavailable);
@@ -578,6 +571,12 @@ async fn send(shared: &Shared, job: &mut Job, effect: &Effect) -> Option<Reply> 
     Some(reply)
 }
 
+/// Lets the plan hear an answer.
+fn take_in(publication: &Publication, job: &mut Job, effect: &Effect, reply: Reply) -> Heard {
+    let (record, seen) = (&mut job.record, &mut job.seen);
+    absorb(publication, &job.key, record, seen, effect, reply)
+}
+
 /// Lets the plan hear an answer, and people what is news.
 fn hear(
     shared: &Shared,
@@ -587,14 +586,7 @@ fn hear(
     reply: Reply,
 ) -> Heard {
     let (code, uid) = (reply.code, object::uid(&reply.body).to_owned());
-    let heard = absorb(
-        publication,
-        &job.key,
-        &mut job.record,
-        &mut job.seen,
-        effect,
-        reply,
-    );
+    let heard = take_in(publication, job, effect, reply);
     let counted = &shared.board.metrics;
     let outcome = metrics::outcome(code, &heard);
     counted.effect(&job.key.publication, effect.deed.name(), outcome);

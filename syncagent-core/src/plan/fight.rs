@@ -97,9 +97,6 @@ pub(super) fn forget_changed(step: &mut Step<'_>, intent: &Intent) {
     if step.record.drifted.is_empty() {
         return;
     }
-    if step.record.drifted.is_empty() {
-        return;
-    }
     let salt = salt(step.key);
     let wanted = keep::leaves(&intent.object);
     step.record.drifted.retain(|it| {

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha1::{Digest, Sha1};
 
@@ -42,16 +42,7 @@ pub struct Leaves {
 /// holds the numbers of these texts, not the texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct LeafPaths {
-    #[serde(serialize_with = "write_paths", deserialize_with = "read_paths")]
     all: Arc<Vec<Box<str>>>,
-}
-
-fn write_paths<S: Serializer>(paths: &Arc<Vec<Box<str>>>, out: S) -> Result<S::Ok, S::Error> {
-    (**paths).serialize(out)
-}
-
-fn read_paths<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Vec<Box<str>>>, D::Error> {
-    Vec::deserialize(from).map(Arc::new)
 }
 
 impl Leaves {

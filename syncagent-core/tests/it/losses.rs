@@ -23,6 +23,14 @@ fn with(change: impl FnOnce(&mut Losses)) -> Publication {
     })
 }
 
+/// What is lost with a binding or a finalizer goes this way.
+fn losing(loss: Loss) -> Publication {
+    with(|it| {
+        it.unbound = loss;
+        it.stripped = loss;
+    })
+}
+
 fn binding() -> ObjectRef {
     ObjectRef {
         place: Place::Workspace(CLUSTER.into()),
@@ -142,10 +150,7 @@ fn what_is_kept_outlives_crashes_and_restarts_without_a_request() {
         (Loss::Report, strip),
     ] {
         for cut in 0..6 {
-            let publication = with(|it| {
-                it.unbound = loss;
-                it.stripped = loss;
-            });
+            let publication = losing(loss);
             let Case {
                 mut world,
                 mut agent,
@@ -327,10 +332,7 @@ fn what_was_taken_stays_where_a_copy_is_to_be_kept_that_is_not_ours_any_more() {
     ];
     for loss in [Loss::Keep, Loss::Report] {
         for (at, (happen, restarted, change, stays)) in cases.into_iter().enumerate() {
-            let publication = with(|it| {
-                it.unbound = loss;
-                it.stripped = loss;
-            });
+            let publication = losing(loss);
             let Case {
                 mut world,
                 mut agent,

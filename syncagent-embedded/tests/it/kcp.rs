@@ -513,21 +513,19 @@ async fn status_is_written_through_the_virtual_workspace() {
     );
 }
 
+/// What is answered to a JSON patch of a fresh order, through the virtual workspace.
+async fn patched(world: &World, patch: Value) -> (u16, Value) {
+    world.order(0, &[]).await;
+    let path = format!("{}/kcp", world.clusters(&world.view(&world.consumers[0])));
+    let kind = "application/json-patch+json";
+    world.send(&world.admin, "PATCH", &path, kind, patch).await
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failed_guard_is_422() {
     let world = World::ready().await;
-    world.order(0, &[]).await;
-    let path = format!("{}/kcp", world.clusters(&world.view(&world.consumers[0])));
     let patch = json!([{"op": "test", "path": "/metadata/uid", "value": "another"}]);
-    let (code, answer) = world
-        .send(
-            &world.admin,
-            "PATCH",
-            &path,
-            "application/json-patch+json",
-            patch,
-        )
-        .await;
+    let (code, answer) = patched(&world, patch).await;
     assert_eq!(code, 422, "{answer}");
     assert_eq!(answer["details"], json!({}));
 }
@@ -536,18 +534,8 @@ async fn a_failed_guard_is_422() {
 #[tokio::test(start_paused = true)]
 async fn an_annotation_is_added_where_there_are_none_but_that_of_kcp() {
     let world = World::ready().await;
-    world.order(0, &[]).await;
-    let path = format!("{}/kcp", world.clusters(&world.view(&world.consumers[0])));
     let patch = json!([{"op": "add", "path": "/metadata/annotations/mine", "value": "1"}]);
-    let (code, answer) = world
-        .send(
-            &world.admin,
-            "PATCH",
-            &path,
-            "application/json-patch+json",
-            patch,
-        )
-        .await;
+    let (code, answer) = patched(&world, patch).await;
     assert_eq!(code, 200, "{answer}");
     let annotations = json!({"kcp.io/cluster": world.consumers[0], "mine": "1"});
     assert_eq!(answer["metadata"]["annotations"], annotations);
