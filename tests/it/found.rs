@@ -8,7 +8,7 @@ use syncagent_core::io::clients::collection;
 
 use crate::stage::{CRDS, Stage, gone, install, play, there};
 use crate::things;
-use crate::world::{change, eventually, status};
+use crate::world::{change, created, eventually, status};
 
 /// ConfigMaps of the consumer that name the order in a label go down; Secrets of the operator that name the copy come up.
 fn finding(name: &str) -> Definition {
@@ -33,6 +33,41 @@ fn finding(name: &str) -> Definition {
 
 fn labelled(kind: &str, name: &str, labels: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "labels": labels}})
+}
+
+/// After a restart nobody knows what an order selects before its first step: the one that ends first waits for that.
+#[test]
+fn what_another_order_selects_stays_also_before_its_first_step() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let config = things::core("ConfigMap");
+        let mut definition = finding("Thing");
+        definition.related.truncate(1);
+        definition.related[0].objects = Find::Labels(Labelled::label("for", "all")).into();
+        definition.policy.concurrency = Some(1);
+        let mut stage = Stage::running(vec![definition]).await;
+        let consumer = stage.consumer("consumer").await;
+        let configs = "/api/v1/namespaces/default/configmaps";
+        let object = labelled("ConfigMap", "one", &json!({"for": "all"}));
+        created(consumer.api.post(configs, &object).await);
+        for name in ["a", "b"] {
+            consumer.order(&thing, name, &json!({"size": 1})).await;
+            consumer.there(&thing, name, things::synced).await;
+        }
+        let copy = things::path(&config, &consumer.cluster, "one.scripts");
+        stage.calm().await;
+        let before = stage.service.get(&copy).await.unwrap().body;
+        stage.stop().await;
+        consumer.delete(&thing, "a").await;
+        stage.start();
+        gone(&consumer.api, &thing, "default", "a").await;
+        stage.calm().await;
+        let after = stage.service.get(&copy).await.unwrap().body;
+        assert_eq!(after["metadata"]["uid"], before["metadata"]["uid"]);
+        let held = consumer.get(&config, "one").await.body;
+        assert_ne!(held["metadata"]["finalizers"], Value::Null);
+        stage.stop().await;
+    });
 }
 
 #[test]
