@@ -5,6 +5,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use tokio::time::Instant;
+
 use crate::core::lock;
 
 /// One request.
@@ -36,6 +38,8 @@ pub struct Entry {
     pub uri: String,
     /// The HTTP code of the answer.
     pub code: u16,
+    /// When it was answered, by the runtime's time; `None` until it was.
+    pub at: Option<Instant>,
 }
 
 impl Entry {
@@ -51,28 +55,48 @@ impl Entry {
 
 /// The log of a server.
 #[derive(Debug, Default)]
-pub struct Audit(Mutex<Vec<Entry>>);
+pub struct Audit(Mutex<Log>);
+
+#[derive(Debug, Default)]
+struct Log {
+    entries: Vec<Entry>,
+    /// How many there were before these.
+    cut: usize,
+}
 
 impl Audit {
     /// The log is cut at this length, oldest first.
     const LIMIT: usize = 200_000;
 
-    pub(crate) fn record(&self, entry: Entry) {
+    pub(crate) fn record(&self, mut entry: Entry) {
         let mut log = lock(&self.0);
-        if log.len() >= Self::LIMIT {
-            log.drain(..Self::LIMIT / 2);
+        if log.entries.len() >= Self::LIMIT {
+            log.entries.drain(..Self::LIMIT / 2);
+            log.cut += Self::LIMIT / 2;
         }
-        log.push(entry);
+        entry.at = Some(Instant::now());
+        log.entries.push(entry);
     }
 
-    /// A copy of the log.
+    /// How many entries there ever were.
     #[must_use]
-    pub fn entries(&self) -> Vec<Entry> {
-        lock(&self.0).clone()
+    pub fn count(&self) -> usize {
+        let log = lock(&self.0);
+        log.cut + log.entries.len()
     }
 
-    /// Forgets everything.
+    /// A copy of the log, without so many of its first entries.
+    #[must_use]
+    pub fn entries_after(&self, count: usize) -> Vec<Entry> {
+        let log = lock(&self.0);
+        let skip = count.saturating_sub(log.cut).min(log.entries.len());
+        log.entries[skip..].to_vec()
+    }
+
+    /// Forgets all entries; they still count.
     pub fn clear(&self) {
-        lock(&self.0).clear();
+        let mut log = lock(&self.0);
+        log.cut += log.entries.len();
+        log.entries.clear();
     }
 }

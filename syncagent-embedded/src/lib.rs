@@ -220,7 +220,19 @@ impl Server {
     /// What was asked so far.
     #[must_use]
     pub fn audit(&self) -> Vec<audit::Entry> {
-        self.core.audit.entries()
+        self.audit_after(0)
+    }
+
+    /// What was asked after the first `count` requests; [`Server::audit_count`] says how many there were.
+    #[must_use]
+    pub fn audit_after(&self, count: usize) -> Vec<audit::Entry> {
+        self.core.audit.entries_after(count)
+    }
+
+    /// How many requests there ever were.
+    #[must_use]
+    pub fn audit_count(&self) -> usize {
+        self.core.audit.count()
     }
 
     /// Forgets what was asked so far.

@@ -26,6 +26,7 @@ mod related;
 mod schemas;
 mod scopes;
 mod seeing;
+mod spent;
 mod stage;
 mod takeover;
 mod takeover_plan;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use syncagent_embedded::Server;
 
+use crate::spent::Spent;
 use crate::stage::{Consumer, Stage, gone, play, there};
 use crate::things;
 use crate::world::{World, change, eventually, skipped, status};
@@ -27,6 +28,7 @@ fn the_service_cluster_goes_away_for_a_minute_and_nothing_is_lost() {
             consumer.order(&thing, name, &json!({"size": 1})).await;
             consumer.there(&thing, name, things::synced).await;
         }
+        let spent = Spent::from_here(&stage);
         server.faults().outage(true);
         consumer.secret("late", "x").await;
         consumer
@@ -61,6 +63,7 @@ fn the_service_cluster_goes_away_for_a_minute_and_nothing_is_lost() {
         consumer.there(&thing, "new", things::synced).await;
         // The watches are alive again.
         reflected(&stage, &consumer, "kept").await;
+        spent.at_most(20);
         stage.stop().await;
     });
 }
@@ -78,6 +81,7 @@ fn kcp_goes_away_for_a_minute_and_nothing_is_lost() {
             consumer.order(&thing, name, &json!({"size": 1})).await;
             consumer.there(&thing, name, things::synced).await;
         }
+        let spent = Spent::from_here(&stage);
         server.faults().outage(true);
         let at = |name: &str| things::path(&thing, &consumer.cluster, name);
         status(&stage.service, &at("kept"), &json!({"phase": "while away"})).await;
@@ -101,6 +105,7 @@ fn kcp_goes_away_for_a_minute_and_nothing_is_lost() {
         consumer.order(&thing, "new", &json!({"size": 3})).await;
         stage.copy(&consumer, &thing, "new").await;
         reflected(&stage, &consumer, "new").await;
+        spent.at_most(30);
         stage.stop().await;
     });
 }
@@ -117,6 +122,7 @@ fn cut_watches_and_forgotten_history_lose_nothing() {
             .cloned()
             .collect();
         let consumer = stage.consumer("consumer").await;
+        let spent = Spent::from_here(&stage);
         for n in 0..5 {
             let name = format!("t{n}");
             consumer.order(&thing, &name, &json!({"size": n})).await;
@@ -133,6 +139,7 @@ fn cut_watches_and_forgotten_history_lose_nothing() {
             .await;
             reflected(&stage, &consumer, &name).await;
         }
+        spent.at_most(150);
         stage.stop().await;
     });
 }
@@ -156,6 +163,7 @@ fn what_goes_while_nobody_can_watch_and_history_is_forgotten_is_noticed() {
         stage.calm().await;
         let lost = things::path(&thing, &consumer.cluster, "lost");
         let before = stage.service.get(&lost).await.unwrap().body;
+        let spent = Spent::from_here(&stage);
         for server in [&kcp, &service] {
             server
                 .faults()
@@ -181,6 +189,7 @@ fn what_goes_while_nobody_can_watch_and_history_is_forgotten_is_noticed() {
         assert_ne!(made["metadata"]["uid"], before["metadata"]["uid"]);
         gone(&stage.service, &thing, &consumer.cluster, "stripped").await;
         reflected(&stage, &consumer, "kept").await;
+        spent.at_most(40);
         stage.stop().await;
     });
 }
@@ -265,6 +274,7 @@ fn a_consumer_who_strips_the_finalizer_and_deletes_gets_rid_of_the_copy() {
             consumer.there(&thing, name, things::synced).await;
         }
         stage.calm().await;
+        let spent = Spent::from_here(&stage);
         rip(&consumer, "watched").await;
         gone(&stage.service, &thing, &consumer.cluster, "watched").await;
 
@@ -276,6 +286,7 @@ fn a_consumer_who_strips_the_finalizer_and_deletes_gets_rid_of_the_copy() {
         gone(&stage.service, &thing, &consumer.cluster, "missed").await;
         stage.calm().await;
         stage.copy(&consumer, &thing, "kept").await;
+        spent.at_most(20);
         stage.stop().await;
     });
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::spent::Spent;
 use crate::stage::{Stage, play, there};
 use crate::things;
 use crate::world::{change, created};
@@ -95,6 +96,10 @@ fn a_missing_secret_is_waited_for_and_picked_up() {
             .to_owned();
         assert!(message.contains("one"), "{message}");
         stage.calm().await;
+        if !crate::world::World::is_real() {
+            // What is missing is not asked for: its arrival is heard of.
+            Spent::over(&stage, 10).await.at_most(11);
+        }
 
         consumer.secret("one", "x").await;
         consumer.there(&thing, "a", things::synced).await;
@@ -153,6 +158,7 @@ fn an_object_of_somebody_else_is_left_alone_and_reported() {
             foreign["metadata"]["resourceVersion"]
         );
         if !crate::world::World::is_real() {
+            Spent::over(&stage, 10).await.at_most(12);
             // When it is out of the way a second look finds out, some minutes later.
             let at = things::path(&thing, &consumer.cluster, "a");
             assert!(

@@ -25,7 +25,8 @@ pub(crate) struct World {
 /// One API server, embedded or real.
 #[derive(Clone)]
 enum Side {
-    Embedded(syncagent_embedded::Server, String),
+    /// The server, its administrator's token, and from where we look at its log on.
+    Embedded(syncagent_embedded::Server, String, Arc<AtomicUsize>),
     Real(Box<kube::Config>, Option<Arc<Log>>),
 }
 
@@ -148,8 +149,8 @@ impl World {
         let (kcp, service) = (kcp.build(), service.build());
         let (admin, kcp_admin) = (service.admin(), kcp.kcp_admin());
         Self {
-            kcp: Side::Embedded(kcp, kcp_admin),
-            service: Side::Embedded(service, admin),
+            kcp: Side::Embedded(kcp, kcp_admin, Arc::default()),
+            service: Side::Embedded(service, admin, Arc::default()),
             run: format!("t{}-{count}", std::process::id()),
             listening: Arc::default(),
         }
@@ -266,11 +267,11 @@ impl World {
         };
         User {
             kcp: match &self.kcp {
-                Side::Embedded(server, _) => embedded(server),
+                Side::Embedded(server, ..) => embedded(server),
                 Side::Real(..) => Identity::of_a_list(KCP_USERS),
             },
             service: match &self.service {
-                Side::Embedded(server, _) => embedded(server),
+                Side::Embedded(server, ..) => embedded(server),
                 Side::Real(..) => Identity {
                     name: name.to_owned(),
                     proof: Proof::Word,
@@ -283,7 +284,7 @@ impl World {
     pub(crate) fn service_connection(&self, user: &User) -> Connection {
         match &self.service {
             Side::Real(config, _) => user.service.on((**config).clone()).into(),
-            Side::Embedded(server, _) => client(server, user.service.token(), "").into(),
+            Side::Embedded(server, ..) => client(server, user.service.token(), "").into(),
         }
     }
 
@@ -291,7 +292,7 @@ impl World {
     pub(crate) fn kcp_access(&self, provider: &Workspace, user: &User) -> KcpAccess {
         match &self.kcp {
             Side::Real(config, _) => at(user.kcp.on((**config).clone()), &provider.path).into(),
-            Side::Embedded(server, _) => {
+            Side::Embedded(server, ..) => {
                 let token = user.kcp.token().to_owned();
                 let inside = server.clone();
                 KcpAccess::new(client(server, &token, &provider.path), move |_| {
@@ -309,7 +310,7 @@ impl World {
             (&self.kcp, &user.kcp, provider.path.as_str(), KCP),
         ] {
             texts.push(match side {
-                Side::Embedded(server, _) => {
+                Side::Embedded(server, ..) => {
                     let known = self.listening.lock().unwrap().contains_key(variable);
                     if !known {
                         let at = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -351,11 +352,36 @@ impl World {
         !matches!(side, Side::Real(_, None))
     }
 
+    /// How much was asked at each embedded server so far.
+    pub(crate) fn asked_until_now(&self) -> [usize; 2] {
+        let count = |side: &Side| {
+            side.server()
+                .map_or(0, syncagent_embedded::Server::audit_count)
+        };
+        [count(&self.kcp), count(&self.service)]
+    }
+
+    /// What agents asked for at embedded servers after that, in the order of time; also what was forgotten since.
+    pub(crate) fn asked_after(&self, counts: [usize; 2]) -> Vec<(tokio::time::Instant, String)> {
+        let sides = [("kcp", &self.kcp), ("service", &self.service)];
+        let mut all = Vec::new();
+        for ((name, side), count) in sides.into_iter().zip(counts) {
+            let entries = side.server().map(|it| it.audit_after(count));
+            for entry in entries.into_iter().flatten().filter(of_an_agent) {
+                all.extend(entry.at.map(|at| (at, Asked::from(entry).line(name))));
+            }
+        }
+        all.sort_by_key(|(at, _)| *at);
+        all
+    }
+
     /// Forgets what was asked so far.
     pub(crate) fn forget(&self) {
         for side in [&self.kcp, &self.service] {
             match side {
-                Side::Embedded(server, _) => server.clear_audit(),
+                Side::Embedded(server, _, from) => {
+                    from.store(server.audit_count(), Ordering::SeqCst);
+                }
                 Side::Real(_, Some(log)) => log.forget(),
                 Side::Real(_, None) => {}
             }
@@ -502,6 +528,23 @@ impl Asked {
     }
 }
 
+impl From<syncagent_embedded::audit::Entry> for Asked {
+    fn from(entry: syncagent_embedded::audit::Entry) -> Self {
+        Self {
+            verb: entry.verb,
+            resource: entry.resource,
+            subresource: entry.subresource,
+            name: entry.name,
+            code: entry.code.into(),
+        }
+    }
+}
+
+/// Whether an agent asked for it.
+fn of_an_agent(entry: &syncagent_embedded::audit::Entry) -> bool {
+    entry.user_agent.starts_with("syncagent/")
+}
+
 impl Log {
     fn forget(&self) {
         let length = std::fs::metadata(&self.file).map_or(0, |it| it.len());
@@ -526,13 +569,13 @@ impl Side {
     fn embedded_service() -> Self {
         let server = syncagent_embedded::Server::kubernetes().build();
         let token = server.admin();
-        Self::Embedded(server, token)
+        Self::Embedded(server, token, Arc::default())
     }
 
     fn embedded_kcp() -> Self {
         let server = syncagent_embedded::Server::kcp().build();
         let token = server.kcp_admin();
-        Self::Embedded(server, token)
+        Self::Embedded(server, token, Arc::default())
     }
 
     async fn real(kubeconfig: &str, log: &str) -> Self {
@@ -547,7 +590,7 @@ impl Side {
 
     fn server(&self) -> Option<&syncagent_embedded::Server> {
         match self {
-            Self::Embedded(server, _) => Some(server),
+            Self::Embedded(server, ..) => Some(server),
             Self::Real(..) => None,
         }
     }
@@ -555,17 +598,10 @@ impl Side {
     /// What agents asked for; at a real server, which others use too, those whose user agent ends like this.
     fn log(&self, of: &str) -> Vec<Asked> {
         match self {
-            Self::Embedded(server, _) => {
-                let entries = server.audit().into_iter();
-                let ours = entries.filter(|it| it.user_agent.starts_with("syncagent/"));
-                let asked = ours.map(|it| Asked {
-                    verb: it.verb,
-                    resource: it.resource,
-                    subresource: it.subresource,
-                    name: it.name,
-                    code: it.code.into(),
-                });
-                asked.collect()
+            Self::Embedded(server, _, from) => {
+                let entries = server.audit_after(from.load(Ordering::SeqCst));
+                let ours = entries.into_iter().filter(of_an_agent);
+                ours.map(Asked::from).collect()
             }
             Self::Real(_, Some(log)) => log.read(of),
             Self::Real(_, None) => Vec::new(),
@@ -586,7 +622,7 @@ impl Side {
 
     fn client(&self, path: &str) -> kube::Client {
         match self {
-            Self::Embedded(server, token) => client(server, token, path),
+            Self::Embedded(server, token, _) => client(server, token, path),
             Self::Real(config, _) => {
                 let config = if path.is_empty() {
                     (**config).clone()

@@ -40,7 +40,7 @@ use crate::publication::Publication;
 /// How often a step plans before it is put back.
 const ROUNDS: usize = 24;
 /// How often a step may be told that it decided on an old state before it is put back.
-const AGAIN: usize = 5;
+const AGAIN: usize = 2;
 /// When an order that is refused gets another look.
 const RECHECK: Duration = Duration::from_secs(300);
 /// How soon an order is looked at again that a server did not allow.

@@ -7,7 +7,8 @@ use syncagent_embedded::faults::{Asked, Fault};
 use syncagent_embedded::status::Failure;
 use tokio::time::Instant;
 
-use super::{alive, busiest_of, kcp, no_more_than, possible, problems, service, settled};
+use super::{alive, kcp, possible, problems, service, settled};
+use crate::spent::Spent;
 use crate::stage::{Consumer, Stage, play, there};
 use crate::things;
 use crate::world::change;
@@ -66,12 +67,10 @@ fn a_busy_server_is_given_the_time_that_it_asks_for() {
         server.faults().plan(usize::MAX, refuse(busy), writes);
         resize(&consumer, &names, 2).await;
         // A hundred orders wait, sixteen workers, and one server that asks for twenty seconds: each time a handful tries.
-        let busiest = busiest_of(&stage, 5).await;
-        let refused = busiest
-            .iter()
-            .filter(|line| line.ends_with("-> 429"))
-            .count();
-        assert!((1..=20).contains(&refused), "{refused}: {busiest:#?}");
+        let spent = Spent::over(&stage, 5).await;
+        let refused = |line: &String| line.ends_with("-> 429");
+        assert!(spent.busiest().iter().any(refused), "it is tried at all");
+        spent.at_most(10);
         let told = problems(&stage);
         assert!(told.len() <= 1, "told once per server: {told:#?}");
         server.faults().clear();
@@ -96,12 +95,13 @@ fn a_busy_kcp_does_not_hold_up_the_service_cluster() {
         let busy = Failure::too_many_requests("too many requests, please try again later", 30);
         let server = kcp(&stage);
         server.faults().plan(usize::MAX, refuse(busy), writes);
+        let spent = Spent::from_here(&stage);
         for name in &names {
             let copy = things::path(&thing, &consumer.cluster, name);
             crate::world::status(&stage.service, &copy, &json!({"phase": "up"})).await;
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
-        no_more_than(20, &stage, 3).await;
+        Spent::over(&stage, 3).await.at_most(4);
         resize(&consumer, &names, 3).await;
         resized(&stage, &consumer, &names, 3).await;
         server.faults().clear();
@@ -111,6 +111,7 @@ fn a_busy_kcp_does_not_hold_up_the_service_cluster() {
                 .there(&thing, name, |o| o["status"]["phase"] == "up")
                 .await;
         }
+        spent.at_most(140);
         stage.stop().await;
     });
 }
@@ -146,12 +147,14 @@ fn one_object_that_is_too_large_or_invalid_concerns_no_other() {
                 .to_owned();
             assert!(!told.contains(&consumer.cluster), "{told}");
             stage.calm().await;
-            no_more_than(6, &stage, 30).await;
+            Spent::over(&stage, 30).await.at_most(6);
             resize(&consumer, &names, 2).await;
             resized(&stage, &consumer, &names, 2).await;
             // It is tried again when it changes.
             server.faults().clear();
+            let spent = Spent::from_here(&stage);
             alive(&stage, &consumer, &thing, "poison", 5).await;
+            spent.at_most(6);
             stage.stop().await;
         });
     }
@@ -190,15 +193,17 @@ fn a_namespace_that_is_forbidden_concerns_no_other() {
         }
         stage.calm().await;
         // Each gets another look every five minutes.
-        no_more_than(70, &stage, 15).await;
+        Spent::over(&stage, 15).await.at_most(70);
         resize(&free, &names, 2).await;
         resized(&stage, &free, &names, 2).await;
         server.faults().clear();
+        let spent = Spent::from_here(&stage);
         // Somebody grants it: everything comes by itself.
         tokio::time::sleep(Duration::from_secs(330)).await;
         for n in 0..30 {
             barred.there(&thing, &format!("t{n}"), things::synced).await;
         }
+        spent.at_most(160);
         stage.stop().await;
     });
 }
@@ -216,14 +221,15 @@ fn a_storm_of_conflicts_passes() {
         let conflict = Failure::new(409, "Conflict", "the object has been modified");
         let server = service(&stage);
         server.faults().plan(usize::MAX, refuse(conflict), writes);
-        stage.forget();
+        let spent = Spent::from_here(&stage);
         resize(&consumer, &names, 2).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
-        // Every order tries four times a minute at most, each time with six writes and a look before each.
-        no_more_than(4 * 12 * names.len() + 20, &stage, 5).await;
+        // Twenty orders, each of which tries four times a minute at most, with three writes and a look after each.
+        Spent::over(&stage, 5).await.at_most(420);
         server.faults().clear();
         tokio::time::sleep(Duration::from_secs(45)).await;
         resized(&stage, &consumer, &names, 2).await;
+        spent.at_most(1200);
         stage.stop().await;
     });
 }
@@ -244,13 +250,15 @@ fn a_server_that_is_broken_is_left_in_peace() {
             refuse(Failure::internal("a planned fault")),
             writes,
         );
+        let spent = Spent::from_here(&stage);
         resize(&consumer, &names, 2).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
-        // Every order tries four times a minute at most.
-        no_more_than(4 * names.len() + 20, &stage, 5).await;
+        // Fifty orders, each of which tries four times a minute at most.
+        Spent::over(&stage, 5).await.at_most(170);
         server.faults().clear();
         tokio::time::sleep(Duration::from_secs(45)).await;
         resized(&stage, &consumer, &names, 2).await;
+        spent.at_most(500);
         stage.stop().await;
     });
 }
@@ -275,9 +283,10 @@ fn a_token_that_is_no_longer_known_is_waited_for() {
         for server in [service(&stage), kcp(&stage)] {
             server.faults().cut_watches();
         }
+        let spent = Spent::from_here(&stage);
         resize(&consumer, &names, 2).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
-        no_more_than(4 * names.len() + 80, &stage, 10).await;
+        Spent::over(&stage, 10).await.at_most(60);
         let told = problems(&stage);
         assert!(told.len() <= 8, "{told:#?}");
         service(&stage).token(user.service.token(), &user.service.name, &[]);
@@ -285,6 +294,7 @@ fn a_token_that_is_no_longer_known_is_waited_for() {
         tokio::time::sleep(Duration::from_secs(45)).await;
         resized(&stage, &consumer, &names, 2).await;
         alive(&stage, &consumer, &thing, "t0", 4).await;
+        spent.at_most(130);
         stage.stop().await;
     });
 }
@@ -299,6 +309,7 @@ fn answers_that_get_lost_are_no_second_deed() {
         let thing = things::kind("Thing");
         let mut stage = Stage::running(vec![things::plain("Thing")]).await;
         let consumer = stage.consumer("consumer").await;
+        let spent = Spent::from_here(&stage);
         for server in [service(&stage), kcp(&stage)] {
             server.faults().plan(10, Fault::Lose, writes);
         }
@@ -321,6 +332,7 @@ fn answers_that_get_lost_are_no_second_deed() {
             server.faults().clear();
         }
         alive(&stage, &consumer, &thing, "t0", 4).await;
+        spent.at_most(130);
         stage.stop().await;
     });
 }
@@ -339,6 +351,7 @@ fn who_is_not_known_for_a_moment_is_back_in_seconds() {
         settled(&consumer, &thing, &["a"]).await;
         let why = "User \"agent\" cannot patch resource \"things\" in API group \"example.io\" in the namespace \"x\"";
         let failure = Failure::forbidden("example.io", "things", "a", why);
+        let spent = Spent::from_here(&stage);
         service(&stage).faults().plan(3, refuse(failure), writes);
         let changed = Instant::now();
         resize(&consumer, &["a".to_owned()], 2).await;
@@ -347,6 +360,7 @@ fn who_is_not_known_for_a_moment_is_back_in_seconds() {
         assert!(took < Duration::from_secs(60), "{took:?}");
         let order = consumer.get(&thing, "a").await.body;
         assert_ne!(things::condition(&order)["reason"], "Denied");
+        spent.at_most(6);
         stage.stop().await;
     });
 }

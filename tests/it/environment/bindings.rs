@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{alive, kcp, no_more_than, possible, retired, settled};
+use super::{alive, kcp, possible, retired, settled};
+use crate::spent::Spent;
 use crate::stage::{Consumer, Stage, gone, play};
 use crate::things;
 use crate::world::{Workspace, eventually};
@@ -47,22 +48,23 @@ fn a_workspace_that_unbinds_and_binds_again_begins_anew() {
         consumer.order(&thing, "taking", &spec).await;
         consumer.there(&thing, "taking", things::synced).await;
         stage.calm().await;
-        stage.forget();
+        let spent = Spent::from_here(&stage);
         unbind(&consumer).await;
         for name in &names {
             gone(&stage.service, &thing, &consumer.cluster, name).await;
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let cost = stage.asked(|_| true);
-        assert!(cost.len() <= 6 * names.len(), "{}: {cost:#?}", cost.len());
-        no_more_than(12, &stage, 10).await;
+        spent.at_most(60);
+        Spent::over(&stage, 10).await.at_most(8);
         // What the consumer owns stays theirs.
         let left = consumer.there(&secret, "one", |_| true).await;
         assert!(left["metadata"]["deletionTimestamp"].is_null());
 
+        let spent = Spent::from_here(&stage);
         let consumer = stage.bound(again).await;
         settled(&consumer, &thing, &["t0", "new"]).await;
         alive(&stage, &consumer, &thing, "new", 3).await;
+        spent.at_most(20);
         stage.stop().await;
     });
 }
@@ -82,15 +84,14 @@ fn a_workspace_that_is_deleted_concerns_no_other() {
         settled(&leaves, &thing, &all).await;
         settled(&stays, &thing, &all).await;
         stage.calm().await;
-        stage.forget();
+        let spent = Spent::from_here(&stage);
         stage.world.delete_workspace("leaves").await;
         for name in &names {
             gone(&stage.service, &thing, &leaves.cluster, name).await;
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let cost = stage.asked(|_| true);
-        assert!(cost.len() <= 6 * names.len(), "{}: {cost:#?}", cost.len());
-        no_more_than(12, &stage, 10).await;
+        spent.at_most(50);
+        Spent::over(&stage, 10).await.at_most(11);
         for name in &names {
             stage.copy(&stays, &thing, name).await;
         }
@@ -119,17 +120,19 @@ fn a_workspace_that_is_simply_not_there_any_more_loses_nothing() {
             if !lives {
                 stage.stop().await;
             }
+            let spent = Spent::from_here(&stage);
             // On a shard that nobody knows: what an import of half a kcp looks like.
             vanish(&server, &lost.cluster);
             if !lives {
                 stage.start();
             }
             tokio::time::sleep(Duration::from_secs(60)).await;
-            no_more_than(30, &stage, 20).await;
+            Spent::over(&stage, 20).await.at_most(11);
             for name in ["a", "b"] {
                 stage.copy(&lost, &thing, name).await;
             }
             alive(&stage, &stays, &thing, "a", if lives { 3 } else { 4 }).await;
+            spent.at_most(20);
         }
         assert!(!retired(&stage));
         stage.stop().await;

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{alive, no_more_than, possible};
+use super::{alive, possible};
+use crate::spent::Spent;
 use crate::stage::{Consumer, Stage, play};
 use crate::things;
 use crate::world::eventually;
@@ -42,6 +43,7 @@ fn a_claim_that_is_not_accepted_is_a_condition_and_no_storm() {
             let other = stage.consumer("other").await;
             consumer.secret("one", "x").await;
             let spec = json!({"size": 1, "first": {"name": "one"}});
+            let spent = Spent::from_here(&stage);
             for n in 0..10 {
                 consumer.order(&thing, &format!("t{n}"), &spec).await;
             }
@@ -55,7 +57,7 @@ fn a_claim_that_is_not_accepted_is_a_condition_and_no_storm() {
                 assert!(!said.contains(&consumer.cluster), "{said}");
             }
             stage.calm().await;
-            no_more_than(20, &stage, 20).await;
+            Spent::over(&stage, 20).await.at_most(20);
             // Neighbours are not concerned.
             other.order(&thing, "a", &json!({"size": 1})).await;
             other.there(&thing, "a", things::synced).await;
@@ -67,6 +69,7 @@ fn a_claim_that_is_not_accepted_is_a_condition_and_no_storm() {
                     .await;
             }
             alive(&stage, &consumer, &thing, "t0", 2).await;
+            spent.at_most(120);
             stage.stop().await;
         });
     }
@@ -88,8 +91,9 @@ fn a_claim_that_is_taken_back_deletes_nothing() {
         consumer.there(&thing, "a", things::synced).await;
         stage.calm().await;
 
+        let spent = Spent::from_here(&stage);
         decide(&stage, &consumer, "Rejected").await;
-        no_more_than(10, &stage, 20).await;
+        Spent::over(&stage, 20).await.at_most(10);
         stage.copy(&consumer, &thing, "a").await;
         stage.copy(&consumer, &secret, "one.taken").await;
         // Changes of the order still come down, as far as they can.
@@ -99,13 +103,14 @@ fn a_claim_that_is_taken_back_deletes_nothing() {
             c["spec"]["size"] == 7
         })
         .await;
-        no_more_than(10, &stage, 5).await;
+        Spent::over(&stage, 5).await.at_most(10);
 
         decide(&stage, &consumer, "Accepted").await;
         consumer.there(&thing, "a", things::synced).await;
         stage.copy(&consumer, &secret, "one.taken").await;
         alive(&stage, &consumer, &thing, "a", 3).await;
         assert!(!super::retired(&stage));
+        spent.at_most(15);
         stage.stop().await;
     });
 }

@@ -9,7 +9,8 @@ use serde_json::json;
 use syncagent_embedded::Server;
 use syncagent_embedded::clock::{Clock, RuntimeClock};
 
-use super::{alive, no_more_than, possible, retired, settled};
+use super::{alive, possible, retired, settled};
+use crate::spent::Spent;
 use crate::stage::{Stage, gone, play};
 use crate::things;
 use crate::world::World;
@@ -62,6 +63,7 @@ fn clocks_that_jump_move_nobody() {
         let consumer = stage.consumer("consumer").await;
         settled(&consumer, &thing, &["a", "b"]).await;
         stage.calm().await;
+        let spent = Spent::from_here(&stage);
         const DAY: i64 = 86_400;
         for (n, seconds) in [
             (0, DAY),
@@ -75,7 +77,7 @@ fn clocks_that_jump_move_nobody() {
             stage.forget();
             stage.calm().await;
             stage.asked_exactly(&[]);
-            no_more_than(8, &stage, 6).await;
+            Spent::over(&stage, 6).await.at_most(8);
             let name = format!("t{n}{}", seconds.unsigned_abs());
             consumer.order(&thing, &name, &json!({"size": 1})).await;
             consumer.there(&thing, &name, things::synced).await;
@@ -100,6 +102,7 @@ fn clocks_that_jump_move_nobody() {
         assert!(writes.is_empty(), "{writes:#?}");
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(retired(&stage), "only what was deleted by its consumer");
+        spent.at_most(30);
         stage.stop().await;
     });
 }

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{alive, no_more_than, possible, retired, settled};
+use super::{alive, possible, retired, settled};
+use crate::spent::Spent;
 use crate::stage::{EXPORT, Stage, play};
 use crate::things;
 use crate::world::{created, eventually};
@@ -19,6 +20,7 @@ fn an_export_that_is_deleted_and_made_again_loses_nothing() {
         let consumer = stage.consumer("consumer").await;
         settled(&consumer, &thing, &["a", "b"]).await;
         stage.calm().await;
+        let spent = Spent::from_here(&stage);
         let path = format!("/apis/apis.kcp.io/v1alpha2/apiexports/{EXPORT}");
         let provider = &stage.provider.api;
         assert!(
@@ -32,10 +34,10 @@ fn an_export_that_is_deleted_and_made_again_loses_nothing() {
             (provider.get(&path).await.unwrap().code == 404).then_some(())
         })
         .await;
-        no_more_than(20, &stage, 10).await;
+        Spent::over(&stage, 10).await.at_most(8);
         let copy = things::path(&thing, &consumer.cluster, "b");
         crate::world::status(&stage.service, &copy, &json!({"phase": "meanwhile"})).await;
-        no_more_than(20, &stage, 10).await;
+        Spent::over(&stage, 10).await.at_most(12);
         for name in ["a", "b"] {
             stage.copy(&consumer, &thing, name).await;
         }
@@ -50,6 +52,7 @@ fn an_export_that_is_deleted_and_made_again_loses_nothing() {
         consumer.order(&thing, "new", &json!({"size": 1})).await;
         consumer.there(&thing, "new", things::synced).await;
         assert!(!retired(&stage));
+        spent.at_most(30);
         stage.stop().await;
     });
 }
@@ -68,6 +71,7 @@ fn a_kind_that_is_deleted_at_the_service_is_waited_for() {
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
         settled(&consumer, &thing, &all).await;
         stage.calm().await;
+        let spent = Spent::from_here(&stage);
         let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         let path = format!("{crds}/things.example.io");
         assert!(
@@ -83,13 +87,14 @@ fn a_kind_that_is_deleted_at_the_service_is_waited_for() {
         })
         .await;
         tokio::time::sleep(std::time::Duration::from_secs(60)).await;
-        no_more_than(120, &stage, 10).await;
+        Spent::over(&stage, 10).await.at_most(7);
         created(stage.service.post(crds, &things::service_crd(&thing)).await);
         tokio::time::sleep(std::time::Duration::from_secs(45)).await;
         for name in &names {
             stage.copy(&consumer, &thing, name).await;
         }
         alive(&stage, &consumer, &thing, "t0", 2).await;
+        spent.at_most(90);
         stage.stop().await;
     });
 }
@@ -121,8 +126,11 @@ fn a_kind_that_changes_all_the_time_is_followed_quietly() {
                 tokio::time::sleep(std::time::Duration::from_secs(5)).await;
             }
         };
-        // Twelve changes of the spec in each minute.
-        tokio::join!(changing, no_more_than(12 * 4 + 12, &stage, 5));
+        stage.forget();
+        let spent = Spent::from_here(&stage);
+        changing.await;
+        // Twelve changes of the spec in each minute, each with a list and a watch on either side.
+        spent.at_most(60);
         let writes = stage.asked(|verb| !["get", "list", "watch"].contains(&verb));
         assert!(writes.is_empty(), "{writes:#?}");
         alive(&stage, &consumer, &thing, "t0", 2).await;

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{alive, no_more_than, possible, service, settled};
+use super::{alive, possible, service, settled};
+use crate::spent::Spent;
 use crate::stage::{Stage, play, there};
 use crate::things;
 use crate::world::change;
@@ -27,6 +28,7 @@ fn a_webhook_that_rewrites_what_we_write_settles() {
             Ok(())
         });
         let consumer = stage.consumer("consumer").await;
+        let spent = Spent::from_here(&stage);
         settled(&consumer, &thing, &["small"]).await;
         consumer
             .order(&thing, "large", &json!({"size": 50, "note": "mine"}))
@@ -38,7 +40,7 @@ fn a_webhook_that_rewrites_what_we_write_settles() {
         stage.forget();
         stage.calm().await;
         stage.asked_exactly(&[]);
-        no_more_than(6, &stage, 10).await;
+        Spent::over(&stage, 10).await.at_most(6);
 
         stage.stop().await;
         stage.start();
@@ -52,6 +54,7 @@ fn a_webhook_that_rewrites_what_we_write_settles() {
         })
         .await;
         alive(&stage, &consumer, &thing, "small", 4).await;
+        spent.at_most(30);
         stage.stop().await;
     });
 }
@@ -72,15 +75,17 @@ fn a_webhook_that_denies_is_told_to_the_consumer() {
             Ok(())
         });
         let consumer = stage.consumer("consumer").await;
+        let spent = Spent::from_here(&stage);
         consumer.order(&thing, "a", &json!({"size": 13})).await;
         consumer
             .there(&thing, "a", |o| things::condition(o)["status"] == "False")
             .await;
         stage.calm().await;
-        no_more_than(8, &stage, 10).await;
+        Spent::over(&stage, 10).await.at_most(8);
         let order = things::path(&thing, "default", "a");
         change(&consumer.api, &order, &json!({"spec": {"size": 12}})).await;
         consumer.there(&thing, "a", things::synced).await;
+        spent.at_most(15);
         stage.stop().await;
     });
 }
@@ -100,7 +105,7 @@ fn a_controller_that_fights_for_a_field_is_not_fought_for_ever() {
         settled(&consumer, &thing, &names).await;
         settled(&consumer, &thing, &["peaceful"]).await;
         stage.calm().await;
-        stage.forget();
+        let spent = Spent::from_here(&stage);
         let fighting = async {
             for round in 0..600 {
                 for name in names {
@@ -113,13 +118,7 @@ fn a_controller_that_fights_for_a_field_is_not_fought_for_ever() {
         };
         let counting = async {
             tokio::time::sleep(std::time::Duration::from_secs(60)).await;
-            let first = stage.asked(|_| true);
-            assert!(
-                first.len() <= 12 * names.len(),
-                "{}: {first:#?}",
-                first.len()
-            );
-            no_more_than(12, &stage, 8).await;
+            Spent::over(&stage, 8).await.at_most(8);
             alive(&stage, &consumer, &thing, "peaceful", 7).await;
         };
         tokio::join!(fighting, counting);
@@ -130,6 +129,7 @@ fn a_controller_that_fights_for_a_field_is_not_fought_for_ever() {
             c["spec"]["note"] == "ours"
         })
         .await;
+        spent.at_most(45);
         stage.stop().await;
     });
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{kcp, no_more_than, possible, retired, service, settled};
+use super::{kcp, possible, retired, service, settled};
+use crate::spent::Spent;
 use crate::stage::{Stage, play};
 use crate::things;
 
@@ -35,8 +36,9 @@ fn a_list_that_expires_half_way_says_nothing_about_what_it_did_not_show() {
             server.faults().compact();
         }
         stage.forget();
+        let spent = Spent::from_here(&stage);
         tokio::time::sleep(Duration::from_secs(60)).await;
-        no_more_than(60, &stage, 5).await;
+        Spent::over(&stage, 5).await.at_most(8);
         let writes = stage.asked(|verb| !["get", "list", "watch"].contains(&verb));
         assert!(writes.is_empty(), "{writes:#?}");
         assert!(!retired(&stage));
@@ -45,7 +47,7 @@ fn a_list_that_expires_half_way_says_nothing_about_what_it_did_not_show() {
         stage.stop().await;
         stage.forget();
         stage.start();
-        no_more_than(60, &stage, 5).await;
+        Spent::over(&stage, 5).await.at_most(20);
         let writes = stage.asked(|verb| !["get", "list", "watch"].contains(&verb));
         assert!(writes.is_empty(), "{writes:#?}");
 
@@ -59,6 +61,7 @@ fn a_list_that_expires_half_way_says_nothing_about_what_it_did_not_show() {
             super::alive(&stage, &consumer, &thing, name, 9).await;
         }
         assert!(!retired(&stage));
+        spent.at_most(25);
         stage.stop().await;
     });
 }

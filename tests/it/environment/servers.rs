@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use syncagent_embedded::faults::Fault;
 
-use super::{alive, kcp, no_more_than, possible, problems, service, settled};
+use super::{alive, kcp, possible, problems, service, settled};
+use crate::spent::Spent;
 use crate::stage::{Stage, play, there};
 use crate::things;
 use crate::world::change;
@@ -26,6 +27,7 @@ fn an_outage_is_told_once_per_server_and_costs_little() {
         stage.calm().await;
         for server in [service(&stage), kcp(&stage)] {
             let before = problems(&stage).len();
+            let spent = Spent::from_here(&stage);
             // Everybody has something to do.
             for (n, name) in names.iter().enumerate() {
                 let order = things::path(&thing, "default", name);
@@ -33,7 +35,7 @@ fn an_outage_is_told_once_per_server_and_costs_little() {
             }
             server.faults().outage(true);
             tokio::time::sleep(Duration::from_secs(60)).await;
-            no_more_than(40, &stage, 5).await;
+            Spent::over(&stage, 5).await.at_most(25);
             // The front door of a kcp and the shard behind it are two.
             let told = problems(&stage).split_off(before);
             assert!(told.len() <= 2, "{told:#?}");
@@ -41,6 +43,7 @@ fn an_outage_is_told_once_per_server_and_costs_little() {
             tokio::time::sleep(Duration::from_secs(60)).await;
             alive(&stage, &consumer, &thing, "t0", 50).await;
             stage.calm().await;
+            spent.at_most(140);
         }
         for (n, name) in names.iter().enumerate().skip(1) {
             there(&stage.service, &thing, &consumer.cluster, name, |c| {
@@ -63,18 +66,20 @@ fn requests_that_are_never_answered_end_and_hold_up_nobody() {
         let mut stage = Stage::running(vec![things::plain("Thing")]).await;
         let consumer = stage.consumer("consumer").await;
         let server = service(&stage);
+        let spent = Spent::from_here(&stage);
         server.faults().plan(usize::MAX, Fault::Stall, |asked| {
             asked.agent.starts_with("syncagent/") && asked.target.name == "stuck"
         });
         consumer.order(&thing, "stuck", &json!({"size": 1})).await;
         settled(&consumer, &thing, &["a", "b", "c"]).await;
-        no_more_than(10, &stage, 5).await;
+        Spent::over(&stage, 5).await.at_most(10);
         alive(&stage, &consumer, &thing, "a", 2).await;
         let told = problems(&stage);
         assert!(told.len() <= 1, "{told:#?}");
         server.faults().clear();
         tokio::time::sleep(Duration::from_secs(60)).await;
         consumer.there(&thing, "stuck", things::synced).await;
+        spent.at_most(25);
         stage.stop().await;
     });
 }
@@ -100,9 +105,10 @@ fn watches_that_are_cut_all_the_time_are_opened_with_pauses() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        let counting = no_more_than(200, &stage, 4);
-        tokio::join!(cutting, counting);
+        let spent = Spent::from_here(&stage);
+        cutting.await;
         alive(&stage, &consumer, &thing, "a", 2).await;
+        spent.at_most(120);
         stage.stop().await;
     });
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 use syncagent::Notice;
 use syncagent_embedded::Server;
 
-use super::{alive, kcp, no_more_than, possible, problems, retired, settled};
+use super::{alive, kcp, possible, problems, retired, settled};
+use crate::spent::Spent;
 use crate::stage::{Consumer, Stage, play};
 use crate::things;
 use crate::world::{World, change, eventually};
@@ -63,6 +64,7 @@ fn endpoints_are_followed_as_workspaces_come_and_go() {
 
         // Amber loses its only workspace to blue: one endpoint goes, another comes, and nothing is written anywhere.
         stage.forget();
+        let spent = Spent::from_here(&stage);
         kcp(&stage)
             .move_cluster(&far.cluster, "blue", Duration::from_secs(90))
             .await;
@@ -71,8 +73,7 @@ fn endpoints_are_followed_as_workspaces_come_and_go() {
         stage.calm().await;
         let writes = stage.asked(|verb| !["get", "list", "watch"].contains(&verb));
         assert!(writes.is_empty(), "{writes:#?}");
-        let cost = stage.asked(|_| true);
-        assert!(cost.len() <= 60, "{} in two minutes: {cost:#?}", cost.len());
+        spent.at_most(20);
         for (path, before) in copies.iter().zip(&before) {
             assert_eq!(stage.service.get(path).await.unwrap(), *before);
         }
@@ -103,6 +104,7 @@ fn what_happens_while_a_workspace_moves_is_not_lost() {
         settled(&moves, &thing, &["a", "lost"]).await;
         stage.calm().await;
         let server = kcp(&stage);
+        let spent = Spent::from_here(&stage);
         let moving = server.move_cluster(&moves.cluster, "blue", Duration::from_secs(300));
         let meanwhile = async {
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -111,7 +113,7 @@ fn what_happens_while_a_workspace_moves_is_not_lost() {
             crate::world::status(&stage.service, &copy("a"), &phase).await;
             let deleted = stage.service.delete(&copy("lost"), &json!({})).await;
             assert!(deleted.unwrap().is_success());
-            no_more_than(40, &stage, 3).await;
+            Spent::over(&stage, 3).await.at_most(6);
             // Those who stay are served all the time.
             alive(&stage, &stays, &thing, "a", 7).await;
         };
@@ -122,6 +124,7 @@ fn what_happens_while_a_workspace_moves_is_not_lost() {
         alive(&stage, &moves, &thing, "a", 8).await;
         alive(&stage, &stays, &thing, "a", 9).await;
         assert!(!retired(&stage));
+        spent.at_most(30);
         stage.stop().await;
     });
 }
@@ -142,6 +145,7 @@ fn a_shard_that_is_down_holds_up_nobody_else() {
         settled(&far, &thing, &names).await;
         stage.calm().await;
         let server = kcp(&stage);
+        let spent = Spent::from_here(&stage);
         server.faults().shard_outage("amber", true);
         // Every copy of the shard has news for its consumer, and nobody can take them.
         for name in &names {
@@ -149,7 +153,7 @@ fn a_shard_that_is_down_holds_up_nobody_else() {
             crate::world::status(&stage.service, &copy, &json!({"phase": "x"})).await;
         }
         tokio::time::sleep(Duration::from_secs(120)).await;
-        no_more_than(30, &stage, 5).await;
+        Spent::over(&stage, 5).await.at_most(20);
         let told = problems(&stage);
         assert!(told.len() <= 2, "an outage is told once: {told:#?}");
         alive(&stage, &near, &thing, "a", 2).await;
@@ -160,7 +164,7 @@ fn a_shard_that_is_down_holds_up_nobody_else() {
         alive(&stage, &near, &thing, "a", 3).await;
         near.order(&thing, "new", &json!({"size": 1})).await;
         near.there(&thing, "new", things::synced).await;
-        no_more_than(40, &stage, 2).await;
+        Spent::over(&stage, 2).await.at_most(12);
         assert!(!retired(&stage));
 
         server.faults().shard_outage("amber", false);
@@ -173,6 +177,7 @@ fn a_shard_that_is_down_holds_up_nobody_else() {
             c["spec"]["note"] == "after"
         })
         .await;
+        spent.at_most(70);
         stage.stop().await;
     });
 }

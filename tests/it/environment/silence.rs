@@ -7,7 +7,8 @@ use syncagent_embedded::Server;
 use syncagent_embedded::kcp::{Delays, KcpVersion};
 use tokio::time::Instant;
 
-use super::{alive, kcp, no_more_than, possible, service, settled};
+use super::{alive, kcp, possible, service, settled};
+use crate::spent::Spent;
 use crate::stage::{Stage, play};
 use crate::things;
 use crate::world::World;
@@ -33,6 +34,7 @@ fn a_resource_that_is_not_served_yet_is_asked_for_once_a_second() {
             let mut stage = Stage::running_in(world, vec![things::taking("Thing")]).await;
             let workspace = stage.world.workspace("consumer").await;
             stage.forget();
+            let spent = Spent::from_here(&stage);
             let bound = Instant::now();
             let consumer = stage.bound(workspace).await;
             assert!(bound.elapsed() >= Duration::from_secs(39));
@@ -45,6 +47,7 @@ fn a_resource_that_is_not_served_yet_is_asked_for_once_a_second() {
             let took = ordered.elapsed();
             assert!(took < Duration::from_secs(5), "{generation:?}: {took:?}");
             alive(&stage, &consumer, &thing, "a", 2).await;
+            spent.at_most(70);
             stage.stop().await;
         });
     }
@@ -62,6 +65,7 @@ fn watches_that_are_half_open_are_found_out() {
         let consumer = stage.consumer("consumer").await;
         settled(&consumer, &thing, &["a", "gone"]).await;
         stage.calm().await;
+        let spent = Spent::from_here(&stage);
         for server in [kcp(&stage), service(&stage)] {
             server.faults().mute_watches();
         }
@@ -69,10 +73,11 @@ fn watches_that_are_half_open_are_found_out() {
         consumer.delete(&thing, "gone").await;
         // What nobody was told is found by listing again: bookmarks come every minute, and two that fail to come are
         // waited for. Until then nothing is asked at all.
-        no_more_than(20, &stage, 3).await;
+        Spent::over(&stage, 3).await.at_most(20);
         consumer.there(&thing, "late", things::synced).await;
         crate::stage::gone(&consumer.api, &thing, "default", "gone").await;
         alive(&stage, &consumer, &thing, "a", 2).await;
+        spent.at_most(25);
         stage.stop().await;
     });
 }
