@@ -393,6 +393,7 @@ fn a_workspace_may_unbind_and_leave_its_copies() {
         let workspace = Workspace {
             cluster: consumer.cluster.clone(),
             canonical: String::new(),
+            url: String::new(),
             path: String::new(),
             api: consumer.api.clone(),
         };

@@ -3,6 +3,8 @@
 mod election;
 mod wiring;
 
+use std::future::Future;
+
 use serde_json::{Value, json};
 use syncagent::Exit;
 use syncagent_core::access::program::{
@@ -33,6 +35,14 @@ impl Running {
         let stop = CancellationToken::new();
         let end = tokio::spawn(process.shutdown(stop.clone()).run());
         Self { stop, end }
+    }
+
+    /// Does something while it runs; a process that ends meanwhile says why.
+    pub(crate) async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        tokio::select! {
+            done = work => done,
+            ended = &mut self.end => panic!("it ended: {}", ended.unwrap()),
+        }
     }
 
     /// Tells it to stop, and says how it ended.
@@ -86,9 +96,9 @@ impl Site {
         }
     }
 
-    /// Where the kubeconfig of the kcp leads.
+    /// Where the kubeconfig of the kcp leads: what is found from there is reached at the same host.
     pub(crate) fn url(&self) -> String {
-        format!("https://kcp.example.com:6443{}", self.0.provider.path)
+        self.0.provider.url.clone()
     }
 
     pub(crate) fn service(&self) -> Connection {

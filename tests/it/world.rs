@@ -37,9 +37,11 @@ struct Log {
 }
 
 /// A workspace: its logical cluster's name, its canonical path, and how a user of it addresses it.
+#[derive(Clone)]
 pub(crate) struct Workspace {
     pub(crate) cluster: String,
     pub(crate) canonical: String,
+    pub(crate) url: String,
     pub(crate) path: String,
     pub(crate) api: Server,
 }
@@ -239,12 +241,13 @@ impl World {
             (workspace["status"]["phase"] == "Ready").then_some(workspace)
         })
         .await;
-        let url: http::Uri = ready["spec"]["URL"].as_str().unwrap().parse().unwrap();
-        let path = url.path().to_owned();
+        let url = ready["spec"]["URL"].as_str().unwrap().to_owned();
+        let path = url.parse::<http::Uri>().unwrap().path().to_owned();
         Workspace {
             cluster: ready["spec"]["cluster"].as_str().unwrap().to_owned(),
             api: self.kcp.api(&path),
             canonical: path.trim_start_matches("/clusters/").to_owned(),
+            url,
             path,
         }
     }

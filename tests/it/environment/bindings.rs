@@ -8,7 +8,7 @@ use super::{alive, kcp, possible, retired, settled};
 use crate::spent::Spent;
 use crate::stage::{Consumer, Stage, gone, play};
 use crate::things;
-use crate::world::{Workspace, eventually};
+use crate::world::eventually;
 
 const BINDING: &str = "/apis/apis.kcp.io/v1alpha2/apibindings/things";
 
@@ -33,12 +33,7 @@ fn a_workspace_that_unbinds_and_binds_again_begins_anew() {
         let secret = things::core("Secret");
         let mut stage = Stage::running(vec![things::taking("Thing")]).await;
         let workspace = stage.world.workspace("consumer").await;
-        let again = Workspace {
-            cluster: workspace.cluster.clone(),
-            canonical: workspace.canonical.clone(),
-            path: workspace.path.clone(),
-            api: workspace.api.clone(),
-        };
+        let again = workspace.clone();
         let consumer = stage.bound(workspace).await;
         consumer.secret("one", "x").await;
         let names: Vec<String> = (0..20).map(|n| format!("t{n}")).collect();

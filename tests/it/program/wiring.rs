@@ -159,17 +159,17 @@ fn a_slice_may_be_elsewhere_than_its_export() {
         let slice = json!({"apiVersion": "apis.kcp.io/v1alpha1", "kind": "APIExportEndpointSlice",
             "metadata": {"name": "mine"}, "spec": {"export": {"path": exports.canonical, "name": EXPORT}}});
         created(site.0.provider.api.post(SLICES, &slice).await);
-        let running = site.start(Flags {
+        let mut running = site.start(Flags {
             apiexportendpointslice_ref: Some("mine".into()),
             ..site.flags()
         });
         let path = format!("{EXPORTS}/{EXPORT}");
-        eventually("the agent marks the export, where that is", || async {
+        let marked = eventually("the agent marks the export, where that is", || async {
             let export = exports.api.get(&path).await.unwrap().body;
             let name = &export["metadata"]["annotations"]["syncagent.kcp.io/agent-name"];
             (*name == site.agent()).then_some(())
-        })
-        .await;
+        });
+        running.beside(marked).await;
         assert!(running.stopped().await.is_stopped());
     });
 }
