@@ -88,7 +88,7 @@ async fn up(with_kcp: bool, command: Vec<String>) -> Result<ExitCode, Error> {
         interrupted().await?;
         return Ok(ExitCode::SUCCESS);
     };
-    let mut child = tokio::process::Command::new(program)
+    let mut child = stranger(program)
         .args(arguments)
         .env("PATH", path)
         .envs(environment)
@@ -107,6 +107,23 @@ async fn up(with_kcp: bool, command: Vec<String>) -> Result<ExitCode, Error> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// A command that does not take our package for its own. What cargo tells us of it, where it runs us, has the next cargo
+/// build again whatever asks for the same: `ring`, and all that stands on it.
+fn stranger(program: &str) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let told = name.to_str().is_some_and(|name| {
+            ["CARGO_PKG_", "CARGO_MANIFEST_"]
+                .iter()
+                .any(|it| name.starts_with(it))
+        });
+        if told {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Waits for SIGINT or SIGTERM.

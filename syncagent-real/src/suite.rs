@@ -164,7 +164,7 @@ fn side(kind: Kind, what: &str) -> String {
 
 /// Runs the cases, shows what they say, and counts.
 async fn cases(args: &Args, environment: &[(&str, PathBuf)]) -> Result<Counted, Error> {
-    let mut command = tokio::process::Command::new("cargo");
+    let mut command = super::stranger("cargo");
     // As everything else is built with every feature, so that nothing is built twice.
     command.args([
         "test",
