@@ -19,6 +19,8 @@
 mod args;
 mod consumer;
 mod curtain;
+#[cfg(test)]
+mod guest;
 mod home;
 mod no_code;
 #[cfg(test)]
@@ -172,27 +174,19 @@ async fn whole(agent: Option<Agent>, keep: bool, given: &Given, verbose: bool) -
         Ok(home) => home,
         Err(trouble) => return fail(&trouble),
     };
-    let interrupted = async {
-        home::interrupted().await;
-        narrator.close();
-    };
-    // Boxed: it is dropped, with its servers, before its home is left.
-    let mut play = Box::pin(play(
-        &narrator,
-        agent,
-        &mut home,
-        &installation,
-        keep,
-        given,
-    ));
-    let outcome = tokio::select! {
-        outcome = &mut play => outcome.map(Some),
-        () = interrupted => {
-            narrator.say(Who::Story, "stopping, and cleaning up");
-            Ok(None)
+    let version = &installation.version;
+    let line = format!(
+        "uses PostgreSQL {version} of {}",
+        installation.programs.display()
+    );
+    narrator.say(Who::Story, &line);
+    let outcome = match Stage::open(&narrator, &home, given).await {
+        Ok(stage) => {
+            let play = play(&narrator, agent, &mut home, &installation, keep, &stage);
+            staged(&narrator, play, &stage, home::interrupted()).await
         }
+        Err(trouble) => Err(trouble),
     };
-    drop(play);
     narrator.hush();
     let kept = home.kept;
     home.leave().await;
@@ -207,37 +201,55 @@ async fn whole(agent: Option<Agent>, keep: bool, given: &Given, verbose: bool) -
     }
 }
 
+/// Plays until somebody interrupts, and leaves nothing on the servers.
+async fn staged(
+    narrator: &Narrator,
+    play: impl Future<Output = Result<String, Trouble>>,
+    stage: &Stage,
+    interrupted: impl Future<Output = ()>,
+) -> Result<Option<String>, Trouble> {
+    let outcome = tokio::select! {
+        outcome = play => outcome.map(Some),
+        () = interrupted => {
+            narrator.close();
+            narrator.say(Who::Story, "stopping, and cleaning up");
+            Ok(None)
+        }
+    };
+    if !matches!(outcome, Ok(Some(_))) {
+        stage.cut(narrator).await;
+    }
+    stage.strike(narrator).await;
+    outcome
+}
+
 async fn play(
     narrator: &Narrator,
     agent: Option<Agent>,
     home: &mut Home,
     installation: &Installation,
     keep: bool,
-    given: &Given,
+    stage: &Stage,
 ) -> Result<String, Trouble> {
-    let at = installation.programs.display();
-    narrator.say(
-        Who::Story,
-        &format!("uses PostgreSQL {} of {at}", installation.version),
-    );
-    let stage = Stage::set(narrator, home, given).await?;
-    let workspaces = provider::prepare(narrator, &stage, home).await?;
+    stage.install(narrator).await?;
+    let prepared = provider::prepare(narrator, stage, home).await?;
+    let workspaces = stage.workspaces.get_or_init(|| prepared);
     let way = if agent.is_some() {
         Way::Derived
     } else {
         Way::NoCode
     };
     if way == Way::NoCode {
-        no_code::install(narrator, &stage.admin).await?;
+        no_code::install(narrator, stage).await?;
         let client = stage.kcp_admin(&workspaces.provider).await?;
         no_code::grant(&client).await?;
     }
     let operator = stage.start_operator(narrator, home, installation).await?;
-    let mut agent = provider::offer(narrator, &stage, home, agent, &workspaces).await?;
+    let mut agent = provider::offer(narrator, stage, home, agent, workspaces).await?;
     let rest = async {
         let (one, two) = tokio::try_join!(
-            Consumer::arrive(narrator, &stage, home, &workspaces, (1, way)),
-            Consumer::arrive(narrator, &stage, home, &workspaces, (2, way)),
+            Consumer::arrive(narrator, stage, home, workspaces, (1, way)),
+            Consumer::arrive(narrator, stage, home, workspaces, (2, way)),
         )?;
         let told = stage.narrate_service(narrator);
         let (first, second) = tokio::try_join!(one.order(narrator), two.order(narrator))?;
@@ -248,9 +260,9 @@ async fn play(
             curtain::keep(narrator, home, &one, &first);
             std::future::pending::<()>().await;
         }
-        curtain::fall(narrator, &stage, home, [&one, &two]).await?;
+        curtain::fall(narrator, stage, home, [&one, &two]).await?;
         told.abort();
-        Ok::<_, Trouble>(curtain::summary(narrator, &stage, &counted))
+        Ok::<_, Trouble>(curtain::summary(narrator, stage, &counted))
     };
     let summary = tokio::select! {
         outcome = rest => outcome?,
@@ -261,6 +273,5 @@ async fn play(
     narrator.close();
     home.agent().cancel();
     agent.await;
-    stage.strike(narrator, &workspaces).await;
     Ok(summary)
 }

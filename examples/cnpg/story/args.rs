@@ -14,7 +14,7 @@ struct Flags {
     #[arg(long)]
     keep: bool,
     /// Tell it without a line of Rust: PublishedResource objects, and the flags of kcp's Go agent
-    #[arg(long, conflicts_with_all = ["kubeconfig", "kcp_kubeconfig"])]
+    #[arg(long)]
     no_code: bool,
     /// Show logs
     #[arg(short, long, global = true)]
@@ -30,7 +30,7 @@ struct Flags {
         long,
         requires = "kubeconfig",
         requires = "kcp_kubeconfig",
-        conflicts_with = "keep"
+        conflicts_with_all = ["keep", "no_code"]
     )]
     agent: bool,
     #[command(subcommand)]
@@ -140,7 +140,9 @@ mod tests {
         assert!(parse(&["--agent", "--kcp-kubeconfig", "a"]).is_err());
         let both = ["--kubeconfig", "a", "--kcp-kubeconfig", "b"];
         assert!(parse(&[&["--agent"], &both[..]].concat()).is_ok());
-        assert!(parse(&[&["--agent", "--keep"], &both[..]].concat()).is_err());
+        for beside in ["--keep", "--no-code"] {
+            assert!(parse(&[&["--agent", beside], &both[..]].concat()).is_err());
+        }
     }
 
     #[test]
@@ -149,6 +151,6 @@ mod tests {
         assert!(parse(&["--kubeconfig", "a"]).is_ok());
         assert!(parse(&["--keep", "--kcp-kubeconfig", "b"]).is_ok());
         assert!(parse(&["--no-code", "--keep"]).is_ok());
-        assert!(parse(&["--no-code", "--kubeconfig", "a"]).is_err());
+        assert!(parse(&["--no-code", "--kubeconfig", "a"]).is_ok());
     }
 }

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use kube::ResourceExt as _;
 use syncagent_core::api::published_resource;
 use syncagent_core::cli::{flags::Flags, settings::Settings};
 use syncagent_core::runtime::Process;
@@ -12,35 +13,35 @@ use syncagent_core::runtime::Process;
 use super::Trouble;
 use super::provider::EXPORT;
 use super::say::{Narrator, Who};
-use super::wait::{self, condition, documents, kind, objects};
+use super::stage::Stage;
+use super::wait::{self, documents};
 
 const OFFER: &str = include_str!("../manifests/no-code/published-resources.yaml");
 const ACCESS_SERVICE: &str = include_str!("../manifests/no-code/access-service.yaml");
 const ACCESS_KCP: &str = include_str!("../manifests/no-code/access-kcp.yaml");
 
 /// Installs what the provider writes on the service cluster.
-pub(crate) async fn install(narrator: &Narrator, admin: &kube::Client) -> Result<(), Trouble> {
-    for object in documents(ACCESS_SERVICE)? {
-        wait::create(admin, &object).await?;
+pub(crate) async fn install(narrator: &Narrator, stage: &Stage) -> Result<(), Trouble> {
+    let crd = wait::parsed(published_resource::crd())?;
+    let name = crd.name_any();
+    let there = stage.crds().get_opt(&name).await;
+    if there
+        .map_err(Trouble::api(format!("look for {name}")))?
+        .is_some()
+    {
+        return Err(Trouble::Wrong(format!(
+            "the service cluster has the CRD {name}: an agent that is there would publish what the story publishes; tell it without --no-code, or elsewhere"
+        )));
     }
-    let crd = wait::create_json(admin, published_resource::crd()).await?;
-    let crd = crd.metadata.name.unwrap_or_default();
-    let of = kind("apiextensions.k8s.io/v1", "CustomResourceDefinition");
-    let crds = objects(admin, &of, "");
-    let what = format!("the CRD {crd}");
-    wait::until(narrator, &what, &crds, &crd, |crd| {
-        match crd.map(|crd| condition(crd, "Established")) {
-            Some("True") => Ok(()),
-            _ => Err(wait::brief(crd)),
-        }
-    })
-    .await?;
+    stage.define(narrator, &crd).await?;
+    for object in documents(ACCESS_SERVICE)? {
+        stage.service.make(&stage.admin, &object).await?;
+    }
     for object in documents(OFFER)? {
-        wait::create(admin, &object).await?;
-        let name = object.metadata.name.unwrap_or_default();
+        let made = stage.service.make(&stage.admin, &object).await?;
         narrator.say(
             Who::Provider,
-            &format!("created the PublishedResource {name}"),
+            &format!("created the PublishedResource {}", made.name_any()),
         );
     }
     Ok(())

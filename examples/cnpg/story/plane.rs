@@ -4,8 +4,10 @@
 //! users come from elsewhere, they are service accounts, whose tokens every Kubernetes and every kcp hands out.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kube::api::{DynamicObject, PostParams};
+use kube::Client;
+use kube::api::{DeleteParams, DynamicObject, PostParams, Preconditions};
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 use syncagent_embedded::{Listening, Server};
@@ -20,8 +22,22 @@ const NAMESPACE: &str = "default";
 pub(crate) enum Plane {
     /// In this process, and served on loopback.
     Embedded(Server, Listening),
+    /// Somebody's.
+    Given(Given),
+}
+
+/// A control plane that is there already, and goes on when the story is over.
+pub(crate) struct Given {
     /// Its kubeconfig, reduced to the current context.
-    Given(Value),
+    kubeconfig: Value,
+    /// What the story made on it, in order.
+    made: Mutex<Vec<Made>>,
+}
+
+/// An object that the story made, and how to reach it.
+struct Made {
+    client: Client,
+    object: DynamicObject,
 }
 
 /// Somebody with access of their own: a token, and how a binding names them.
@@ -56,14 +72,17 @@ impl Plane {
             read[list] = json!([one.ok_or_else(|| wrong("its context names what is not in it"))?]);
         }
         read["contexts"] = json!([context]);
-        Ok(Self::Given(read))
+        Ok(Self::Given(Given {
+            kubeconfig: read,
+            made: Mutex::default(),
+        }))
     }
 
     /// Its address.
     pub(crate) fn url(&self) -> String {
         match self {
             Self::Embedded(_, at) => at.url(),
-            Self::Given(file) => server(file).to_owned(),
+            Self::Given(given) => server(&given.kubeconfig).to_owned(),
         }
     }
 
@@ -71,7 +90,7 @@ impl Plane {
     pub(crate) fn workspace(&self) -> String {
         let path = match self {
             Self::Embedded(..) => None,
-            Self::Given(file) => server(file).split_once("/clusters/"),
+            Self::Given(given) => server(&given.kubeconfig).split_once("/clusters/"),
         };
         path.map_or("root", |(_, path)| path.trim_end_matches('/'))
             .to_owned()
@@ -81,7 +100,7 @@ impl Plane {
     pub(crate) fn admin(&self, workspace: Option<&str>) -> String {
         match self {
             Self::Embedded(server, _) => self.kubeconfig(&server.admin(), workspace),
-            Self::Given(file) => pointed_at(file.clone(), workspace).to_string(),
+            Self::Given(given) => pointed_at(given.kubeconfig.clone(), workspace).to_string(),
         }
     }
 
@@ -92,8 +111,8 @@ impl Plane {
             (Self::Embedded(_, at), Some(workspace)) => {
                 at.kubeconfig_at(token, &format!("/clusters/{workspace}"))
             }
-            (Self::Given(file), _) => {
-                let mut file = pointed_at(file.clone(), workspace);
+            (Self::Given(given), _) => {
+                let mut file = pointed_at(given.kubeconfig.clone(), workspace);
                 file["users"][0]["user"] = json!({ "token": token });
                 file.to_string()
             }
@@ -115,7 +134,11 @@ impl Plane {
         let client = wait::client(&self.admin(workspace)).await?;
         let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": { "name": name, "namespace": NAMESPACE } });
-        wait::create_json(&client, account).await?;
+        match workspace {
+            None => self.make_json(&client, account).await?,
+            // It goes with the workspace, which is the story's own.
+            Some(_) => wait::create_json(&client, account).await?,
+        };
         let ask = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
             "metadata": {}, "spec": { "audiences": [], "expirationSeconds": 7200 } });
         let accounts = objects(&client, &kind("v1", "ServiceAccount"), NAMESPACE);
@@ -128,6 +151,64 @@ impl Plane {
             token: token.to_owned(),
             subject: json!({ "kind": "ServiceAccount", "name": name, "namespace": NAMESPACE }),
         })
+    }
+
+    /// Makes an object that is there for as long as the story.
+    pub(crate) async fn make(
+        &self,
+        client: &Client,
+        object: &DynamicObject,
+    ) -> Result<DynamicObject, Trouble> {
+        let object = wait::create(client, object).await?;
+        if let Self::Given(given) = self {
+            given.made().push(Made {
+                client: client.clone(),
+                object: object.clone(),
+            });
+        }
+        Ok(object)
+    }
+
+    /// The same of an object given as JSON.
+    pub(crate) async fn make_json(
+        &self,
+        client: &Client,
+        object: Value,
+    ) -> Result<DynamicObject, Trouble> {
+        self.make(client, &wait::parsed(object)?).await
+    }
+
+    /// Takes away what was made, the last first, and says what stays. An embedded plane just ends.
+    pub(crate) async fn strike(&self) -> Vec<String> {
+        let Self::Given(given) = self else {
+            return Vec::new();
+        };
+        let mut left = Vec::new();
+        let made = std::mem::take(&mut *given.made());
+        for Made { client, object } in made.into_iter().rev() {
+            let types = object.types.clone().unwrap_or_default();
+            let of = kind(&types.api_version, &types.kind);
+            let meta = object.metadata;
+            let name = meta.name.unwrap_or_default();
+            let api = objects(&client, &of, meta.namespace.as_deref().unwrap_or_default());
+            // Another of that name is somebody else's.
+            let ours = DeleteParams::default().preconditions(Preconditions {
+                uid: meta.uid,
+                resource_version: None,
+            });
+            match api.delete(&name, &ours).await {
+                Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+                Err(error) => left.push(format!("{} {name}: {error}", types.kind)),
+                Ok(_) => {}
+            }
+        }
+        left
+    }
+}
+
+impl Given {
+    fn made(&self) -> MutexGuard<'_, Vec<Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,24 +229,15 @@ fn pointed_at(mut file: Value, workspace: Option<&str>) -> Value {
     file
 }
 
-/// Lets somebody do what a ClusterRole says.
-pub(crate) async fn bind(
-    client: &kube::Client,
-    role: &str,
-    somebody: &Somebody,
-) -> Result<(), Trouble> {
+/// A binding that lets somebody do what a ClusterRole says.
+pub(crate) fn binding(role: &str, somebody: &Somebody) -> Value {
     let group = "rbac.authorization.k8s.io";
-    let name = format!("{role}-of-the-story");
-    wait::create_json(
-        client,
-        json!({
-            "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": { "name": name },
-            "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": role },
-            "subjects": [somebody.subject],
-        }),
-    )
-    .await
-    .map(drop)
+    json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding",
+        "metadata": { "name": format!("{role}-of-the-story") },
+        "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": role },
+        "subjects": [somebody.subject],
+    })
 }
 
 #[cfg(test)]

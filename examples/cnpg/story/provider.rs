@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Client, Config, ResourceExt};
 use serde_json::{Value, json};
 use syncagent::{Agent, Notice};
 
@@ -35,8 +35,6 @@ pub(crate) struct Workspace {
 pub(crate) struct Workspaces {
     /// Where the export lives, as in `root:providers:database`.
     pub(crate) provider: String,
-    /// On a kcp that was given: what all of them are in, as its parent and its name.
-    pub(crate) own: Option<(String, String)>,
     pub(crate) consumers: Vec<Workspace>,
 }
 
@@ -47,24 +45,27 @@ pub(crate) async fn prepare(
     home: &Home,
 ) -> Result<Workspaces, Trouble> {
     let mut top = stage.kcp.workspace();
-    let mut own = None;
     if let Plane::Given(_) = stage.kcp {
         // Others are there too, and perhaps another telling of this story.
-        let name = format!("story-{}", std::process::id());
-        own = Some((top.clone(), name.clone()));
-        top = workspace(narrator, stage, &top, &name).await?.path;
+        let own = new_workspace(&format!("story-{}", std::process::id()));
+        let client = stage.kcp_admin(&top).await?;
+        let own = stage.kcp.make_json(&client, own).await?;
+        top = ready(narrator, stage, &top, &own.name_any()).await?.path;
     }
-    let providers = workspace(narrator, stage, &top, "providers").await?.path;
-    let hosts = workspace(narrator, stage, &top, "consumers").await?.path;
-    let provider = workspace(narrator, stage, &providers, "database")
-        .await?
-        .path;
+    let workspace = async |parent: &str, name: &str| {
+        let client = stage.kcp_admin(parent).await?;
+        wait::create_json(&client, new_workspace(name)).await?;
+        ready(narrator, stage, parent, name).await
+    };
+    let providers = workspace(&top, "providers").await?.path;
+    let hosts = workspace(&top, "consumers").await?.path;
+    let provider = workspace(&providers, "database").await?.path;
     let admin = stage.kcp.admin(Some(&provider));
     home.kubeconfig("provider", &admin)?;
     narrator.say(Who::Provider, &format!("has the workspace {provider}"));
     let mut consumers = Vec::new();
     for name in CONSUMERS {
-        consumers.push(workspace(narrator, stage, &hosts, name).await?);
+        consumers.push(workspace(&hosts, name).await?);
     }
     let client = wait::client(&admin).await?;
     for object in documents(PROVIDER)? {
@@ -76,20 +77,22 @@ pub(crate) async fn prepare(
     );
     Ok(Workspaces {
         provider,
-        own,
         consumers,
     })
 }
 
-async fn workspace(
+fn new_workspace(name: &str) -> Value {
+    json!({ "apiVersion": "tenancy.kcp.io/v1alpha1", "kind": "Workspace", "metadata": { "name": name } })
+}
+
+/// A workspace, once it is ready.
+async fn ready(
     narrator: &Narrator,
     stage: &Stage,
     parent: &str,
     name: &str,
 ) -> Result<Workspace, Trouble> {
     let client = stage.kcp_admin(parent).await?;
-    let new = json!({ "apiVersion": "tenancy.kcp.io/v1alpha1", "kind": "Workspace", "metadata": { "name": name } });
-    wait::create_json(&client, new).await?;
     let path = format!("{parent}:{name}");
     let workspaces = objects(&client, &kind("tenancy.kcp.io/v1alpha1", "Workspace"), "");
     let cluster = wait::until(
@@ -121,11 +124,12 @@ pub(crate) async fn offer(
     let client = stage.kcp_admin(&workspaces.provider).await?;
     let there = Some(workspaces.provider.as_str());
     let upstairs = stage.kcp.somebody("syncagent", there).await?;
-    plane::bind(&client, "syncagent", &upstairs).await?;
+    wait::create_json(&client, plane::binding("syncagent", &upstairs)).await?;
     let kcp = stage.kcp.kubeconfig(&upstairs.token, there);
     let kcp = home.kubeconfig("agent-kcp", &kcp)?;
     let downstairs = stage.service.somebody("syncagent", None).await?;
-    plane::bind(&stage.admin, "syncagent", &downstairs).await?;
+    let binding = plane::binding("syncagent", &downstairs);
+    stage.service.make_json(&stage.admin, binding).await?;
     let service = stage.service.kubeconfig(&downstairs.token, None);
     let service = home.kubeconfig("agent-service", &service)?;
     let names: Vec<String> = workspaces

@@ -1,5 +1,7 @@
 //! The stand-in operator alone, against the embedded service cluster: what the agent will meet.
 
+use std::path::PathBuf;
+
 use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -17,17 +19,20 @@ use crate::postgres::{Installation, sql};
 const NAMESPACE: &str = "tenant";
 
 /// A service cluster with an operator.
-struct Rehearsal {
-    narrator: Narrator,
-    client: Client,
-    home: Home,
+pub(super) struct Rehearsal {
+    pub(super) narrator: Narrator,
+    pub(super) client: Client,
+    pub(super) home: Home,
+    pub(super) installation: Installation,
+    /// Its administrator's kubeconfig.
+    pub(super) admin: PathBuf,
     stop: CancellationToken,
     operator: JoinHandle<Result<(), operator::Error>>,
     _server: (Server, Listening),
 }
 
 impl Rehearsal {
-    async fn set() -> Self {
+    pub(super) async fn set() -> Self {
         let narrator = Narrator::new(true);
         let home = Home::make().expect("temporary directories can be made");
         let server = Server::kubernetes().build();
@@ -35,9 +40,9 @@ impl Rehearsal {
             .listen(([127, 0, 0, 1], 0).into())
             .await
             .expect("loopback is free");
-        let client = wait::client(&listening.kubeconfig(&server.admin()))
-            .await
-            .expect("a client");
+        let admin = listening.kubeconfig(&server.admin());
+        let client = wait::client(&admin).await.expect("a client");
+        let admin = home.kubeconfig("admin", &admin).expect("it can be written");
         let namespace =
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
         wait::create_json(&client, namespace)
@@ -60,7 +65,7 @@ impl Rehearsal {
         let options = operator::Options {
             kubeconfig,
             data: home.data(),
-            programs: installation.programs,
+            programs: installation.programs.clone(),
         };
         let stop = CancellationToken::new();
         let operator = tokio::spawn(operator::run_until(options, stop.clone().cancelled_owned()));
@@ -68,6 +73,8 @@ impl Rehearsal {
             narrator,
             client,
             home,
+            installation,
+            admin,
             stop,
             operator,
             _server: (server, listening),
@@ -159,7 +166,7 @@ impl Rehearsal {
             .to_owned()
     }
 
-    async fn leave(self) {
+    pub(super) async fn leave(self) {
         self.stop.cancel();
         self.operator
             .await

@@ -5,8 +5,10 @@ use futures::{FutureExt as _, Stream, StreamExt};
 use kube::api::{DeleteParams, DynamicObject, ListParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Client, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use std::collections::HashMap;
+use std::sync::OnceLock;
+use std::time::Duration;
 use syncagent_embedded::Server;
 use tokio::task::JoinHandle;
 
@@ -15,7 +17,7 @@ use super::args::Given;
 use super::consumer::Consumer;
 use super::home::Home;
 use super::plane::{self, Plane};
-use super::provider::Workspaces;
+use super::provider::{EXPORT, Workspace, Workspaces};
 use super::say::{Narrator, Who};
 use super::wait::{self, condition, documents, kind, objects};
 use crate::postgres::Installation;
@@ -23,12 +25,17 @@ use crate::postgres::Installation;
 pub(crate) const CLUSTER_CRD: &str = include_str!("../manifests/clusters.yaml");
 pub(crate) const DATABASE_CRD: &str = include_str!("../manifests/databases.yaml");
 pub(crate) const OPERATOR_ACCESS: &str = include_str!("../manifests/operator.yaml");
-const RBAC: &str = "rbac.authorization.k8s.io/v1";
-const CRDS: &str = "apiextensions.k8s.io/v1";
 const AGENT_ACCESS: &str = include_str!("../manifests/agent-service.yaml");
 
 /// Marks what the story installs for its stand-in operator, so that it is not taken for somebody's CloudNativePG.
 const MARK: &str = "syncagent.kcp.io/story";
+/// The CRD by which a CloudNativePG shows, and what its Deployment is labelled, by its manifests and by its chart.
+const CNPG: (&str, &str) = (
+    "clusters.postgresql.cnpg.io",
+    "app.kubernetes.io/name=cloudnative-pg",
+);
+/// How long those who leave early are given.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Both control planes.
 pub(crate) struct Stage {
@@ -38,11 +45,13 @@ pub(crate) struct Stage {
     pub(crate) has_operator: bool,
     /// The service cluster, as its admin.
     pub(crate) admin: Client,
+    /// The workspaces, once they are there.
+    pub(crate) workspaces: OnceLock<Workspaces>,
 }
 
 impl Stage {
-    /// Starts both, or takes those that are given, and installs the CRDs.
-    pub(crate) async fn set(
+    /// Starts both, or takes those that are given, and looks who is there.
+    pub(crate) async fn open(
         narrator: &Narrator,
         home: &Home,
         given: &Given,
@@ -61,7 +70,9 @@ impl Stage {
             service,
             has_operator: false,
             admin,
+            workspaces: OnceLock::new(),
         };
+        stage.has_operator = stage.detect(narrator).await?;
         let root = stage.kcp.workspace();
         home.kubeconfig("kcp-admin", &stage.kcp.admin(Some(&root)))?;
         home.kubeconfig("service-admin", &stage.service.admin(None))?;
@@ -87,46 +98,61 @@ impl Stage {
             Who::Story,
             &format!("kubeconfigs are in {}", home.dir().display()),
         );
-        stage.install(narrator).await?;
         Ok(stage)
     }
 
-    async fn install(&mut self, narrator: &Narrator) -> Result<(), Trouble> {
-        let crds = objects(
-            &self.admin,
-            &kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
-            "",
-        );
-        let there = crds.get_opt("clusters.postgresql.cnpg.io").await;
+    /// Whether somebody's CloudNativePG is on the service cluster: nobody has to say so.
+    async fn detect(&self, narrator: &Narrator) -> Result<bool, Trouble> {
+        let (name, label) = CNPG;
+        let there = self.crds().get_opt(name).await;
         let there = there.map_err(Trouble::api("look for CloudNativePG"))?;
-        self.has_operator = there.is_some_and(|crd| !crd.labels().contains_key(MARK));
+        let Some(crd) = there else { return Ok(false) };
+        if crd.labels().contains_key(MARK) {
+            return Err(Trouble::Wrong(format!(
+                "another telling of this story has the CRD {name} on the service cluster: wait for its end, or delete what it left"
+            )));
+        }
+        let deployments = objects(&self.admin, &kind("apps/v1", "Deployment"), "");
+        let found = deployments
+            .list(&ListParams::default().labels(label))
+            .await
+            .map_err(Trouble::api("look for CloudNativePG's Deployment"))?;
+        let Some(operator) = found.items.first() else {
+            return Err(Trouble::Wrong(format!(
+                "the service cluster has the CRD {name}, and no Deployment labelled {label}: install CloudNativePG's operator, or delete its CRDs, which the story then brings along"
+            )));
+        };
+        let line = format!(
+            "has CloudNativePG on the service cluster: Deployment {}/{}",
+            operator.namespace().unwrap_or_default(),
+            operator.name_any()
+        );
+        narrator.say(Who::Provider, &line);
+        Ok(true)
+    }
+
+    /// The CRDs of the service cluster.
+    pub(crate) fn crds(&self) -> Api<DynamicObject> {
+        let of = kind("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+        objects(&self.admin, &of, "")
+    }
+
+    /// Installs what agent and operator need on the service cluster.
+    pub(crate) async fn install(&self, narrator: &Narrator) -> Result<(), Trouble> {
         for object in documents(AGENT_ACCESS)? {
-            wait::create(&self.admin, &object).await?;
+            self.service.make(&self.admin, &object).await?;
         }
         if self.has_operator {
-            narrator.say(Who::Provider, "has CloudNativePG on the service cluster");
             return Ok(());
         }
         for object in documents(OPERATOR_ACCESS)? {
-            wait::create(&self.admin, &object).await?;
+            self.service.make(&self.admin, &object).await?;
         }
         for manifest in [CLUSTER_CRD, DATABASE_CRD] {
             for mut crd in documents(manifest)? {
                 crd.labels_mut()
                     .insert(MARK.to_owned(), "stand-in".to_owned());
-                wait::create(&self.admin, &crd).await?;
-                let name = crd.name_any();
-                wait::until(
-                    narrator,
-                    &format!("the CRD {name}"),
-                    &crds,
-                    &name,
-                    |crd| match crd.map(|crd| condition(crd, "Established")) {
-                        Some("True") => Ok(()),
-                        _ => Err(wait::brief(crd)),
-                    },
-                )
-                .await?;
+                let name = self.define(narrator, &crd).await?;
                 narrator.say(
                     Who::Provider,
                     &format!("installed the CRD {name} on the service cluster"),
@@ -136,57 +162,74 @@ impl Stage {
         Ok(())
     }
 
-    /// Takes from given servers what the story made for all of them; embedded ones just end. What it cannot take is told.
-    pub(crate) async fn strike(&self, narrator: &Narrator, workspaces: &Workspaces) {
+    /// Makes a CRD, waits until it is in force, and says its name.
+    pub(crate) async fn define(
+        &self,
+        narrator: &Narrator,
+        crd: &DynamicObject,
+    ) -> Result<String, Trouble> {
+        let name = self.service.make(&self.admin, crd).await?.name_any();
+        let what = format!("the CRD {name}");
+        let established = |crd: Option<&DynamicObject>| match crd {
+            Some(crd) if condition(crd, "Established") == "True" => Ok(()),
+            other => Err(wait::brief(other)),
+        };
+        wait::until(narrator, &what, &self.crds(), &name, established).await?;
+        Ok(name)
+    }
+
+    /// Takes from given servers what the story made on them, however it ended; embedded ones just end. What it cannot take
+    /// is told.
+    pub(crate) async fn strike(&self, narrator: &Narrator) {
         let mut left = Vec::new();
-        if let Plane::Given(_) = self.service {
-            let mut made = vec![
-                ("v1", "ServiceAccount", "default", "syncagent"),
-                (RBAC, "ClusterRoleBinding", "", "syncagent-of-the-story"),
-                (RBAC, "ClusterRoleBinding", "", "syncagent"),
-                (RBAC, "ClusterRole", "", "syncagent"),
-            ];
-            if !self.has_operator {
-                made.extend([
-                    (
-                        CRDS,
-                        "CustomResourceDefinition",
-                        "",
-                        "databases.postgresql.cnpg.io",
-                    ),
-                    (
-                        CRDS,
-                        "CustomResourceDefinition",
-                        "",
-                        "clusters.postgresql.cnpg.io",
-                    ),
-                    ("v1", "ServiceAccount", "default", "cnpg-manager"),
-                    (RBAC, "ClusterRoleBinding", "", "cnpg-manager-of-the-story"),
-                    (RBAC, "ClusterRoleBinding", "", "cnpg-manager"),
-                    (RBAC, "ClusterRole", "", "cnpg-manager"),
-                ]);
-            }
-            for consumer in &workspaces.consumers {
-                made.push(("v1", "Namespace", "", &consumer.cluster));
-            }
-            for (version, of, namespace, name) in made {
-                let api = objects(&self.admin, &kind(version, of), namespace);
-                if let Err(error) = api.delete(name, &DeleteParams::default()).await {
-                    left.push(format!("{of} {name}: {error}"));
+        if let (Plane::Given(_), Some(workspaces)) = (&self.service, self.workspaces.get()) {
+            let namespaces = objects(&self.admin, &kind("v1", "Namespace"), "");
+            for Workspace { cluster, .. } in &workspaces.consumers {
+                // The agent made it, if it got that far.
+                match namespaces.delete(cluster, &DeleteParams::default()).await {
+                    Err(kube::Error::Api(status)) if status.code == 404 => {}
+                    Err(error) => left.push(format!("Namespace {cluster}: {error}")),
+                    Ok(_) => {}
                 }
             }
         }
-        if let (Plane::Given(_), Some((parent, name))) = (&self.kcp, &workspaces.own)
-            && let Ok(client) = self.kcp_admin(parent).await
-        {
-            let api = objects(&client, &kind("tenancy.kcp.io/v1alpha1", "Workspace"), "");
-            if let Err(error) = api.delete(name, &DeleteParams::default()).await {
-                left.push(format!("workspace {parent}:{name}: {error}"));
-            }
-        }
+        left.extend(self.service.strike().await);
+        left.extend(self.kcp.strike().await);
         for what in left {
             narrator.say(Who::Story, &format!("could not take away {what}"));
         }
+    }
+
+    /// Where the story is cut off, while agent and operator are still there: what was ordered on given servers would stay, with
+    /// finalizers on it. Whoever unbinds has their orders deleted.
+    pub(crate) async fn cut(&self, narrator: &Narrator) {
+        let embedded = |plane: &Plane| matches!(plane, Plane::Embedded(..));
+        let Some(workspaces) = self.workspaces.get() else {
+            return;
+        };
+        if embedded(&self.kcp) && embedded(&self.service) {
+            return;
+        }
+        let left = async {
+            for Workspace { path, .. } in &workspaces.consumers {
+                let client = self.kcp_admin(path).await?;
+                let of = kind("apis.kcp.io/v1alpha2", "APIBinding");
+                let bindings = objects(&client, &of, "");
+                match bindings.delete(EXPORT, &DeleteParams::default()).await {
+                    Err(kube::Error::Api(status)) if status.code == 404 => continue,
+                    answer => answer.map_err(Trouble::api("unbind"))?,
+                };
+                let what = format!("{path} to be left");
+                wait::until_gone(narrator, &what, &bindings, EXPORT).await?;
+            }
+            Ok::<_, Trouble>(())
+        };
+        let trouble = match tokio::time::timeout(PATIENCE, left).await {
+            Ok(Ok(())) => return,
+            Ok(Err(trouble)) => trouble.to_string(),
+            Err(_) => format!("orders are still there after {} s", PATIENCE.as_secs()),
+        };
+        narrator.say(Who::Story, &format!("could not clear up: {trouble}"));
     }
 
     /// A client of kcp's admin for a workspace.
@@ -205,7 +248,8 @@ impl Stage {
             return Ok(std::future::pending().boxed());
         }
         let manager = self.service.somebody("cnpg-manager", None).await?;
-        plane::bind(&self.admin, "cnpg-manager", &manager).await?;
+        let binding = plane::binding("cnpg-manager", &manager);
+        self.service.make_json(&self.admin, binding).await?;
         let kubeconfig = self.service.kubeconfig(&manager.token, None);
         let kubeconfig = home.kubeconfig("operator", &kubeconfig)?;
         let (id, ended) = home.start_operator(&kubeconfig, installation)?;

@@ -52,11 +52,7 @@ pub(crate) fn documents(yaml: &str) -> Result<Vec<DynamicObject>, Trouble> {
             .map_err(|error| Trouble::Wrong(format!("bad manifest: {error}")))
     };
     let parts = yaml.split("\n---\n").map(parse);
-    let object = |part: Result<Value, Trouble>| {
-        serde_json::from_value(part?)
-            .map_err(|error| Trouble::Wrong(format!("bad manifest: {error}")))
-    };
-    parts.map(object).collect()
+    parts.map(|part| parsed(part?)).collect()
 }
 
 /// Creates an object, whatever it is.
@@ -74,9 +70,12 @@ pub(crate) async fn create(
 
 /// Creates an object given as JSON.
 pub(crate) async fn create_json(client: &Client, object: Value) -> Result<DynamicObject, Trouble> {
-    let object = serde_json::from_value(object)
-        .map_err(|error| Trouble::Wrong(format!("bad object: {error}")))?;
-    create(client, &object).await
+    create(client, &parsed(object)?).await
+}
+
+/// An object given as JSON.
+pub(crate) fn parsed(object: Value) -> Result<DynamicObject, Trouble> {
+    serde_json::from_value(object).map_err(|error| Trouble::Wrong(format!("bad object: {error}")))
 }
 
 /// Watches an object until `look` has what it looks for; until then `look` says what it sees.
