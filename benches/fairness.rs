@@ -12,6 +12,9 @@
 
 #[path = "../tests/it/fairness.rs"]
 mod fairness;
+#[path = "../tests/it/lines.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod lines;
 #[path = "../tests/it/stage.rs"]
 #[expect(dead_code, reason = "the tests' stage, of which little is used here")]
 mod stage;

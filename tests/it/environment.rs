@@ -1,9 +1,10 @@
 //! Living through the environment: each trouble is survived without a loss, and without hammering anybody.
 //!
 //! Every test says how many requests a minute of its trouble may cost, with [`Spent`](crate::spent::Spent); `environment.md`
-//! is the list of troubles, tests and bounds, and [`table`] holds it true. They need servers that misbehave on purpose, so
-//! they run against embedded ones only, in time that is paused. That the bounds notice an agent that does not wait is shown by
-//! mistakes that are planted: `syncagent-core/mutants/whole.txt`, from `does-not-wait-longer` on.
+//! is the list of troubles, tests and bounds, and [`table`] holds it true. Most need servers that misbehave on purpose, so
+//! they run against embedded ones only, in time that is paused; the others run against real ones too, where little time
+//! passes and nothing is counted. That the bounds notice an agent that does not wait is shown by mistakes that are planted:
+//! `syncagent-core/mutants/whole.txt`, from `does-not-wait-longer` on.
 
 mod answers;
 mod bindings;

@@ -102,23 +102,17 @@ fn the_next_generation_waits_for_the_last_step_of_the_one_before() {
         let thing = things::kind("Thing");
         let mut stage = Stage::set(vec![noted("Thing", "old")]).await;
         stage.export(&json!({})).await;
+        let [_, service] = stage.lines();
         let definitions = stage.drive();
         stage.filled().await;
         let consumer = stage.consumer("consumer").await;
         consumer.order(&thing, "a", &json!({"size": 1})).await;
         consumer.there(&thing, "a", things::synced).await;
-        let Some(service) = stage.world.embedded_service().cloned() else {
-            return crate::world::skipped("it stalls a request of an embedded server");
-        };
         stage.calm().await;
         stage.forget();
 
         // A write of the old generation is under way and gets no answer for a while.
-        service
-            .faults()
-            .plan(1, syncagent_embedded::faults::Fault::Stall, |asked| {
-                asked.verb == "patch" && asked.agent.starts_with("syncagent/")
-            });
+        service.stall_next("patch", "a");
         let path = things::path(&thing, "default", "a");
         change(&consumer.api, &path, &json!({"spec": {"size": 2}})).await;
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;

@@ -14,6 +14,7 @@ mod fairness;
 mod found;
 mod generations;
 mod go_agent;
+mod lines;
 mod mutations;
 mod offering;
 mod orders;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::stage::{Stage, gone, play, play_in_real_time, there};
 use crate::things;
-use crate::world::{change, eventually, skipped, status};
+use crate::world::{change, eventually, status};
 
 #[test]
 fn an_order_is_placed_changed_reflected_and_retired() {
@@ -110,23 +110,9 @@ fn an_agent_with_kubeconfigs_works_over_real_sockets() {
     play_in_real_time(|| async {
         let thing = things::kind("Thing");
         let mut stage = Stage::set(vec![things::taking("Thing")]).await;
-        let (Some(kcp), Some(service)) = (
-            stage.world.embedded_kcp().cloned(),
-            stage.world.embedded_service().cloned(),
-        ) else {
-            return skipped("it gives users of its own to embedded servers");
-        };
-        let at = "127.0.0.1:0".parse().unwrap();
-        let (kcp_at, service_at) = (
-            kcp.listen(at).await.unwrap(),
-            service.listen(at).await.unwrap(),
-        );
-        stage
-            .wire(
-                &service_at.kubeconfig(&service.admin()),
-                &kcp_at.kubeconfig_at(&kcp.kcp_admin(), &stage.provider.path),
-            )
-            .await;
+        let kubeconfigs = stage.world.kubeconfigs(&stage.provider, &stage.user);
+        let [service, kcp] = kubeconfigs.await;
+        stage.wire(&service, &kcp).await;
         stage.export(&json!({})).await;
         stage.start();
         stage.filled().await;

@@ -3,33 +3,24 @@
 use std::time::Duration;
 
 use serde_json::json;
-use syncagent_embedded::Server;
 
-use crate::spent::Spent;
+use crate::spent::{MINUTE, Spent, pass};
 use crate::stage::{Consumer, Stage, gone, play, there};
 use crate::things;
-use crate::world::{World, change, eventually, skipped, status};
-
-/// How long a server stays away.
-fn a_minute() -> Duration {
-    Duration::from_secs(if World::is_real() { 3 } else { 60 })
-}
+use crate::world::{World, change, eventually, status};
 
 #[test]
 fn the_service_cluster_goes_away_for_a_minute_and_nothing_is_lost() {
     play(|| async {
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::taking("Thing")]).await;
-        let Some(server) = stage.world.embedded_service().cloned() else {
-            return skipped("only an embedded service cluster can be taken away");
-        };
+        let (mut stage, [_, server]) = Stage::over_lines(vec![things::taking("Thing")]).await;
         let consumer = stage.consumer("consumer").await;
         for name in ["kept", "changed", "deleted"] {
             consumer.order(&thing, name, &json!({"size": 1})).await;
             consumer.there(&thing, name, things::synced).await;
         }
         let spent = Spent::from_here(&stage);
-        server.faults().outage(true);
+        server.outage(true);
         consumer.secret("late", "x").await;
         consumer
             .order(
@@ -45,12 +36,12 @@ fn the_service_cluster_goes_away_for_a_minute_and_nothing_is_lost() {
         )
         .await;
         consumer.delete(&thing, "deleted").await;
-        tokio::time::sleep(a_minute()).await;
+        pass(MINUTE).await;
         assert!(
             consumer.get(&thing, "deleted").await.is_success(),
             "held while nobody can look"
         );
-        server.faults().outage(false);
+        server.outage(false);
 
         there(&stage.service, &thing, &consumer.cluster, "changed", |c| {
             c["spec"]["size"] == 2
@@ -72,17 +63,14 @@ fn the_service_cluster_goes_away_for_a_minute_and_nothing_is_lost() {
 fn kcp_goes_away_for_a_minute_and_nothing_is_lost() {
     play(|| async {
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::taking("Thing")]).await;
-        let Some(server) = stage.world.embedded_kcp().cloned() else {
-            return skipped("only an embedded kcp can be taken away");
-        };
+        let (mut stage, [server, _]) = Stage::over_lines(vec![things::taking("Thing")]).await;
         let consumer = stage.consumer("consumer").await;
         for name in ["kept", "lost"] {
             consumer.order(&thing, name, &json!({"size": 1})).await;
             consumer.there(&thing, name, things::synced).await;
         }
         let spent = Spent::from_here(&stage);
-        server.faults().outage(true);
+        server.outage(true);
         let at = |name: &str| things::path(&thing, &consumer.cluster, name);
         status(&stage.service, &at("kept"), &json!({"phase": "while away"})).await;
         // Somebody deletes a copy: the origin still wants one.
@@ -94,9 +82,9 @@ fn kcp_goes_away_for_a_minute_and_nothing_is_lost() {
                 .unwrap()
                 .is_success()
         );
-        tokio::time::sleep(a_minute()).await;
+        pass(MINUTE).await;
         there(&stage.service, &thing, &consumer.cluster, "kept", |_| true).await;
-        server.faults().outage(false);
+        server.outage(false);
 
         consumer
             .there(&thing, "kept", |o| o["status"]["phase"] == "while away")
@@ -115,12 +103,7 @@ fn kcp_goes_away_for_a_minute_and_nothing_is_lost() {
 fn cut_watches_and_forgotten_history_lose_nothing() {
     play(|| async {
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
-        let servers: Vec<Server> = [stage.world.embedded_kcp(), stage.world.embedded_service()]
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect();
+        let (mut stage, servers) = Stage::over_lines(vec![things::plain("Thing")]).await;
         let consumer = stage.consumer("consumer").await;
         let spent = Spent::from_here(&stage);
         for n in 0..5 {
@@ -128,8 +111,8 @@ fn cut_watches_and_forgotten_history_lose_nothing() {
             consumer.order(&thing, &name, &json!({"size": n})).await;
             consumer.there(&thing, &name, things::synced).await;
             for server in &servers {
-                server.faults().cut_watches();
-                server.faults().compact();
+                server.cut_watches();
+                server.compact();
             }
             let path = things::path(&thing, "default", &name);
             change(&consumer.api, &path, &json!({"spec": {"size": 50 + n}})).await;
@@ -148,13 +131,7 @@ fn cut_watches_and_forgotten_history_lose_nothing() {
 fn what_goes_while_nobody_can_watch_and_history_is_forgotten_is_noticed() {
     play(|| async {
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
-        let (Some(kcp), Some(service)) = (
-            stage.world.embedded_kcp().cloned(),
-            stage.world.embedded_service().cloned(),
-        ) else {
-            return skipped("watches of real servers cannot be cut at will");
-        };
+        let (mut stage, servers) = Stage::over_lines(vec![things::plain("Thing")]).await;
         let consumer = stage.consumer("consumer").await;
         for name in ["kept", "lost", "stripped"] {
             consumer.order(&thing, name, &json!({"size": 1})).await;
@@ -164,11 +141,9 @@ fn what_goes_while_nobody_can_watch_and_history_is_forgotten_is_noticed() {
         let lost = things::path(&thing, &consumer.cluster, "lost");
         let before = stage.service.get(&lost).await.unwrap().body;
         let spent = Spent::from_here(&stage);
-        for server in [&kcp, &service] {
-            server
-                .faults()
-                .fail_next(usize::MAX, 503, |verb, _| verb == "watch");
-            server.faults().cut_watches();
+        for server in &servers {
+            server.refuse_watches();
+            server.cut_watches();
         }
         // A copy vanishes on one side, an order on the other; no DELETED event tells.
         let reply = stage.service.delete(&lost, &json!({})).await.unwrap();
@@ -181,9 +156,9 @@ fn what_goes_while_nobody_can_watch_and_history_is_forgotten_is_noticed() {
         )
         .await;
         consumer.delete(&thing, "stripped").await;
-        for server in [&kcp, &service] {
-            server.faults().compact();
-            server.faults().clear();
+        for server in &servers {
+            server.compact();
+            server.clear();
         }
         let made = there(&stage.service, &thing, &consumer.cluster, "lost", |_| true).await;
         assert_ne!(made["metadata"]["uid"], before["metadata"]["uid"]);

@@ -52,6 +52,16 @@ impl Running {
     }
 }
 
+/// What a process may do on the service cluster and in the export's workspace, as is documented.
+fn rules(stage: &Stage) -> [Vec<Value>; 2] {
+    let kinds = stage.definitions.iter().map(|it| kind_rule(&it.service));
+    let service = [namespace_rules(), default_rules(), cluster_rules()].into_iter();
+    [
+        service.flatten().chain(kinds).collect(),
+        [export_rules(EXPORT), slice_rules(EXPORT)].concat(),
+    ]
+}
+
 impl Site {
     /// With these kinds on the service cluster, whose orders the process may serve.
     pub(crate) async fn new(definitions: Vec<Definition>) -> Self {
@@ -60,13 +70,7 @@ impl Site {
 
     /// The same with what a stage has.
     pub(crate) async fn of(stage: Stage) -> Self {
-        let kinds = stage.definitions.iter().map(|it| kind_rule(&it.service));
-        let service: Vec<Value> = [namespace_rules(), default_rules(), cluster_rules()]
-            .into_iter()
-            .flatten()
-            .chain(kinds)
-            .collect();
-        let provider = [export_rules(EXPORT), slice_rules(EXPORT)].concat();
+        let [service, provider] = rules(&stage);
         stage.export(&json!({})).await;
         stage.grant(&service, &provider).await;
         let slice = format!("/apis/apis.kcp.io/v1alpha1/apiexportendpointslices/{EXPORT}");
@@ -76,6 +80,18 @@ impl Site {
         })
         .await;
         Self(stage)
+    }
+
+    /// From now on the process may do nothing but read this resource, on the service cluster (0) or in the export's
+    /// workspace (1).
+    pub(crate) async fn forbid(&self, side: usize, resource: &str) {
+        let mut rules = rules(&self.0);
+        let concerned = |rule: &&mut Value| rule["resources"][0] == resource;
+        let rule = rules[side].iter_mut().find(concerned).unwrap();
+        let before = rule.clone();
+        rule["verbs"] = json!(["get", "list", "watch"]);
+        self.0.give(&rules[0], &rules[1]).await;
+        self.0.forbidden(side, &before, &json!("update")).await;
     }
 
     /// The agent's name.

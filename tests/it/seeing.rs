@@ -2,7 +2,6 @@
 
 use serde_json::json;
 use syncagent::{Hands, Notice};
-use syncagent_embedded::faults::Fault;
 
 use crate::stage::{Stage, play};
 use crate::things;
@@ -71,10 +70,7 @@ fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
 fn a_dry_run_tells_the_consumer_nothing() {
     play(|| async {
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::taking("Thing")]).await;
-        let Some(kcp) = stage.world.embedded_kcp().cloned() else {
-            return skipped("it takes a server that lets somebody wait");
-        };
+        let (mut stage, [kcp, _]) = Stage::over_lines(vec![things::taking("Thing")]).await;
         let consumer = stage.consumer("consumer").await;
         consumer.secret("second", "x").await;
         for (name, secret) in [("a", "missing"), ("b", "second")] {
@@ -91,9 +87,7 @@ fn a_dry_run_tells_the_consumer_nothing() {
         )
         .await;
         // The other order keeps it long enough for whatever would be said to be sent.
-        kcp.faults().plan(1, Fault::Stall, |asked| {
-            asked.verb == "get" && asked.target.name == "second"
-        });
+        kcp.stall_next("get", "second");
         stage.forget();
         let exit = stage.agent().dry_run().run().await;
         assert!(exit.is_stopped());

@@ -13,6 +13,7 @@ use syncagent_core::runtime::{Clock, Definitions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::lines::{self, Line};
 use crate::things;
 use crate::world::{
     User, Workspace, World, another_test, change, created, eventually, status, tidy,
@@ -205,6 +206,16 @@ impl Stage {
         Self::running_in(World::new().await, definitions).await
     }
 
+    /// The same with lines to kcp and to the service cluster that can be cut.
+    pub(crate) async fn over_lines(definitions: Vec<Definition>) -> (Self, [Line; 2]) {
+        let mut stage = Self::set(definitions).await;
+        stage.export(&json!({})).await;
+        let lines = stage.lines();
+        stage.start();
+        stage.filled().await;
+        (stage, lines)
+    }
+
     /// The same in a world of one's own.
     pub(crate) async fn running_in(world: World, definitions: Vec<Definition>) -> Self {
         let mut stage = Self::set_in(world, definitions).await;
@@ -217,16 +228,17 @@ impl Stage {
     /// An agent that is not started yet.
     pub(crate) fn agent(&self) -> Agent {
         let notices = self.notices.clone();
+        let (service, kcp) = self.servers.clone().unwrap_or_else(|| {
+            let service = self.world.service_connection(&self.user);
+            (service, self.world.kcp_access(&self.provider, &self.user))
+        });
         let mut agent = Agent::new(EXPORT)
             .name(
                 self.named
                     .clone()
                     .unwrap_or_else(|| self.world.unique("agent")),
             )
-            .connect(
-                self.world.service_connection(&self.user),
-                self.world.kcp_access(&self.provider, &self.user),
-            )
+            .connect(service, kcp)
             .notify(move |notice| notices.lock().unwrap().push(notice.clone()));
         for definition in &self.definitions {
             agent = agent.publish_definition(definition.clone());
@@ -256,17 +268,10 @@ impl Stage {
 
     fn launch(&mut self, agent: Agent) {
         let token = CancellationToken::new();
-        let mut agent = agent.shutdown(token.clone());
-        let servers = self.servers.clone();
+        let agent = agent.shutdown(token.clone());
         self.handle = Some(agent.handle());
         self.brake = Some(agent.brake());
-        let task = async move {
-            if let Some((service, kcp)) = servers {
-                agent = agent.connect(service, kcp);
-            }
-            agent.run().await
-        };
-        self.running = Some((token, tokio::spawn(task)));
+        self.running = Some((token, tokio::spawn(agent.run())));
     }
 
     /// Stops the agent, in the middle of whatever it does.
@@ -372,6 +377,13 @@ impl Stage {
     /// The agent gets the texts of kubeconfigs, and nothing else.
     pub(crate) async fn wire(&mut self, service: &str, kcp: &str) {
         self.connect(parsed(service).await.into(), parsed(kcp).await.into());
+    }
+
+    /// The lines to kcp and to the service cluster, over which the agent goes from its next start on.
+    pub(crate) fn lines(&mut self) -> [Line; 2] {
+        let (lines, service, kcp) = lines::between(&self.world, &self.provider, &self.user);
+        self.connect(service, kcp);
+        lines
     }
 
     /// The agent reaches the servers in these ways.

@@ -305,6 +305,16 @@ impl World {
         }
     }
 
+    /// How this user reaches the kcp, if that is real.
+    pub(crate) fn real_kcp(&self, user: &User) -> Option<kube::Config> {
+        self.kcp.config().map(|it| user.kcp.on(it))
+    }
+
+    /// How this user reaches the service cluster, if that is real.
+    pub(crate) fn real_service(&self, user: &User) -> Option<kube::Config> {
+        self.service.config().map(|it| user.service.on(it))
+    }
+
     /// Kubeconfigs with which a process of its own reaches the service cluster and a provider's workspace as this user.
     pub(crate) async fn kubeconfigs(&self, provider: &Workspace, user: &User) -> [String; 2] {
         let mut texts = Vec::new();
@@ -397,6 +407,20 @@ impl World {
 pub(crate) struct User {
     pub(crate) kcp: Identity,
     pub(crate) service: Identity,
+}
+
+impl User {
+    /// Somebody who shows a token that no server knows.
+    pub(crate) fn unknown() -> Self {
+        let nobody = Identity {
+            name: "nobody".to_owned(),
+            proof: Proof::Token("known-to-nobody".to_owned()),
+        };
+        Self {
+            kcp: nobody.clone(),
+            service: nobody,
+        }
+    }
 }
 
 /// Somebody on one server: a name, and what the server needs to believe it.
@@ -598,6 +622,13 @@ impl Side {
         }
     }
 
+    fn config(&self) -> Option<kube::Config> {
+        match self {
+            Self::Embedded(..) => None,
+            Self::Real(config, _) => Some((**config).clone()),
+        }
+    }
+
     /// What agents asked for; at a real server, which others use too, those whose user agent ends like this.
     fn log(&self, of: &str) -> Vec<Asked> {
         match self {
@@ -676,7 +707,7 @@ pub(crate) fn rewritten(text: &str, user: &Value, path: &str) -> String {
 }
 
 /// The same server, addressed at another path.
-fn at(mut config: kube::Config, path: &str) -> kube::Config {
+pub(crate) fn at(mut config: kube::Config, path: &str) -> kube::Config {
     let mut parts = config.cluster_url.clone().into_parts();
     parts.path_and_query = Some(path.parse().unwrap());
     config.cluster_url = http::Uri::from_parts(parts).unwrap();

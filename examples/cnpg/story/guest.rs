@@ -9,7 +9,7 @@ use serde_json::json;
 use syncagent::Agent;
 use syncagent_embedded::Server;
 
-use super::args::Given;
+use super::args::{Given, Way};
 use super::home::Home;
 use super::rehearsal::Rehearsal;
 use super::stage::Stage;
@@ -63,6 +63,7 @@ async fn install_cnpg(all: &Rehearsal) {
 /// Tells the story there, until it ends or is interrupted.
 async fn told(
     all: &Rehearsal,
+    way: Way,
     kcp: Option<&Path>,
     interrupted: impl Future<Output = ()>,
 ) -> Result<Option<String>, Trouble> {
@@ -74,11 +75,12 @@ async fn told(
     };
     let agent = Agent::new("postgresql.cnpg.io");
     let agent = agent.publish::<Cluster>().publish::<Database>();
+    let agent = (way == Way::Derived).then_some(agent);
     let outcome = match Stage::open(&narrator, &home, &given).await {
         Ok(stage) => {
             let play = play(
                 &narrator,
-                Some(agent),
+                agent,
                 &mut home,
                 &all.installation,
                 false,
@@ -114,11 +116,13 @@ async fn a_cloudnativepg_that_is_there_is_used_and_stays() {
     let all = Rehearsal::set().await;
     install_cnpg(&all).await;
     let before = inventory(&all).await;
-    let end = told(&all, None, std::future::pending()).await;
-    let summary = end.unwrap_or_else(|trouble| panic!("{trouble}"));
-    let summary = summary.expect("nobody interrupts");
-    assert!(summary.contains("a given service cluster"), "{summary}");
-    left(&all, &before).await;
+    for way in [Way::Derived, Way::NoCode] {
+        let end = told(&all, way, None, std::future::pending()).await;
+        let summary = end.unwrap_or_else(|trouble| panic!("{trouble}"));
+        let summary = summary.expect("nobody interrupts");
+        assert!(summary.contains("a given service cluster"), "{summary}");
+        left(&all, &before).await;
+    }
     all.leave().await;
 }
 
@@ -126,7 +130,7 @@ async fn a_cloudnativepg_that_is_there_is_used_and_stays() {
 async fn crds_that_nobody_acts_on_are_told_of_and_left_alone() {
     let all = Rehearsal::set().await;
     let before = inventory(&all).await;
-    let Err(trouble) = told(&all, None, std::future::pending()).await else {
+    let Err(trouble) = told(&all, Way::Derived, None, std::future::pending()).await else {
         panic!("there is no operator");
     };
     let told = trouble.to_string();
@@ -164,7 +168,7 @@ async fn a_story_that_is_interrupted_leaves_nothing_on_either_server() {
         });
         two.await.unwrap_or_else(|trouble| panic!("{trouble}"));
     };
-    let end = told(&all, Some(&file), ordered).await;
+    let end = told(&all, Way::Derived, Some(&file), ordered).await;
     let end = end.unwrap_or_else(|trouble| panic!("{trouble}"));
     assert_eq!(end, None);
     left(&all, &before).await;

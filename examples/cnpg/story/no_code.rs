@@ -17,6 +17,8 @@ use super::stage::Stage;
 use super::wait::{self, documents};
 
 const OFFER: &str = include_str!("../manifests/no-code/published-resources.yaml");
+/// What its role is called on either side.
+pub(crate) const ROLE: &str = "syncagent-no-code";
 const ACCESS_SERVICE: &str = include_str!("../manifests/no-code/access-service.yaml");
 const ACCESS_KCP: &str = include_str!("../manifests/no-code/access-kcp.yaml");
 

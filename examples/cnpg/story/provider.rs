@@ -124,12 +124,15 @@ pub(crate) async fn offer(
     let client = stage.kcp_admin(&workspaces.provider).await?;
     let there = Some(workspaces.provider.as_str());
     let upstairs = stage.kcp.somebody("syncagent", there).await?;
-    wait::create_json(&client, plane::binding("syncagent", &upstairs)).await?;
     let kcp = stage.kcp.kubeconfig(&upstairs.token, there);
     let kcp = home.kubeconfig("agent-kcp", &kcp)?;
     let downstairs = stage.service.somebody("syncagent", None).await?;
-    let binding = plane::binding("syncagent", &downstairs);
-    stage.service.make_json(&stage.admin, binding).await?;
+    let more = agent.is_none().then_some(no_code::ROLE);
+    for role in ["syncagent"].into_iter().chain(more) {
+        wait::create_json(&client, plane::binding(role, &upstairs)).await?;
+        let below = plane::binding(role, &downstairs);
+        stage.service.make_json(&stage.admin, below).await?;
+    }
     let service = stage.service.kubeconfig(&downstairs.token, None);
     let service = home.kubeconfig("agent-service", &service)?;
     let names: Vec<String> = workspaces

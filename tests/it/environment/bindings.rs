@@ -1,11 +1,9 @@
 //! Workspaces that unbind, bind again, are deleted, or leave so that nobody notices.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::{alive, kcp, possible, retired, settled};
-use crate::spent::Spent;
+use crate::spent::{MINUTE, Spent, pass};
 use crate::stage::{Consumer, Stage, gone, play};
 use crate::things;
 use crate::world::eventually;
@@ -26,9 +24,6 @@ async fn unbind(consumer: &Consumer) {
 #[test]
 fn a_workspace_that_unbinds_and_binds_again_begins_anew() {
     play(|| async {
-        if !possible() {
-            return;
-        }
         let thing = things::kind("Thing");
         let secret = things::core("Secret");
         let mut stage = Stage::running(vec![things::taking("Thing")]).await;
@@ -48,7 +43,7 @@ fn a_workspace_that_unbinds_and_binds_again_begins_anew() {
         for name in &names {
             gone(&stage.service, &thing, &consumer.cluster, name).await;
         }
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        pass(MINUTE).await;
         spent.at_most(60);
         Spent::over(&stage, 10).await.at_most(8);
         // What the consumer owns stays theirs.
@@ -67,9 +62,6 @@ fn a_workspace_that_unbinds_and_binds_again_begins_anew() {
 #[test]
 fn a_workspace_that_is_deleted_concerns_no_other() {
     play(|| async {
-        if !possible() {
-            return;
-        }
         let thing = things::kind("Thing");
         let mut stage = Stage::running(vec![things::taking("Thing")]).await;
         let leaves = stage.consumer("leaves").await;
@@ -84,7 +76,7 @@ fn a_workspace_that_is_deleted_concerns_no_other() {
         for name in &names {
             gone(&stage.service, &thing, &leaves.cluster, name).await;
         }
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        pass(MINUTE).await;
         spent.at_most(50);
         Spent::over(&stage, 10).await.at_most(11);
         for name in &names {
@@ -121,7 +113,7 @@ fn a_workspace_that_is_simply_not_there_any_more_loses_nothing() {
             if !lives {
                 stage.start();
             }
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            pass(MINUTE).await;
             Spent::over(&stage, 20).await.at_most(11);
             for name in ["a", "b"] {
                 stage.copy(&lost, &thing, name).await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{alive, possible};
+use super::alive;
 use crate::spent::Spent;
 use crate::stage::{Consumer, Stage, play};
 use crate::things;
@@ -33,9 +33,6 @@ fn unsynced(order: &Value) -> bool {
 fn a_claim_that_is_not_accepted_is_a_condition_and_no_storm() {
     for state in [Some("Rejected"), None] {
         play(|| async {
-            if !possible() {
-                return;
-            }
             let thing = things::kind("Thing");
             let mut stage = Stage::running(vec![things::taking("Thing")]).await;
             let workspace = stage.world.workspace("consumer").await;
@@ -78,9 +75,6 @@ fn a_claim_that_is_not_accepted_is_a_condition_and_no_storm() {
 #[test]
 fn a_claim_that_is_taken_back_deletes_nothing() {
     play(|| async {
-        if !possible() {
-            return;
-        }
         let thing = things::kind("Thing");
         let secret = things::core("Secret");
         let mut stage = Stage::running(vec![things::taking("Thing")]).await;

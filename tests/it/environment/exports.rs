@@ -1,20 +1,19 @@
 //! An export that is deleted under the agent, and a kind that is.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use super::{alive, possible, retired, settled};
-use crate::spent::Spent;
-use crate::stage::{EXPORT, Stage, play};
+use super::{alive, retired, settled};
+use crate::spent::{MINUTE, Spent, pass};
+use crate::stage::{CRDS, EXPORT, Stage, play};
 use crate::things;
-use crate::world::{created, eventually};
+use crate::world::{World, created, eventually};
 
 /// The provider deletes the export and makes it again: the virtual workspace is gone, bindings and orders stay.
 #[test]
 fn an_export_that_is_deleted_and_made_again_loses_nothing() {
     play(|| async {
-        if !possible() {
-            return;
-        }
         let thing = things::kind("Thing");
         let mut stage = Stage::running(vec![things::taking("Thing")]).await;
         let consumer = stage.consumer("consumer").await;
@@ -61,9 +60,6 @@ fn an_export_that_is_deleted_and_made_again_loses_nothing() {
 #[test]
 fn a_kind_that_is_deleted_at_the_service_is_waited_for() {
     play(|| async {
-        if !possible() {
-            return;
-        }
         let thing = things::kind("Thing");
         let mut stage = Stage::running(vec![things::plain("Thing")]).await;
         let consumer = stage.consumer("consumer").await;
@@ -72,8 +68,7 @@ fn a_kind_that_is_deleted_at_the_service_is_waited_for() {
         settled(&consumer, &thing, &all).await;
         stage.calm().await;
         let spent = Spent::from_here(&stage);
-        let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        let path = format!("{crds}/things.example.io");
+        let path = format!("{CRDS}/{}", things::named("Thing"));
         assert!(
             stage
                 .service
@@ -86,10 +81,10 @@ fn a_kind_that_is_deleted_at_the_service_is_waited_for() {
             (stage.service.get(&path).await.unwrap().code == 404).then_some(())
         })
         .await;
-        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        pass(MINUTE).await;
         Spent::over(&stage, 10).await.at_most(7);
-        created(stage.service.post(crds, &things::service_crd(&thing)).await);
-        tokio::time::sleep(std::time::Duration::from_secs(45)).await;
+        created(stage.service.post(CRDS, &things::service_crd(&thing)).await);
+        pass(Duration::from_secs(45)).await;
         for name in &names {
             stage.copy(&consumer, &thing, name).await;
         }
@@ -104,9 +99,6 @@ fn a_kind_that_is_deleted_at_the_service_is_waited_for() {
 #[test]
 fn a_kind_that_changes_all_the_time_is_followed_quietly() {
     play(|| async {
-        if !possible() {
-            return;
-        }
         let thing = things::kind("Thing");
         let mut stage = Stage::running(vec![things::plain("Thing")]).await;
         let consumer = stage.consumer("consumer").await;
@@ -114,16 +106,17 @@ fn a_kind_that_changes_all_the_time_is_followed_quietly() {
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
         settled(&consumer, &thing, &all).await;
         stage.calm().await;
-        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.example.io";
+        let path = &format!("{CRDS}/{}", things::named("Thing"));
+        let rounds = if World::is_real() { 6 } else { 60 };
         let changing = async {
-            for n in 0..60 {
+            for n in 0..rounds {
                 let labels = json!({"metadata": {"labels": {"round": n.to_string()}}});
                 crate::world::change(&stage.service, path, &labels).await;
                 let mut crd = things::service_crd(&thing)["spec"].clone();
                 crd["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
                     ["extra"] = json!({"type": "string", "description": n.to_string()});
                 crate::world::change(&stage.service, path, &json!({"spec": crd})).await;
-                tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                pass(Duration::from_secs(5)).await;
             }
         };
         stage.forget();

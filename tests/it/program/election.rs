@@ -7,7 +7,7 @@ use syncagent_core::cli::flags::Flags;
 
 use super::Site;
 use crate::stage::play;
-use crate::world::{change, created, eventually, skipped};
+use crate::world::{change, created, eventually};
 
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
 
@@ -134,12 +134,9 @@ fn who_loses_the_lease_ends_with_an_error() {
 fn who_cannot_renew_the_lease_ends_with_an_error() {
     play(|| async {
         let site = Site::new(Vec::new()).await;
-        let Some(embedded) = site.0.world.embedded_service() else {
-            return skipped("it takes a token away from an embedded server");
-        };
         let ours = site.start(elected(&site));
         held(&site, |it| it.contains('_')).await;
-        embedded.drop_token(site.0.user.service.token());
+        site.forbid(0, "leases").await;
         let exit = ours.end.await.unwrap();
         assert_eq!(
             exit.to_string(),

@@ -8,7 +8,7 @@ use syncagent_core::cli::flags::Flags;
 use super::Site;
 use crate::published::definition;
 use crate::stage::{EXPORT, Stage, install, play};
-use crate::world::{World, created, eventually, skipped};
+use crate::world::{User, World, created, eventually, skipped};
 
 const EXPORTS: &str = "/apis/apis.kcp.io/v1alpha2/apiexports";
 const SLICES: &str = "/apis/apis.kcp.io/v1alpha1/apiexportendpointslices";
@@ -134,11 +134,8 @@ fn what_may_not_be_read_is_named_with_the_rule_that_is_missing() {
 fn credentials_that_are_not_accepted_are_named_with_their_flag() {
     play(|| async {
         let site = Site::new(Vec::new()).await;
-        let Some(embedded) = site.0.world.embedded_kcp() else {
-            return skipped("it takes a token away from an embedded kcp");
-        };
-        embedded.drop_token(site.0.user.kcp.token());
-        let exit = site.start(site.flags());
+        let access = site.0.world.kcp_access(&site.0.provider, &User::unknown());
+        let exit = site.start_at(site.flags(), access, &site.url());
         let told = told(&exit.end.await.unwrap());
         assert!(
             told.contains("does not accept the credentials of --kcp-kubeconfig"),
