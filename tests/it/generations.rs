@@ -112,7 +112,7 @@ fn the_next_generation_waits_for_the_last_step_of_the_one_before() {
         stage.forget();
 
         // A write of the old generation is under way and gets no answer for a while.
-        service.stall_next("patch", "a");
+        service.stall_next(http::Method::PATCH, "/a");
         let path = things::path(&thing, "default", "a");
         change(&consumer.api, &path, &json!({"spec": {"size": 2}})).await;
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;

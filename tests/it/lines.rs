@@ -72,17 +72,17 @@ impl Line {
         }
     }
 
-    /// The agent's next `get` or `patch` of an object whose name ends like this gets no answer.
-    pub(crate) fn stall_next(&self, verb: &'static str, name: &'static str) {
+    /// The agent's next request with this method, and a path that ends like this, gets no answer.
+    pub(crate) fn stall_next(&self, method: Method, end: &'static str) {
         match self {
             Self::Embedded(server) => server.faults().plan(1, Fault::Stall, move |asked| {
-                let ours = asked.agent.starts_with("syncagent/");
-                ours && asked.verb == verb && asked.target.name.ends_with(name)
+                let reads = ["get", "list", "watch"].contains(&asked.verb);
+                let path = asked.uri.split('?').next().unwrap_or_default();
+                let patches = asked.verb == "patch";
+                let alike = method == Method::GET && reads || method == Method::PATCH && patches;
+                asked.agent.starts_with("syncagent/") && alike && path.ends_with(end)
             }),
-            Self::Real(wire) => {
-                let method = verb.to_uppercase().parse().unwrap();
-                *wire.stalled.lock().unwrap() = Some((method, name));
-            }
+            Self::Real(wire) => *wire.stalled.lock().unwrap() = Some((method, end)),
         }
     }
 

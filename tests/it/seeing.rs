@@ -1,7 +1,8 @@
 //! What an agent shows of itself: what it would do, what does not get on, what it counts.
 
 use serde_json::json;
-use syncagent::{Hands, Notice};
+use syncagent::{Definition, Hands, Notice};
+use syncagent_core::definition::SchemaSource;
 
 use crate::stage::{Stage, play};
 use crate::things;
@@ -66,6 +67,34 @@ fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
     });
 }
 
+/// What has not been looked at is not said to be as it should be.
+#[test]
+fn a_dry_run_waits_for_a_service_cluster_that_takes_its_time() {
+    play(|| async {
+        let definition = Definition {
+            schema: SchemaSource::Cluster,
+            ..things::plain("Thing")
+        };
+        let mut stage = Stage::set(vec![definition]).await;
+        stage.export(&json!({})).await;
+        let [_, service] = stage.lines();
+        service.stall_next(http::Method::GET, "/customresourcedefinitions");
+        let exit = stage.agent().dry_run().run().await;
+        assert!(exit.is_stopped());
+        let notices = stage.notices.lock().unwrap();
+        let planned = notices.iter().filter_map(|it| match it {
+            Notice::ExportPlanned { schemas, .. } => schemas.clone(),
+            _ => None,
+        });
+        let planned: Vec<String> = planned.flatten().collect();
+        let of = format!(".{}", things::named("Thing"));
+        assert!(
+            planned.len() == 1 && planned[0].ends_with(&of),
+            "{notices:#?}"
+        );
+    });
+}
+
 #[test]
 fn a_dry_run_tells_the_consumer_nothing() {
     play(|| async {
@@ -87,7 +116,7 @@ fn a_dry_run_tells_the_consumer_nothing() {
         )
         .await;
         // The other order keeps it long enough for whatever would be said to be sent.
-        kcp.stall_next("get", "second");
+        kcp.stall_next(http::Method::GET, "/second");
         stage.forget();
         let exit = stage.agent().dry_run().run().await;
         assert!(exit.is_stopped());

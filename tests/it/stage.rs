@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::lines::{self, Line};
 use crate::things;
 use crate::world::{
-    User, Workspace, World, another_test, change, created, eventually, status, tidy,
+    User, Workspace, World, another_test, change, created, eventually, made, status, tidy,
 };
 
 /// What all tests name their export.
@@ -187,12 +187,8 @@ impl Stage {
         self.permit(&self.definitions).await;
         let export = json!({"apiVersion": "apis.kcp.io/v1alpha2", "kind": "APIExport",
             "metadata": {"name": EXPORT}, "spec": spec});
-        created(
-            self.provider
-                .api
-                .post("/apis/apis.kcp.io/v1alpha2/apiexports", &export)
-                .await,
-        );
+        let path = "/apis/apis.kcp.io/v1alpha2/apiexports";
+        made(&self.provider.api, path, &export).await;
     }
 
     /// The export as it is.
@@ -421,7 +417,7 @@ impl Consumer {
     /// Orders something.
     pub(crate) async fn order(&self, kind: &Kind, name: &str, spec: &Value) -> Value {
         let path = collection(kind, Some("default"));
-        created(self.api.post(&path, &things::order(kind, name, spec)).await)
+        made(&self.api, &path, &things::order(kind, name, spec)).await
     }
 
     /// Reads an object of the namespace `default`.
@@ -458,11 +454,7 @@ impl Consumer {
     pub(crate) async fn secret(&self, name: &str, password: &str) -> Value {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
             "type": "kubernetes.io/basic-auth", "stringData": {"username": "app", "password": password}});
-        created(
-            self.api
-                .post("/api/v1/namespaces/default/secrets", &secret)
-                .await,
-        )
+        made(&self.api, "/api/v1/namespaces/default/secrets", &secret).await
     }
 }
 
@@ -471,7 +463,7 @@ async fn grant(api: &Server, user: &str, rules: &[Value]) {
     let path = "/apis/rbac.authorization.k8s.io/v1";
     let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
         "metadata": {"name": user}, "rules": rules});
-    created(api.post(&format!("{path}/clusterroles"), &role).await);
+    made(api, &format!("{path}/clusterroles"), &role).await;
     change(
         api,
         &format!("{path}/clusterroles/{user}"),
@@ -482,10 +474,7 @@ async fn grant(api: &Server, user: &str, rules: &[Value]) {
         "metadata": {"name": user},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]});
-    created(
-        api.post(&format!("{path}/clusterrolebindings"), &binding)
-            .await,
-    );
+    made(api, &format!("{path}/clusterrolebindings"), &binding).await;
 }
 
 /// Waits until a grant is in force, or is no more: whoever comes earlier is refused, and a kcp remembers that for long.

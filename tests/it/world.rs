@@ -224,10 +224,9 @@ impl World {
 
     async fn workspace_with(&self, name: &str, spec: &Value) -> Workspace {
         let path = "/apis/tenancy.kcp.io/v1alpha1/workspaces";
-        created(self.kcp.parent().post(path, &json!({
-            "apiVersion": "tenancy.kcp.io/v1alpha1", "kind": "Workspace", "metadata": {"name": self.unique(name)},
-            "spec": spec,
-        })).await);
+        let workspace = json!({"apiVersion": "tenancy.kcp.io/v1alpha1", "kind": "Workspace",
+            "metadata": {"name": self.unique(name)}, "spec": spec});
+        made(&self.kcp.parent(), path, &workspace).await;
         self.known_workspace(name).await
     }
 
@@ -738,6 +737,18 @@ pub(crate) fn created(
     let reply = reply.unwrap();
     assert!(reply.is_success() || reply.code == 409, "{reply:?}");
     reply.body
+}
+
+/// Makes an object; a real server that is too busy to decide is asked again.
+pub(crate) async fn made(api: &Server, path: &str, object: &Value) -> Value {
+    let reply = eventually("the server has time", || async {
+        let reply = api.post(path, object).await;
+        let busy = reply
+            .as_ref()
+            .is_ok_and(|it| it.code == 504 || it.code == 500 && it.message().contains("timed out"));
+        (!busy).then_some(reply)
+    });
+    created(reply.await)
 }
 
 /// Changes an object with a merge patch.

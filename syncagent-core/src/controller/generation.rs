@@ -42,7 +42,8 @@ use crate::names::{self, AgentName};
 use crate::publication::{Problems, Publication, Publications};
 use memory::Memory;
 
-/// How long the first look at the service cluster may hold back those publications that could begin.
+/// How long the first look at the service cluster may hold back those publications that could begin. Who only says what
+/// would be done says nothing before it is over.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
 /// The first and the longest pause after a failure.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -121,7 +122,8 @@ impl Generations {
         let mut changes = self.definitions.changes();
         let (mut crds, mut news) = Crds::of(self.service.clone(), self.announcer.clone());
         let mut memory = Memory::default();
-        let mut first_look = Some(Instant::now() + FIRST_LOOK);
+        let mut looking = true;
+        let mut first_look = (!self.dry).then(|| Instant::now() + FIRST_LOOK);
         let mut retry: Option<Instant> = None;
         let mut pause = PAUSE.0;
         let mut listed = false;
@@ -139,13 +141,14 @@ impl Generations {
             crds.follow(&kinds);
             let now = Instant::now();
             let known = kinds.iter().all(|kind| memory.found.contains_key(kind));
-            if first_look.is_some_and(|until| (known && listed) || now >= until) {
+            if looking && (known && listed || first_look.is_some_and(|until| now >= until)) {
                 if let Some(problems) = self.problems_at_first(&memory) {
                     return problems;
                 }
                 first_look = None;
+                looking = false;
             }
-            if first_look.is_none() && std::mem::take(&mut stirred) {
+            if !looking && std::mem::take(&mut stirred) {
                 let settled = self.align(&mut memory).await;
                 self.looked.send_replace(true);
                 if settled {
@@ -193,7 +196,7 @@ impl Generations {
                     }
                     Event::Trouble(trouble) => {
                         listed = true;
-                        stirred |= first_look.is_some();
+                        stirred |= looking;
                         if !self.announcer.heard(&trouble)
                             && !std::mem::replace(&mut troubled, true)
                         {
