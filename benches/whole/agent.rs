@@ -9,9 +9,14 @@ use tokio::time::sleep;
 use crate::args::Contender;
 use crate::process;
 use crate::scene::Scene;
+use crate::servers::Servers;
 
 /// How long somebody must do nothing to be quiet, and how much time on a processor is nothing.
 const QUIET: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(20));
+
+/// How long servers that were given must be asked nothing before that is believed: what they have not answered yet is in no
+/// log, and an agent that waits for it does nothing either.
+const UNANSWERED: Duration = Duration::from_secs(4);
 
 /// A running agent.
 pub(crate) struct Agent {
@@ -76,8 +81,23 @@ impl Agent {
     }
 
     /// Waits until it does nothing any more, and says since when.
-    pub(crate) async fn quiet(&self, cap: Duration) -> Option<Instant> {
+    pub(crate) async fn quiet(&self, servers: &mut Servers, cap: Duration) -> Option<Instant> {
         let end = Instant::now() + cap;
+        loop {
+            let since = self.idle(end).await?;
+            if servers.are_embedded() {
+                return Some(since);
+            }
+            let (asked, used) = (servers.counts(), self.cpu());
+            sleep(UNANSWERED).await;
+            if servers.counts() == asked && self.cpu() - used <= QUIET.1 {
+                return Some(since);
+            }
+        }
+    }
+
+    /// Waits until it uses no processor, and says since when.
+    async fn idle(&self, end: Instant) -> Option<Instant> {
         let mut samples = vec![(Instant::now(), self.cpu())];
         while Instant::now() < end {
             sleep(Duration::from_millis(100)).await;

@@ -99,7 +99,7 @@ async fn measure(args: &Args) {
 /// What the servers do when nobody thinks.
 async fn ceiling(args: &Args, cell: Cell) -> ceiling::Ceiling {
     let servers = Servers::fresh(args).await;
-    let scene = Scene::set(servers, cell.workspaces, false).await;
+    let mut scene = Scene::set(servers, cell.workspaces, false).await;
     scene.bind(&args.contenders()[0]).await;
     let orders = scene.order(cell.objects, "a").await;
     let measured = ceiling::measure(&scene, &orders, Duration::from_secs(args.cap)).await;

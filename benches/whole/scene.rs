@@ -135,7 +135,7 @@ impl Scene {
     }
 
     /// Lets an agent fill the export, lets all consumers bind it, and says what the agent had in memory then.
-    pub(crate) async fn bind(&self, contender: &Contender) -> u64 {
+    pub(crate) async fn bind(&mut self, contender: &Contender) -> u64 {
         let slices = format!(
             "/apis/apis.kcp.io/v1alpha1/apiexportendpointslices/{}",
             self.export
@@ -175,7 +175,7 @@ impl Scene {
         futures::stream::iter(consumers)
             .for_each_concurrent(8, |consumer| bind(consumer, &binding, &self.group))
             .await;
-        agent.quiet(PATIENCE).await;
+        agent.quiet(&mut self.servers, PATIENCE).await;
         let resident = agent.resident();
         agent.stop().await;
         resident

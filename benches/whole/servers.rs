@@ -77,10 +77,14 @@ impl Servers {
         (!self.given.kcp || logged("kcp")) && (!self.given.service || logged("service"))
     }
 
+    /// Whether neither of them was given.
+    pub(crate) fn are_embedded(&self) -> bool {
+        !self.given.kcp && !self.given.service
+    }
+
     /// The time of the servers on the processors, where both are embedded.
     pub(crate) fn cpu(&self) -> Option<std::time::Duration> {
-        let alone = !self.given.kcp && !self.given.service;
-        let embedded = self.embedded.as_ref().filter(|_| alone);
+        let embedded = self.embedded.as_ref().filter(|_| self.are_embedded());
         embedded.map(|it| process::cpu(it.child.id()))
     }
 

@@ -62,14 +62,14 @@ pub(crate) async fn run(
             say(way.word());
             let latency = latency(scene, some, way, steady.then_some(pause), cap).await;
             measured.latencies.push((way.word(), steady, latency));
-            agent.quiet(cap).await;
+            agent.quiet(&mut scene.servers, cap).await;
         }
         measured.changes = (2 * some.len(), scene.servers.counts());
     }
     if args.wants(Work::Noisy) {
         say("a noisy neighbour");
         measured.noisy = noisy(scene, &orders, cap).await;
-        agent.quiet(cap).await;
+        agent.quiet(&mut scene.servers, cap).await;
     }
     if args.wants(Work::Restart) {
         say("restarting");
@@ -82,7 +82,7 @@ pub(crate) async fn run(
         agent.stop().await;
         scene.servers.forget();
         agent = Agent::start(contender, scene);
-        let quiet = agent.quiet(cap).await;
+        let quiet = agent.quiet(&mut scene.servers, cap).await;
         measured.restart = Some(Restart {
             quiet: quiet.map(|at| at - agent.since),
             cpu: agent.cpu(),
@@ -95,7 +95,7 @@ pub(crate) async fn run(
         scene.servers.forget();
         let half = &orders[..orders.len() / 2];
         measured.deleted = Some((half.len(), delete(scene, half, cap).await));
-        agent.quiet(cap).await;
+        agent.quiet(&mut scene.servers, cap).await;
         measured.deletion = without_watches(scene.servers.counts());
     }
     agent.stop().await;
@@ -139,7 +139,10 @@ async fn place(
         return None;
     }
     measured.all = measured.curve.last().copied();
-    measured.quiet = agent.quiet(cap).await.map(|at| at - agent.since);
+    measured.quiet = agent
+        .quiet(&mut scene.servers, cap)
+        .await
+        .map(|at| at - agent.since);
     measured.cpu = agent.cpu();
     measured.highest = agent.highest();
     measured.servers = scene

@@ -146,6 +146,41 @@ fn a_quiet_tenant_is_served_as_soon_beside_a_noisy_one() {
     });
 }
 
+/// An event costs a server as much as a copy, so copies go first.
+#[test]
+fn events_wait_while_orders_do() {
+    if crate::world::World::is_real() {
+        return crate::world::skipped("it makes servers slow");
+    }
+    crate::stage::play(|| async {
+        // So many events may wait.
+        const MANY: usize = 240;
+        let (stage, end) = stage().await;
+        let consumer = stage.consumer("consumer").await;
+        ordered(&stage, &consumer, "first").await;
+        let kcp = stage.world.embedded_kcp().expect("embedded");
+        let told = || {
+            let audit = kcp.audit().into_iter();
+            let events = audit.filter(|it| it.verb == "create" && it.resource == "events");
+            events.count()
+        };
+        crate::world::eventually("the first order is told of", || async {
+            (told() > 0).then_some(())
+        })
+        .await;
+        let before = told();
+        let names: Vec<_> = (0..MANY).map(|n| format!("o{n}")).collect();
+        join_all(names.iter().map(|name| ordered(&stage, &consumer, name))).await;
+        let meanwhile = told() - before;
+        assert!(meanwhile <= MANY / 40, "{meanwhile} events went first");
+        crate::world::eventually("all orders are told of", || async {
+            (told() - before == MANY).then_some(())
+        })
+        .await;
+        end.cancel();
+    });
+}
+
 /// Of two tenants with much to do, neither waits for the other's end: their orders have their turns one by one.
 #[test]
 fn two_noisy_tenants_are_served_in_turn() {

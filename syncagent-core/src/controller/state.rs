@@ -112,7 +112,7 @@ impl State {
     /// A server answered what a step asked for, or did not.
     pub(crate) fn heard(&mut self, sign: Sign, now: Instant) {
         let since = *self.began.get_or_insert(now);
-        let full = self.queue.waiting() > 0 && self.queue.at_work() >= self.share();
+        let full = self.queue.waiting() > 0 && self.queue.at_work() * 4 >= self.share() * 3;
         let before = self.flow.limit();
         self.flow.heard(sign, full, now - since);
         if self.flow.limit() != before {

@@ -1,7 +1,8 @@
 //! Events in the consumer's workspace: warnings in the consumer's terms, and what else a publication's policy says.
 //!
-//! An event is a courtesy. It is sent after the work is done, by one task, and never holds work back: where the claim on
-//! `events` is not accepted the workspace is left alone for a while, where a server is busy events are dropped first. The
+//! An event is a courtesy. It is sent after the work is done, by one task, and never holds work back: while orders wait for
+//! their turn there are two a second, where the claim on `events` is not accepted the workspace is left alone for a while,
+//! where a server is busy or more is said than can be sent events are dropped first. The
 //! name of an event follows from what it says, so an agent that starts again does not repeat itself as long as the
 //! event is there.
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::clients::{Server, escape};
 use crate::definition::Events;
@@ -26,6 +27,11 @@ const LINE: usize = 256;
 const LEFT_ALONE: Duration = Duration::from_secs(600);
 /// How long nothing is sent to a server that was busy and did not say how long.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// How long an event waits while orders wait for their turn: an event costs a server as much as a copy does.
+const COURTESY: Duration = Duration::from_millis(500);
+/// How often it is looked whether they still do.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The order that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,11 +171,21 @@ impl Post {
 #[derive(Debug)]
 pub(crate) struct Line(mpsc::Receiver<(About, Said, String)>);
 
-/// Sends what was handed in, for ever. `server` finds the server of an order.
-pub(crate) async fn send(mut line: Line, agent: String, server: impl Fn(&About) -> Option<Server>) {
+/// Sends what was handed in, for ever. `server` finds the server of an order; `crowded` says whether orders wait for their
+/// turn.
+pub(crate) async fn send(
+    mut line: Line,
+    agent: String,
+    server: impl Fn(&About) -> Option<Server>,
+    crowded: impl Fn() -> bool,
+) {
     let mut closed: HashMap<String, Instant> = HashMap::new();
     let mut busy = Instant::now();
     while let Some((about, said, now)) = line.0.recv().await {
+        let patience = Instant::now() + COURTESY;
+        while crowded() && Instant::now() < patience {
+            sleep(LOOK).await;
+        }
         let at = Instant::now();
         closed.retain(|_, until| *until > at);
         if at < busy || closed.contains_key(&about.cluster) {

@@ -386,6 +386,8 @@ impl Agent {
             let found = reach.workspaces(about.endpoint.as_ref(), &about.cluster);
             found.into_iter().next().map(|(_, server)| server)
         };
+        let crowd = shared.clone();
+        let crowded = move || crowd.state().waiting() > 0;
         let (braking, to_mark) = (shared.clone(), provider.clone());
         let endpoints = async {
             if self.dry {
@@ -417,7 +419,7 @@ impl Agent {
             () = endpoints => Exit::stopped(),
             () = braking => Exit::stopped(),
             () = fleet::run(shared, course, wanted, known) => Exit::stopped(),
-            () = events::send(line, agent.to_string(), server) => Exit::stopped(),
+            () = events::send(line, agent.to_string(), server, crowded) => Exit::stopped(),
             () = quiet.quiet.notified() => Exit::stopped(),
         }
     }

@@ -110,7 +110,7 @@ fn refusals_halve_it_and_no_oftener_than_once_a_second() {
             flow.limit()
         })
         .collect();
-    assert_eq!(limits, [8, 8, 8, 4, 2, 1, 1, 1]);
+    assert_eq!(limits, [24, 24, 24, 12, 6, 3, 2, 1]);
 }
 
 #[test]
@@ -119,11 +119,11 @@ fn what_gets_lost_leaves_as_many_as_at_the_start() {
     for second in 0..10 {
         flow.heard(Sign::Silent, true, Duration::from_secs(second));
     }
-    assert_eq!(flow.limit(), 16);
+    assert_eq!(flow.limit(), 48);
     // Who was refused before is not given more for it.
     flow.heard(Sign::Refused, true, Duration::from_secs(20));
     flow.heard(Sign::Silent, true, Duration::from_secs(30));
-    assert_eq!(flow.limit(), 8);
+    assert_eq!(flow.limit(), 24);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn little_to_do_teaches_nothing() {
     for n in 0..10_000 {
         flow.heard(Sign::Answered, n % 20 != 0, Duration::from_millis(n));
     }
-    assert_eq!(flow.limit(), 16);
+    assert_eq!(flow.limit(), 48);
 }
 
 proptest! {
