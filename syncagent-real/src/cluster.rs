@@ -135,6 +135,8 @@ impl Cluster {
                 format!("--audit-policy-file={}", policy.display()),
                 format!("--audit-log-path={}", dir.join("audit.log").display()),
                 "--audit-log-mode=blocking".to_owned(),
+                // In one piece: by default another file is begun after 100 MiB.
+                "--audit-log-maxsize=100000".to_owned(),
             ],
         );
         let controllers = Server::new(

@@ -90,6 +90,8 @@ impl Kcp {
                 format!("--audit-policy-file={}", policy.display()),
                 format!("--audit-log-path={}", dir.join("audit.log").display()),
                 "--audit-log-mode=blocking".to_owned(),
+                // In one piece: by default another file is begun after 100 MiB.
+                "--audit-log-maxsize=100000".to_owned(),
             ],
         )
         .with_environment(&[("UNSAFE_E2E_HACK_DISABLE_ETCD_FSYNC", "true")]);

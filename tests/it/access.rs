@@ -1,6 +1,7 @@
 //! Least privilege: the agent runs under exactly the rules that it says it needs.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use syncagent::Definition;
@@ -273,8 +274,9 @@ fn granted() -> [Vec<Value>; 2] {
 /// Lives a life with each of the permissions on one of the two sides missing; those that nobody misses. Each has a thread
 /// of its own, since tests tell their kinds apart by their threads.
 fn superfluous(side: usize) -> Vec<String> {
-    let missing = Mutex::new(permissions(&granted()[side]));
-    let found = Mutex::new(Vec::new());
+    let all = permissions(&granted()[side]);
+    let missing = Mutex::new(all.clone());
+    let (tried, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let next = || missing.lock().unwrap().pop();
     std::thread::scope(|scope| {
         for _ in 0..6 {
@@ -287,6 +289,7 @@ fn superfluous(side: usize) -> Vec<String> {
                         stage.export(&json!({})).await;
                         stage.give(&rules[0], &rules[1]).await;
                         stage.forbidden(side, &rule, &verb).await;
+                        tried.fetch_add(1, Ordering::SeqCst);
                         if !missed(&mut stage).await {
                             let what = rule["resources"][0].as_str().unwrap_or("paths");
                             let what = format!("{} {what}", verb.as_str().unwrap());
@@ -297,6 +300,8 @@ fn superfluous(side: usize) -> Vec<String> {
             });
         }
     });
+    // Each of them was taken from a user of its own.
+    assert_eq!(tried.into_inner(), all.len());
     let mut found = found.into_inner().unwrap();
     found.sort();
     found

@@ -17,7 +17,7 @@ use syncagent_core::io::clients::{MERGE_PATCH, Server};
 
 use crate::stage::{Consumer, Stage, gone, play, there};
 use crate::things;
-use crate::world::{World, created, skipped};
+use crate::world::{World, created, skipped, skipped_for};
 
 /// Marks as the agent would write them onto somebody's copy.
 fn forged(victim: &str, agent: &str) -> Value {
@@ -340,7 +340,10 @@ fn two_agents_on_one_service_cluster_leave_each_other_alone() {
 #[test]
 fn an_agent_of_the_same_name_for_another_kcp_retires_nothing() {
     if World::is_real() {
-        return skipped("it waits for a quarter of an hour");
+        return skipped_for(
+            "it waits for a quarter of an hour",
+            "it would take that patience",
+        );
     }
     play(|| async {
         let thing = things::kind("Thing");

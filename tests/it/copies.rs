@@ -6,7 +6,7 @@ use syncagent_core::definition::{CopyNaming, FieldRule, Leaving, Loss, Rule};
 
 use crate::stage::{EXPORT, Stage, gone, play, there};
 use crate::things;
-use crate::world::{Workspace, World, change, created, eventually, skipped, status};
+use crate::world::{Workspace, World, change, created, eventually, skipped_for, status};
 
 #[test]
 fn a_changed_naming_applies_to_new_orders_only() {
@@ -414,7 +414,10 @@ fn a_workspace_may_unbind_and_leave_its_copies() {
 fn what_is_held_for_no_order_is_let_go() {
     play(|| async {
         if World::is_real() {
-            return skipped("a sweep comes every few minutes");
+            return skipped_for(
+                "a sweep comes every few minutes",
+                "it would take an agent that can be told to sweep",
+            );
         }
         let (thing, secret) = (things::kind("Thing"), things::core("Secret"));
         let mut stage = Stage::running(vec![things::taking("Thing")]).await;

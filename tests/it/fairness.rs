@@ -134,7 +134,10 @@ pub(crate) fn share(sorted: &[Duration], percent: usize) -> Duration {
 #[test]
 fn a_quiet_tenant_is_served_as_soon_beside_a_noisy_one() {
     if crate::world::World::is_real() {
-        return crate::world::skipped("it makes servers slow");
+        return crate::world::skipped_for(
+            "it makes servers slow",
+            "benches/fairness and benches/whole measure real ones",
+        );
     }
     crate::stage::play(|| async {
         let (alone, beside) = measured().await;
@@ -185,7 +188,10 @@ fn events_wait_while_orders_do() {
 #[test]
 fn two_noisy_tenants_are_served_in_turn() {
     if crate::world::World::is_real() {
-        return crate::world::skipped("it reads the order of requests from the embedded server");
+        return crate::world::skipped_for(
+            "it reads the order of requests from the embedded server",
+            "it would take the namespaces of the requests from audit logs",
+        );
     }
     crate::stage::play(|| async {
         const EACH: usize = 40;

@@ -12,7 +12,7 @@ use syncagent_core::compat::{Projected, Source};
 use crate::program::Site;
 use crate::stage::{CRDS, EXPORT, Stage, install, play};
 use crate::things;
-use crate::world::{World, change, created, eventually, group, own_labels, selecting, skipped};
+use crate::world::{World, change, created, eventually, group, own_labels, selecting, skipped_for};
 
 pub(crate) const PUBLISHED: &str = "/apis/syncagent.kcp.io/v1alpha1/publishedresources";
 const SCHEMAS: &str = "/apis/apis.kcp.io/v1alpha1/apiresourceschemas";
@@ -433,8 +433,9 @@ fn a_service_cluster_without_the_definition_says_how_to_install_it() {
         let site = Site::new(vec![things::plain("Thing")]).await;
         let stage = &site.0;
         if World::is_real() {
-            return skipped(
+            return skipped_for(
                 "the other tests on this service cluster have installed the definition",
+                "it would take a service cluster of its own",
             );
         }
         let running = site.start(site.flags());

@@ -542,7 +542,7 @@ pub(crate) async fn there(
             return reply.body;
         }
         last = reply.body;
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        crate::world::pause().await;
     }
     panic!("{path} never was as it should be; it is {last:#}");
 }

@@ -34,6 +34,15 @@ enum Side {
 struct Log {
     file: PathBuf,
     from: AtomicU64,
+    /// What was read of it since then, by whom it is of: the log of a server that many tests share is long.
+    read: Mutex<BTreeMap<String, Read>>,
+}
+
+/// What was read of a log, and up to where.
+#[derive(Default)]
+struct Read {
+    until: u64,
+    asked: Vec<Asked>,
 }
 
 /// A workspace: its logical cluster's name, its canonical path, and how a user of it addresses it.
@@ -500,6 +509,7 @@ impl Identity {
 }
 
 /// A request that was answered.
+#[derive(Clone)]
 struct Asked {
     verb: String,
     resource: String,
@@ -572,22 +582,45 @@ fn of_an_agent(entry: &syncagent_embedded::audit::Entry) -> bool {
 }
 
 impl Log {
+    /// From here on.
+    fn new(file: PathBuf) -> Self {
+        let log = Self {
+            file,
+            from: AtomicU64::new(0),
+            read: Mutex::default(),
+        };
+        log.forget();
+        log
+    }
+
     fn forget(&self) {
         let length = std::fs::metadata(&self.file).map_or(0, |it| it.len());
         self.from.store(length, Ordering::SeqCst);
+        self.read.lock().unwrap().clear();
     }
 
     fn read(&self, of: &str) -> Vec<Asked> {
         use std::io::{Read as _, Seek as _, SeekFrom};
+        let mut all = self.read.lock().unwrap();
+        let read = all.entry(of.to_owned()).or_default();
+        let from = self.from.load(Ordering::SeqCst).max(read.until);
         let mut file = std::fs::File::open(&self.file).unwrap();
-        let from = self.from.load(Ordering::SeqCst);
         file.seek(SeekFrom::Start(from)).unwrap();
-        let mut text = String::new();
-        file.read_to_string(&mut text).unwrap();
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).unwrap();
+        // The last line may be half written.
+        let whole = text
+            .iter()
+            .rposition(|it| *it == b'\n')
+            .map_or(0, |at| at + 1);
+        let text = std::str::from_utf8(&text[..whole]).unwrap();
         let ours = text.lines().filter(|line| line.contains(of));
         let events = ours.filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let ours = events.filter(|it| it["userAgent"].as_str().is_some_and(|it| it.ends_with(of)));
-        ours.filter_map(|event| Asked::read(&event)).collect()
+        read.asked
+            .extend(ours.filter_map(|event| Asked::read(&event)));
+        read.until = from + whole as u64;
+        read.asked.clone()
     }
 }
 
@@ -605,12 +638,7 @@ impl Side {
     }
 
     async fn real(kubeconfig: &str, log: &str) -> Self {
-        let log = std::env::var_os(log).map(|file| {
-            Arc::new(Log {
-                file: file.into(),
-                from: AtomicU64::new(0),
-            })
-        });
+        let log = std::env::var_os(log).map(|file| Arc::new(Log::new(file.into())));
         Self::Real(Box::new(config(kubeconfig).await), log)
     }
 
@@ -713,8 +741,14 @@ pub(crate) fn at(mut config: kube::Config, path: &str) -> kube::Config {
     config
 }
 
-/// How often to look, 20 ms apart, before giving up.
+/// How often to look before giving up.
 pub(crate) const PATIENCE: usize = 3000;
+
+/// Lets a moment pass before the next look; whoever looks at a real server takes from its time.
+pub(crate) async fn pause() {
+    let milliseconds = if World::is_real() { 50 } else { 20 };
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+}
 
 /// Waits until something is there; the bound is generous and only ends a test that would never end.
 pub(crate) async fn eventually<T, F>(what: &str, mut look: impl FnMut() -> F) -> T
@@ -725,7 +759,7 @@ where
         if let Some(found) = look().await {
             return found;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        pause().await;
     }
     panic!("it never happened: {what}");
 }

@@ -11,7 +11,7 @@ use syncagent_core::definition::{Definition, SchemaSource};
 
 use crate::stage::{CRDS, Stage, gone, play, there};
 use crate::things;
-use crate::world::{World, change, skipped, status};
+use crate::world::{World, change, skipped_for, status};
 
 /// A PostgreSQL cluster, as in `examples/cnpg`.
 #[derive(CustomResource, Publish, Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -75,7 +75,10 @@ async fn stage(definition: Definition) -> Stage {
 #[test]
 fn the_storys_own_types_cost_what_is_written_by_hand() {
     if World::is_real() {
-        return skipped("its kind is of the same group in every test");
+        return skipped_for(
+            "its kind is CloudNativePG's own, and the service cluster is shared",
+            "it would take a service cluster of its own",
+        );
     }
     play(|| async {
         let definition = <Cluster as syncagent_core::typed::Publish>::definition();

@@ -8,7 +8,7 @@ use syncagent_core::cli::flags::Flags;
 use super::Site;
 use crate::published::definition;
 use crate::stage::{EXPORT, Stage, install, play};
-use crate::world::{User, World, created, eventually, skipped};
+use crate::world::{User, World, created, eventually, skipped_for};
 
 const EXPORTS: &str = "/apis/apis.kcp.io/v1alpha2/apiexports";
 const SLICES: &str = "/apis/apis.kcp.io/v1alpha1/apiexportendpointslices";
@@ -39,7 +39,10 @@ fn a_slice_that_is_not_there_is_not_waited_for() {
 #[test]
 fn a_kcp_of_before_v1alpha2_is_refused() {
     if World::is_real() {
-        return skipped("it takes an older kcp");
+        return skipped_for(
+            "it takes a kcp without v1alpha2",
+            "an older executable of kcp would do",
+        );
     }
     play(|| async {
         let new = Site::new(Vec::new()).await;
