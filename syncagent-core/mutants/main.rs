@@ -49,14 +49,14 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const SUITES: &[Suite] = &[
     Suite {
         name: "pure",
-        table: include_str!("pure.txt"),
+        table: concat!(include_str!("pure.txt"), include_str!("go_agent.txt")),
         package: "syncagent-core",
         build: &[
             "-p",
             "syncagent-core",
             "--no-default-features",
             "--features",
-            "mutations,cel",
+            "compat",
         ],
     },
     Suite {

@@ -157,7 +157,7 @@ pub(crate) async fn construct(
 }
 
 /// A stopped agent, and orders that the Go agent settled.
-async fn installation() -> (Stage, Consumer) {
+pub(crate) async fn installation() -> (Stage, Consumer) {
     let mut stage = Stage::running(vec![definition()]).await;
     stage.stop().await;
     let consumer = stage.consumer("consumer").await;

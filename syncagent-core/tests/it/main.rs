@@ -51,6 +51,8 @@ mod schema;
 mod spoken;
 mod table;
 mod takeover;
+mod takeover_back;
+mod takeover_edges;
 #[cfg(feature = "compat")]
 mod takeover_published;
 mod takeover_related;

@@ -457,6 +457,15 @@ fn two_publications_of_one_kind_are_told_apart_or_refused() {
     settle(&mut world, &mut stranger);
     assert_eq!(world.objects[&agent.copy()], before[&agent.copy()]);
     assert!(world.objects.contains_key(&stranger.copy()));
+    // What says which publication made it is no other's, though both orders are called the same.
+    let theirs = world.objects[&stranger.copy()].clone();
+    assert_eq!(items.key_of_copy(&theirs), Some(stranger.key.clone()));
+    assert_eq!(things.key_of_copy(&theirs), None);
+    world.objects.remove(&agent.copy());
+    agent.take_sent();
+    settle(&mut world, &mut agent);
+    assert!(agent.take_sent().contains(&"Place 200".to_owned()));
+    assert_eq!(world.objects[&stranger.copy()], theirs);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::takeover::published;
 use crate::world::{Agent, World, take_over};
 
 /// What a `PublishedResource` with a related Secret in each direction becomes.
-fn both_ways() -> Definition {
+pub(crate) fn both_ways() -> Definition {
     let all = Pass {
         labels: vec!["*".into()],
         annotations: vec!["*".into()],
@@ -59,7 +59,7 @@ fn both_ways() -> Definition {
     }
 }
 
-fn go(publication: &Publication) -> GoAgent<'_> {
+pub(crate) fn go(publication: &Publication) -> GoAgent<'_> {
     GoAgent {
         publication,
         related: vec![
@@ -90,15 +90,15 @@ fn go(publication: &Publication) -> GoAgent<'_> {
 }
 
 /// Where everything is.
-struct Places {
-    password: ObjectRef,
-    taken: ObjectRef,
-    creds: ObjectRef,
-    login: ObjectRef,
+pub(crate) struct Places {
+    pub(crate) password: ObjectRef,
+    pub(crate) taken: ObjectRef,
+    pub(crate) creds: ObjectRef,
+    pub(crate) login: ObjectRef,
 }
 
 impl Places {
-    fn of(agent: &Agent<'_>) -> Self {
+    pub(crate) fn of(agent: &Agent<'_>) -> Self {
         let beside = |at: ObjectRef, name: &str| ObjectRef {
             kind: secret(),
             name: name.into(),
@@ -113,14 +113,14 @@ impl Places {
     }
 }
 
-fn secret_with(value: &str) -> Value {
+pub(crate) fn secret_with(value: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
         "metadata": {"labels": {"app": "x"}}, "data": {"password": value, "user": "dQ=="}})
 }
 
 const MARK: &str = "related-resources.syncagent.kcp.io/creds.0";
 
-fn taken_over(publication: &Publication) -> (World, Agent<'_>, Places) {
+pub(crate) fn taken_over(publication: &Publication) -> (World, Agent<'_>, Places) {
     let agent = Agent::new(publication, &key(publication, "a"));
     let at = Places::of(&agent);
     let mut world = World::default();
@@ -136,7 +136,7 @@ fn taken_over(publication: &Publication) -> (World, Agent<'_>, Places) {
     (world, agent, at)
 }
 
-fn settle(world: &mut World, agent: &mut Agent<'_>) -> Option<Ending> {
+pub(crate) fn settle(world: &mut World, agent: &mut Agent<'_>) -> Option<Ending> {
     agent.restart(world);
     agent.run(world, None)
 }
@@ -424,7 +424,7 @@ fn an_agent_that_dies_after_any_effect_leads_to_the_same_world() {
 }
 
 /// What the program does when it hands back, in a world.
-fn hand_back(world: &mut World, agent: &mut Agent<'_>) {
+pub(crate) fn hand_back(world: &mut World, agent: &mut Agent<'_>) {
     settle(world, agent);
     agent.restart(world);
     loop {
