@@ -455,6 +455,11 @@ fn other(
                     Failure::page_not_found()
                 }
             }),
+        // Virtual workspaces have the third version only.
+        ["openapi", "v2"] if place.view.is_empty() => match discovery::form(accept) {
+            discovery::Form::Refused => Err(Failure::not_acceptable(crate::request::ACCEPTED)),
+            _ => Ok(Reply::document(openapi::second(&kinds, RECORDED))),
+        },
         ["openapi", "v3"] => Ok(Reply::Document {
             code: 200,
             body: Arc::new(openapi::index(&kinds)),

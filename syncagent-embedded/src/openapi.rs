@@ -3,17 +3,20 @@
 //! The index at `/openapi/v3` names one document for each group and version, under a URL with a hash of the document,
 //! so that clients may keep it. A document is built from the served resources: schemas of CRDs as written, those of
 //! built-in kinds from `builtin/schemas.yaml`. Two things in it steer kubectl: a PATCH that lists `fieldValidation` and
-//! `dryRun` among its parameters (else kubectl validates by itself, with the second version of OpenAPI, which is not
-//! served), and the media types of that PATCH (strategic merge patches for built-in kinds only).
+//! `dryRun` among its parameters (else kubectl validates by itself, with the second version of OpenAPI, of which there is
+//! little), and the media types of that PATCH (strategic merge patches for built-in kinds only).
 
 mod meta;
 mod paths;
+mod second;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::api::{Provenance, Resource};
 use crate::builtin;
+
+pub use second::second;
 
 /// `/openapi/v3`.
 #[must_use]

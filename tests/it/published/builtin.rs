@@ -1,53 +1,15 @@
 //! A kind without a CRD: what the server says of itself is published, in another group.
 
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
-use kube::client::Body;
-use serde_json::{Value, json};
+use serde_json::json;
 use syncagent_core::access::program::{
     cluster_rules, default_rules, export_rules, kind_rule, namespace_rules, slice_rules,
 };
-use syncagent_core::io::clients::Connection;
-use tower::{BoxError, ServiceExt as _};
 
 use super::{definition, publish, schema_of, things_of};
 use crate::program::Site;
 use crate::stage::{EXPORT, install, play, there};
 use crate::things;
 use crate::world::{change, created, eventually};
-
-/// What a server says about Secrets, as far as it matters here. Constructed.
-fn openapi() -> Value {
-    let map =
-        json!({"type": "object", "additionalProperties": {"type": "string", "format": "byte"}});
-    let text = json!({"type": "string"});
-    json!({"definitions": {
-        "io.k8s.api.core.v1.Secret": {
-            "type": "object",
-            "properties": {"apiVersion": text, "kind": text, "data": map, "type": text,
-                "metadata": {"$ref": "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}},
-            "x-kubernetes-group-version-kind": [{"group": "", "version": "v1", "kind": "Secret"}]},
-        "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": {"type": "object", "properties": {"name": text}},
-    }})
-}
-
-/// The embedded service cluster does not serve the second version of OpenAPI; this one does.
-fn with_openapi(server: &syncagent_embedded::Server, token: &str) -> Connection {
-    let inside = server.in_process().as_user(token).at("");
-    let service = tower::service_fn(move |request: Request<Body>| {
-        let inside = inside.clone();
-        async move {
-            if request.uri().path() == "/openapi/v2" {
-                let told = Full::from(openapi().to_string()).map_err(|never| match never {});
-                return Ok(Response::new(told.boxed_unsync()));
-            }
-            let response = inside.oneshot(request).await?;
-            let body = |it| BodyExt::map_err(it, BoxError::from).boxed_unsync();
-            Ok::<_, BoxError>(response.map(body))
-        }
-    });
-    kube::Client::new(service, "default").into()
-}
 
 #[test]
 fn secrets_are_published_in_another_group_and_what_somebody_sets_on_a_copy_stays() {
@@ -70,13 +32,7 @@ fn secrets_are_published_in_another_group_and_what_somebody_sets_on_a_copy_stays
         );
         object["spec"]["resource"] = json!({"apiGroup": "", "kind": "Secret"});
         publish(stage, &object).await;
-        let running = match stage.world.embedded_service() {
-            None => site.start(site.flags()),
-            Some(server) => {
-                let service = with_openapi(server, stage.user.service.token());
-                site.start_through(service, site.flags())
-            }
-        };
+        let running = site.start(site.flags());
         let schema = schema_of(stage, "secrets").await;
         assert!(schema.ends_with(".secrets.core.example.io"), "{schema}");
 
