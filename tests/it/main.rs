@@ -30,6 +30,7 @@ mod seeing;
 mod spent;
 mod stage;
 mod takeover;
+mod takeover_marks;
 mod takeover_plan;
 mod takeover_whole;
 mod things;

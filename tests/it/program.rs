@@ -1,6 +1,7 @@
 //! The process that the binary `syncagent` is, from its start to its end.
 
 mod election;
+mod older;
 mod wiring;
 
 use std::future::Future;
@@ -132,11 +133,6 @@ impl Site {
 
     pub(crate) fn start_at(&self, flags: Flags, kcp: KcpAccess, url: &str) -> Running {
         Running::of(self.process_between(self.service(), flags, kcp, url))
-    }
-
-    /// Starts a process that reaches the service cluster in this way.
-    pub(crate) fn start_through(&self, service: Connection, flags: Flags) -> Running {
-        Running::of(self.process_between(service, flags, self.kcp(), &self.url()))
     }
 
     /// A process that is not started yet.

@@ -13,6 +13,8 @@
 //!
 //! This is the pure part; `generation` reads and writes.
 
+mod version;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -20,7 +22,7 @@ use serde_json::{Value, json};
 use crate::names;
 use crate::object;
 
-pub(crate) const EXPORTS: &str = "/apis/apis.kcp.io/v1alpha2/apiexports";
+pub(crate) use version::Version;
 
 /// The verbs that the agent uses on objects of a claim.
 const USED: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];

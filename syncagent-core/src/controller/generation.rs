@@ -29,7 +29,7 @@ use tokio::time::Instant;
 
 use super::crds::Crds;
 use super::definitions::{Definitions, Standing};
-use super::export::EXPORTS;
+use super::export::Version;
 use crate::access::Claim;
 use crate::definition::{Definition, Kind};
 use crate::io::AbortOnDrop;
@@ -81,6 +81,8 @@ pub(crate) struct Manner {
     pub(crate) serves: bool,
     /// Whether the export is marked, and told of, as the Go agent does it.
     pub(crate) like_go: bool,
+    /// The version in which the export is read and written.
+    pub(crate) version: Version,
 }
 
 impl Default for Manner {
@@ -90,6 +92,7 @@ impl Default for Manner {
             export: true,
             serves: true,
             like_go: false,
+            version: Version::default(),
         }
     }
 }
@@ -117,7 +120,8 @@ impl Generations {
     /// Runs for ever; or, when it is strict, until the first look finds problems, which it returns.
     pub(crate) async fn run(self) -> Problems {
         let (tx, mut exports) = mpsc::channel(16);
-        let target = Target::all(self.provider.clone(), EXPORTS).named(&self.export);
+        let path = self.manner.version.exports();
+        let target = Target::all(self.provider.clone(), path).named(&self.export);
         let _watch = AbortOnDrop(tokio::spawn(follow(target, tx)));
         let mut changes = self.definitions.changes();
         let (mut crds, mut news) = Crds::of(self.service.clone(), self.announcer.clone());
@@ -177,6 +181,7 @@ impl Generations {
                     Event::There(object) => {
                         listed = true;
                         troubled = false;
+                        let object = self.manner.version.read(object);
                         self.seen.send_replace(Some(object.clone()));
                         memory.export = Some(object);
                         stirred = true;

@@ -78,7 +78,8 @@ fn is_unbinding(step: &mut Step<'_>) -> Result<bool, ()> {
         place: step.key.workspace(),
         kind: Kind {
             group: "apis.kcp.io".into(),
-            version: "v1alpha2".into(),
+            // Every kcp serves this one.
+            version: "v1alpha1".into(),
             kind: "APIBinding".into(),
             plural: "apibindings".into(),
             scope: Scope::Cluster,

@@ -254,6 +254,7 @@ impl Process {
             export: runs(Part::ApiExport),
             serves: runs(Part::Sync),
             like_go: true,
+            version: wired.version,
         };
         let mut agent = agent
             .exporting(wired.export, manner)

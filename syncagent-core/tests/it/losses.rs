@@ -36,7 +36,7 @@ fn binding() -> ObjectRef {
         place: Place::Workspace(CLUSTER.into()),
         kind: Kind {
             group: "apis.kcp.io".into(),
-            version: "v1alpha2".into(),
+            version: "v1alpha1".into(),
             kind: "APIBinding".into(),
             plural: "apibindings".into(),
             scope: Scope::Cluster,

@@ -7,8 +7,8 @@ use syncagent_core::cli::flags::Flags;
 
 use super::Site;
 use crate::published::definition;
-use crate::stage::{EXPORT, Stage, install, play};
-use crate::world::{User, World, created, eventually, skipped_for};
+use crate::stage::{EXPORT, install, play};
+use crate::world::{User, created, eventually};
 
 const EXPORTS: &str = "/apis/apis.kcp.io/v1alpha2/apiexports";
 const SLICES: &str = "/apis/apis.kcp.io/v1alpha1/apiexportendpointslices";
@@ -33,41 +33,6 @@ fn a_slice_that_is_not_there_is_not_waited_for() {
             "{told}"
         );
         assert!(told.contains("--apiexportendpointslice-ref"), "{told}");
-    });
-}
-
-#[test]
-fn a_kcp_of_before_v1alpha2_is_refused() {
-    if World::is_real() {
-        return skipped_for(
-            "it takes a kcp without v1alpha2",
-            "an older executable of kcp would do",
-        );
-    }
-    play(|| async {
-        let new = Site::new(Vec::new()).await;
-        let held = |server: Option<&syncagent_embedded::Server>| server.unwrap().held();
-        let world = &new.0.world;
-        let kcp = syncagent_embedded::Server::kcp().holding(held(world.embedded_kcp()));
-        let service = syncagent_embedded::Server::kubernetes();
-        let service = service.holding(held(world.embedded_service()));
-        let old = World::built(kcp.without_v1alpha2(), service).called(world.run());
-        let site = Site(Stage::left_in(old, Vec::new()).await);
-        site.0
-            .grant(&[], &[export_rules(EXPORT), slice_rules(EXPORT)].concat())
-            .await;
-        let exit = site.start(site.flags());
-        let told = told(&exit.end.await.unwrap());
-        assert!(
-            told.contains("does not serve apis.kcp.io/v1alpha2"),
-            "{told}"
-        );
-        assert!(told.contains("upgrade it"), "{told}");
-        assert_eq!(
-            site.0
-                .asked(|verb| !matches!(verb, "get" | "list" | "watch")),
-            [""; 0]
-        );
     });
 }
 

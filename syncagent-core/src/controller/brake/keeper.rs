@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{Brake, Change};
+use crate::controller::export::Version;
 use crate::controller::sync::Shared;
 use crate::io::announce::Notice;
 use crate::io::clients::{MERGE_PATCH, Server, escape};
 use crate::names;
 
-const EXPORTS: &str = "/apis/apis.kcp.io/v1alpha2/apiexports";
 /// How soon the export is written again when that failed.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -17,10 +17,12 @@ const AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 pub(crate) async fn keep(
     shared: &Shared,
     provider: &Server,
-    export: &str,
+    export: (Version, &str),
     mut seen: watch::Receiver<Option<Value>>,
 ) {
     let brake = &shared.brake;
+    let (version, export) = export;
+    let path = format!("{}/{}", version.exports(), escape(export));
     // What the export says, as far as it was seen.
     let mut said: Option<Option<String>> = None;
     let mut was_on = false;
@@ -63,7 +65,7 @@ pub(crate) async fn keep(
         let should = on.map(|since| format!("{since:.0}"));
         failed = match &said {
             Some(said) if (said.is_some() != should.is_some()) => {
-                !write(provider, export, should.as_deref()).await
+                !write(provider, &path, should.as_deref()).await
             }
             _ => false,
         };
@@ -71,11 +73,10 @@ pub(crate) async fn keep(
 }
 
 /// Says on the export whether the brake is on; its event tells whether that arrived.
-async fn write(provider: &Server, export: &str, since: Option<&str>) -> bool {
+async fn write(provider: &Server, path: &str, since: Option<&str>) -> bool {
     let since = since.map_or(Value::Null, Value::from);
     let patch = json!({"metadata": {"annotations": {names::PAUSED: since}}});
-    let path = format!("{EXPORTS}/{}", escape(export));
-    let reply = provider.patch(&path, MERGE_PATCH, &patch).await;
+    let reply = provider.patch(path, MERGE_PATCH, &patch).await;
     reply.is_ok_and(|it| it.is_success())
 }
 

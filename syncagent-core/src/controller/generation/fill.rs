@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::memory::Memory;
 use super::{Generations, name_of};
-use crate::controller::export::{EXPORTS, Offering, changes, fill, resource};
+use crate::controller::export::{Offering, changes, fill, resource};
 use crate::error::Error;
 use crate::io::announce::Notice;
 use crate::io::clients::{MERGE_PATCH, escape};
@@ -31,8 +31,10 @@ impl Generations {
         let Some(patch) = patch else {
             return Ok(());
         };
-        let path = format!("{EXPORTS}/{}", escape(&self.export));
-        let reply = self.provider.patch(&path, MERGE_PATCH, &patch).await?;
+        let version = self.manner.version;
+        let path = format!("{}/{}", version.exports(), escape(&self.export));
+        let sent = version.write(patch.clone());
+        let reply = self.provider.patch(&path, MERGE_PATCH, &sent).await?;
         if !reply.is_success() {
             return Err(self.provider.refused(&format!("PATCH {path}"), &reply));
         }

@@ -10,6 +10,7 @@
 
 use serde_json::Value;
 
+use crate::controller::export::Version;
 use crate::error::{Error, ErrorKind};
 use crate::io::clients::{KcpAccess, Server, escape};
 
@@ -24,6 +25,8 @@ pub(crate) struct Wired {
     pub(crate) export: String,
     /// The workspace of the export, as it was addressed.
     pub(crate) workspace: String,
+    /// The version in which the export is read and written.
+    pub(crate) version: Version,
 }
 
 /// Finds the export of a slice.
@@ -68,13 +71,11 @@ pub(crate) async fn wire(
     };
     let exports = access.provider(user_agent)?;
     let workspace = if elsewhere { there } else { here.as_str() };
-    if !serves(&exports, "v1alpha2").await? {
-        return Err(Error::Setup(
-            "this kcp does not serve apis.kcp.io/v1alpha2, in which exports are read and written: upgrade it"
-                .to_owned(),
-        ));
-    }
-    let path = format!("{GROUP}/v1alpha2/apiexports/{}", escape(export));
+    let version = match lacks(&exports, "v1alpha2").await? {
+        false => Version::V1alpha2,
+        true => Version::V1alpha1,
+    };
+    let path = format!("{}/{}", version.exports(), escape(export));
     need(&exports, &path, || Need {
         what: format!("the APIExport {export} in the workspace {workspace}"),
         remedy: format!(
@@ -89,6 +90,7 @@ pub(crate) async fn wire(
         access,
         export: export.to_owned(),
         workspace: workspace.to_owned(),
+        version,
     })
 }
 
@@ -139,13 +141,13 @@ async fn need(server: &Server, path: &str, need: impl Fn() -> Need) -> Result<Va
     })
 }
 
-/// Whether kcp has a version of its API.
-async fn serves(server: &Server, version: &str) -> Result<bool, Error> {
+/// Whether kcp lacks a version of its API. What else it may answer is told by the read that follows.
+async fn lacks(server: &Server, version: &str) -> Result<bool, Error> {
     let reply = server
         .get(&format!("{GROUP}/{version}"))
         .await
         .map_err(away)?;
-    Ok(reply.is_success())
+    Ok(reply.code == 404)
 }
 
 fn away(error: Error) -> Error {
