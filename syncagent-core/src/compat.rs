@@ -25,6 +25,7 @@ mod definition;
 
 use std::fmt;
 
+pub(crate) use definition::problems_beside_the_kind;
 pub use definition::{Conversion, Kinds, Offer, Unconverted, convert, convert_offer};
 pub use projected::Projected;
 pub use source::Source;

@@ -1,6 +1,7 @@
 //! Publications without code: `PublishedResource` objects on the service cluster, the whole process between both servers.
 
 mod builtin;
+mod events;
 mod schemas;
 mod warnings;
 
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use syncagent_core::api::published_resource::PublishedResource;
 use syncagent_core::cli::flags::Flags;
 use syncagent_core::compat::{Projected, Source};
+use syncagent_core::io::clients::Server;
 
 use crate::program::Site;
 use crate::stage::{CRDS, EXPORT, Stage, install, play};
@@ -131,6 +133,35 @@ fn an_object_publishes_a_kind_and_its_orders_are_served() {
             site.agent()
         );
 
+        // Each side is told by the part of the Go agent that tells it there.
+        stage.calm().await;
+        let told = |api: Server| async move {
+            let events = api.get("/api/v1/namespaces/default/events").await.unwrap();
+            let events = events.body["items"].as_array().unwrap().clone();
+            let line = |it: &Value| {
+                let text = |it: &Value| it.as_str().unwrap().to_owned();
+                let (by, what) = (&it["source"]["component"], &it["reason"]);
+                format!("{} {} {}", text(by), text(what), text(&it["type"]))
+            };
+            let mut lines: Vec<String> = events.iter().map(line).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(
+            told(stage.provider.api.clone()).await,
+            [
+                "syncagent-apiexport AddingPermissionClaims Normal",
+                "syncagent-apiexport AddingResourceSchemas Normal"
+            ]
+        );
+        assert_eq!(
+            told(consumer.api.clone()).await,
+            [
+                "syncagent-sync ObjectAccepted Normal",
+                "syncagent-sync ObjectPlaced Normal"
+            ]
+        );
+
         // The object is deleted: nothing is served any more, and nothing is undone.
         let gone = stage.service.delete(&at("things"), &json!({})).await;
         assert!(gone.unwrap().is_success());
@@ -158,6 +189,10 @@ fn what_does_not_work_is_said_on_it_and_concerns_nobody_else() {
         let mut missing = things_of("missing", json!({}));
         missing["spec"]["resource"]["kind"] = "Nothing".into();
         publish(stage, &missing).await;
+        // Nothing can be offered of it, and what else is wrong is said as well.
+        let mut both = things_of("both", json!({"mutation": {"spec": [{}]}}));
+        both["spec"]["resource"]["versions"] = json!(["v9"]);
+        publish(stage, &both).await;
         publish(stage, &unmistakable("things", json!({}))).await;
         let running = site.start(site.flags());
         schema_of(stage, "things").await;
@@ -177,6 +212,14 @@ fn what_does_not_work_is_said_on_it_and_concerns_nobody_else() {
         );
         let message = said["message"].as_str().unwrap();
         for part in ["spec.mutation.spec[0]", "spec.mutation.spec[1]"] {
+            assert!(message.contains(part), "{part} is not in {message}");
+        }
+        let said = eventually("the object says all that is wrong", || async {
+            ready(&published(stage, "both").await)
+        })
+        .await;
+        let message = said["message"].as_str().unwrap();
+        for part in ["spec.resource.versions", "spec.mutation.spec[0]"] {
             assert!(message.contains(part), "{part} is not in {message}");
         }
         let said = eventually("the object says what it waits for", || async {

@@ -18,7 +18,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{FieldProblem, convert_offer, first};
+use super::{FieldProblem, convert_offer, first, problems_beside_the_kind};
 use crate::api::published_resource::{GROUP, KIND, PublishedResource};
 use documents::Document;
 use servers::Servers;
@@ -208,7 +208,8 @@ impl Inspection<'_> {
         let sight = servers.sight();
         match sight.offer(typed, &self.options.agent) {
             Err(problems) => {
-                for problem in problems {
+                let beside = problems_beside_the_kind(typed, &self.options.agent, &sight);
+                for problem in problems.into_iter().chain(beside) {
                     self.say(Weight::Problem, problem);
                 }
             }

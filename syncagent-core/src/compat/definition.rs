@@ -24,7 +24,8 @@ use std::fmt;
 use super::{FieldProblem, Projected, first};
 use crate::api::published_resource::PublishedResource;
 use crate::definition::{
-    Adoption, Definition, Dialect, Drift, GoAgent, Kind, Pass, SchemaSource, Side, StatusRule,
+    Adoption, Definition, Dialect, Drift, GoAgent, Kind, Pass, SchemaSource, Scope, Side,
+    StatusRule,
 };
 use crate::names::AgentName;
 use crate::publication::Publication;
@@ -221,6 +222,38 @@ pub fn convert_offer(
     related::related(resource, kinds, &mut definition, &mut notes);
     notes.compile(resource, &definition, agent);
     notes.finish(definition)
+}
+
+/// What is wrong beside the kind, where that cannot be told or offered: so that everything is told at once.
+pub(crate) fn problems_beside_the_kind(
+    resource: &PublishedResource,
+    agent: &str,
+    kinds: &dyn Kinds,
+) -> Vec<FieldProblem> {
+    const BESIDE: &[&str] = &[
+        "spec.naming",
+        "spec.filter",
+        "spec.mutation",
+        "spec.related",
+    ];
+    let kind = &resource.spec.resource.kind;
+    // Any kind will do: what is kept says nothing of it.
+    let kind = Kind {
+        group: "example.io".to_owned(),
+        version: "v1".to_owned(),
+        kind: kind.clone(),
+        plural: format!("{}s", kind.to_lowercase()),
+        scope: Scope::Namespaced,
+    };
+    let offer = Offer {
+        local: kind.clone(),
+        remote: kind,
+        schema: SchemaSource::Cluster,
+    };
+    let converted = convert_offer(resource, offer, agent, kinds);
+    let mut problems = converted.err().unwrap_or_default().problems;
+    problems.retain(|it| BESIDE.iter().any(|part| it.path.starts_with(part)));
+    problems
 }
 
 /// What was noticed so far.

@@ -282,7 +282,9 @@ impl Driver {
             resource.stirred = false;
             let (verdict, entry) = match found {
                 Behind::Missing(problem) => {
+                    let agent = self.agent.as_str();
                     let verdict = Verdict {
+                        problems: compat::problems_beside_the_kind(&pr, agent, kinds),
                         waits: vec![problem.clone()],
                         looked: true,
                         ..Verdict::default()
@@ -361,7 +363,9 @@ impl Driver {
     ) -> (Verdict, Option<Entry>) {
         let projected = match Projected::of(pr, source) {
             Ok(projected) => projected,
-            Err(problems) => {
+            Err(mut problems) => {
+                let agent = self.agent.as_str();
+                problems.extend(compat::problems_beside_the_kind(pr, agent, kinds));
                 let verdict = Verdict {
                     problems,
                     looked: true,

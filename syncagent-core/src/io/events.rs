@@ -320,6 +320,9 @@ mod tests {
             ]
         );
         assert_eq!(of_related(Deed::Annotate), None);
+        let none = Said::no_status();
+        assert!(none.warning);
+        assert_eq!(none.reason, "StatusSubresourceMissing");
         let reasons: Vec<_> = all
             .iter()
             .filter_map(|deed| Said::of(deed, Events::All))

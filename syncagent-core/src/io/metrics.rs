@@ -18,9 +18,9 @@
 //! | `workqueue_queue_duration_seconds` | `name`, `controller` | how long an order waits for its turn after news of it |
 //! | `workqueue_work_duration_seconds` | `name`, `controller` | how long a step takes |
 //! | `workqueue_unfinished_work_seconds` | `name`, `controller` | how long the steps under way have taken so far, in all |
+//! | `workqueue_longest_running_processor_seconds` | `name`, `controller` | how long the longest of them has |
 //! | `rest_client_requests_total` | `code`, `host`, `method` | requests to API servers |
 //! | `rest_client_request_duration_seconds` | `host`, `verb` | how long they take; watches until they are open |
-//!
 //! | `controller_runtime_reconcile_total` | `controller`, `result` (`success`, `error`) | steps by how they end |
 //! | `controller_runtime_reconcile_errors_total` | `controller` | those that are tried again |
 //! | `controller_runtime_reconcile_time_seconds` | `controller` | as `workqueue_work_duration_seconds` |
@@ -162,6 +162,7 @@ mod on {
         queue: Family<Workqueue, Histogram>,
         work: Family<Workqueue, Histogram>,
         unfinished: Family<Workqueue, Gauge<f64, AtomicU64>>,
+        longest: Family<Workqueue, Gauge<f64, AtomicU64>>,
         under_way: Mutex<BTreeMap<u64, Instant>>,
         reconciled: Family<Reconciled, Counter>,
         errors: Family<Controller, Counter>,
@@ -193,6 +194,7 @@ mod on {
             let waits = Family::<Workqueue, Histogram>::new_with_constructor(seconds);
             let work = Family::<Workqueue, Histogram>::new_with_constructor(seconds);
             let unfinished = Family::<Workqueue, Gauge<f64, AtomicU64>>::default();
+            let longest = Family::<Workqueue, Gauge<f64, AtomicU64>>::default();
             let requests = Family::<Requested, Counter>::default();
             let latency = Family::<Answered, Histogram>::new_with_constructor(seconds);
             let queue = whole.sub_registry_with_prefix("workqueue");
@@ -213,6 +215,11 @@ mod on {
                 "unfinished_work_seconds",
                 "How long the steps under way have taken so far",
                 unfinished.clone(),
+            );
+            queue.register(
+                "longest_running_processor_seconds",
+                "How long the longest step under way has taken so far",
+                longest.clone(),
             );
             let reconciled = Family::<Reconciled, Counter>::default();
             let errors = Family::<Controller, Counter>::default();
@@ -241,6 +248,7 @@ mod on {
             drop(adds.get_or_create(&SYNC));
             drop(retries.get_or_create(&SYNC));
             drop(unfinished.get_or_create(&SYNC));
+            drop(longest.get_or_create(&SYNC));
             drop(errors.get_or_create(&CONTROLLER));
             let registry = whole.sub_registry_with_prefix("syncagent");
             let effects = Family::<Effect, Counter>::default();
@@ -275,6 +283,7 @@ mod on {
                 queue: waits,
                 work,
                 unfinished,
+                longest,
                 under_way: Mutex::default(),
                 reconciled,
                 errors,
@@ -404,12 +413,14 @@ mod on {
         /// In the OpenMetrics text format.
         pub(crate) fn text(&self) -> String {
             let mut out = String::new();
-            let unfinished: f64 = self
-                .under_way()
-                .values()
-                .map(|it| it.elapsed().as_secs_f64())
-                .sum();
+            let (mut unfinished, mut longest) = (0.0, 0.0_f64);
+            for began in self.under_way().values() {
+                let took = began.elapsed().as_secs_f64();
+                unfinished += took;
+                longest = longest.max(took);
+            }
             self.unfinished.get_or_create(&SYNC).set(unfinished);
+            self.longest.get_or_create(&SYNC).set(longest);
             // Writing into a String cannot fail.
             let _ = text::encode(&mut out, &self.registry);
             out
@@ -492,6 +503,8 @@ mod tests {
             r#"workqueue_retries_total{name="syncagent-sync",controller="syncagent-sync"} 1"#,
             r#"workqueue_queue_duration_seconds_count{name="syncagent-sync",controller="syncagent-sync"} 1"#,
             r#"workqueue_work_duration_seconds_count{name="syncagent-sync",controller="syncagent-sync"} 1"#,
+            r#"workqueue_unfinished_work_seconds{name="syncagent-sync",controller="syncagent-sync"} 0.0"#,
+            r#"workqueue_longest_running_processor_seconds{name="syncagent-sync",controller="syncagent-sync"} 0.0"#,
             r#"controller_runtime_reconcile_total{controller="syncagent-sync",result="error"} 1"#,
             r#"controller_runtime_reconcile_errors_total{controller="syncagent-sync"} 1"#,
             r#"controller_runtime_reconcile_time_seconds_count{controller="syncagent-sync"} 1"#,

@@ -388,6 +388,11 @@ impl Agent {
         };
         let crowd = shared.clone();
         let crowded = move || crowd.state().waiting() > 0;
+        // Who says it to consumers: as the Go agent, where we stand in its place.
+        let sender = match self.manner.like_go {
+            true => "syncagent-sync".to_owned(),
+            false => agent.to_string(),
+        };
         let (braking, to_mark) = (shared.clone(), provider.clone());
         let endpoints = async {
             if self.dry {
@@ -410,7 +415,8 @@ impl Agent {
                 // Nothing is deleted.
                 std::future::pending::<()>().await;
             }
-            brake::keep(&braking, &to_mark, &self.export, export_seen).await;
+            let export = (self.manner.version, self.export.as_str());
+            brake::keep(&braking, &to_mark, export, export_seen).await;
         };
         tokio::select! {
             biased;
@@ -419,7 +425,7 @@ impl Agent {
             () = endpoints => Exit::stopped(),
             () = braking => Exit::stopped(),
             () = fleet::run(shared, course, wanted, known) => Exit::stopped(),
-            () = events::send(line, agent.to_string(), server, crowded) => Exit::stopped(),
+            () = events::send(line, sender, server, crowded) => Exit::stopped(),
             () = quiet.quiet.notified() => Exit::stopped(),
         }
     }

@@ -78,6 +78,17 @@ fn everything_is_said_at_once_with_file_document_and_field() {
 }
 
 #[test]
+fn what_is_wrong_beside_a_kind_that_cannot_be_offered_is_said_too() {
+    let spec = object("mutation: {spec: [{regex: {path: spec.x, pattern: 'a(?=b)'}}]}");
+    let it = checked(&spec.replace("versions: [v1]", "versions: [v9]"));
+    expect![[r#"
+        problem: it.yaml: PublishedResource databases: spec.resource.versions: the CRD has no version v9; it has v1
+        problem: it.yaml: PublishedResource databases: spec.mutation.spec[0].regex: `a(?=b)` is no regular expression: invalid or unsupported Perl syntax: look-around
+    "#]]
+    .assert_eq(&said(&it));
+}
+
+#[test]
 fn what_has_not_the_form_of_the_kind_is_told_by_its_line() {
     let text = format!(
         "{}---\n{}",
