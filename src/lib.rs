@@ -65,6 +65,7 @@
 //!
 //! - The attributes: the derive [`macro@Publish`], one heading per key.
 //! - What they make: [`definition`], plain data that a program may also write by hand.
+//! - What all can be said, with examples, and how to see what an agent does: [`guide`].
 //! - What a composing function sees: [`View`].
 //! - Whole programs: `examples/cnpg`, `examples/tls.rs`, `examples/cache.rs` in the repository.
 //!
@@ -99,6 +100,11 @@ pub use syncagent_core::typed::{
 };
 #[doc(inline)]
 pub use syncagent_derive::{Publish, PublishPart, PublishStatus};
+
+// It speaks of `Handle::metrics`, too.
+#[cfg(feature = "metrics")]
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 
 /// What the derives call. It changes without notice.
 #[doc(hidden)]

@@ -45,6 +45,7 @@ impl Settled {
             context: Context {
                 now: "2026-11-22T18:00:00Z".into(),
                 paused: false,
+                referred: false,
             },
         };
         it.settle();

@@ -16,6 +16,7 @@
 //! flow     how many at once: as many as make the servers faster
 //! pause    how long who does not get through waits
 //! index    whose order does this object belong to
+//! referrers who refers to whom, and goes first
 //! ledger   what metadata watches say about related objects
 //! pack     records at rest
 //! parked   bodies that wait for a step
@@ -52,6 +53,7 @@ mod pause;
 #[cfg(feature = "program")]
 pub(crate) mod published;
 pub mod queue;
+mod referrers;
 pub(crate) mod roster;
 mod schema;
 pub(crate) mod selections;

@@ -91,6 +91,8 @@ pub struct Context {
     pub now: String,
     /// Whether nothing may be deleted on the service cluster before a person says so.
     pub paused: bool,
+    /// Whether other orders refer to this one whose copies go first.
+    pub referred: bool,
 }
 
 /// What a step comes to.

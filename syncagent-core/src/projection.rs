@@ -8,13 +8,14 @@ use std::str::FromStr as _;
 
 use serde_json::{Map, Value, json};
 
-use crate::definition::{Convert, Kind, Pass};
+use crate::definition::{Convert, Kind, Pass, Scope};
 use crate::mutation::{Pipeline, Stop};
 use crate::names;
 use crate::naming::{CopyName, Moved, NamingError, Scheme, Words};
 use crate::object::fingerprint::{Fingerprint, Parts};
 use crate::object::identity::Identity;
 use crate::object::path::{self, Hop, Path, Spot, spot_text};
+use crate::object::reference::Key;
 use crate::object::subset::Subset;
 use crate::object::{drop_nulls, generation, meta, uid};
 use crate::related::{self, TakenName, Takes};
@@ -494,6 +495,21 @@ fn metadata(down: Down<'_>, origin: &Value, taken: &[TakenName], marks: Marks) -
 }
 
 impl Refers {
+    /// The orders that an order names.
+    pub(crate) fn targets(&self, key: &Key, origin: &Value) -> impl Iterator<Item = Key> {
+        let names = self.name_at.each(origin).into_iter();
+        let names = names.filter_map(|(_, name)| name.as_str());
+        names.filter(|name| !name.is_empty()).map(|name| Key {
+            publication: names::resource(&self.offered),
+            cluster: key.cluster.clone(),
+            namespace: match self.offered.scope {
+                Scope::Namespaced => key.namespace.clone(),
+                Scope::Cluster => String::new(),
+            },
+            name: name.to_owned(),
+        })
+    }
+
     /// What the service cluster calls the object that the order calls so.
     pub(crate) fn there(
         &self,

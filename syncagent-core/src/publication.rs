@@ -765,6 +765,18 @@ impl Publication {
         refers.any(|it| names::resource(&it.offered) == id)
     }
 
+    /// The orders that this one refers to, as long as it is held: then there may be a copy of it that refers to theirs.
+    #[must_use]
+    pub fn referred_by(&self, key: &Key, origin: &Value) -> Vec<Key> {
+        if self.projection.refers.is_empty()
+            || !crate::object::finalizers(origin).contains(&self.finalizer())
+        {
+            return Vec::new();
+        }
+        let refers = self.projection.refers.iter();
+        refers.flat_map(|it| it.targets(key, origin)).collect()
+    }
+
     /// What changes the status on its way up.
     #[must_use]
     pub fn changes_up(&self) -> &Pipeline {

@@ -23,6 +23,7 @@ mod past;
 mod program;
 mod published;
 mod published_resources;
+mod referrers;
 mod related;
 mod schemas;
 mod scopes;

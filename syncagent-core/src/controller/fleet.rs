@@ -424,6 +424,9 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
                 name: object::meta(&told, "name").to_owned(),
             });
             let at = publication.origin(&key);
+            let refers = sight
+                .is_none()
+                .then(|| publication.referred_by(&key, &told));
             if sight.is_none() {
                 // Before its first step, so that no other order cleans up what this one uses.
                 for taken in publication.takes(&key, &told, state.moved()) {
@@ -434,6 +437,9 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
                 }
             }
             state.order(&key, url, at, sight.unwrap_or(Sight::There(told)));
+            if let Some(refers) = refers {
+                state.refer(&key, &refers);
+            }
         }
         (Role::Copies(id), event) => {
             let (told, sight) = sighted(event);

@@ -4,12 +4,12 @@
 //! read, so that nothing falls in between: a Secret that appears later finds the order that waits for it.
 //!
 //! Objects are kept as hashes of what names them, 64 bits with a secret of this process. Should two of them ever agree, an
-//! order hears news that are none of its business, which a step does not mind.
+//! order hears news that are none of its business, which a step does not mind. Whatever else orders have to do with can be
+//! kept in an index of its own, as the orders that they refer to are.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{BuildHasher as _, Hash, RandomState};
 
 use super::few::Sets;
-use crate::plan::ObjectRef;
 
 /// Which orders are interested in which objects.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub struct Index {
 
 impl Index {
     /// Adds an interest; says whether it is new.
-    pub fn register(&mut self, order: u32, object: &ObjectRef) -> bool {
+    pub fn register(&mut self, order: u32, object: &impl Hash) -> bool {
         let object = self.secret.hash_one(object);
         let mut objects = std::mem::take(self.objects(order)).into_vec();
         let at = objects.binary_search(&object);
@@ -34,32 +34,40 @@ impl Index {
         at.is_err()
     }
 
-    /// Sets all interests of an order.
-    pub fn replace<'a>(&mut self, order: u32, objects: impl IntoIterator<Item = &'a ObjectRef>) {
+    /// Sets all interests of an order; says whether it dropped one.
+    pub fn replace<'a, T: Hash + 'a>(
+        &mut self,
+        order: u32,
+        objects: impl IntoIterator<Item = &'a T>,
+    ) -> bool {
         let objects = objects.into_iter();
         let mut now: Vec<u64> = objects.map(|it| self.secret.hash_one(it)).collect();
         now.sort_unstable();
         now.dedup();
-        if **self.objects(order) == *now {
-            return;
+        let known = self.objects.get(order as usize).map_or(&[][..], |it| it);
+        if *known == *now {
+            return false;
         }
         let before = std::mem::take(self.objects(order));
+        let mut dropped = false;
         for gone in before.iter().filter(|it| now.binary_search(it).is_err()) {
             self.orders.remove(*gone, order);
+            dropped = true;
         }
         for new in now.iter().filter(|it| before.binary_search(it).is_err()) {
             self.orders.add(*new, order);
         }
         *self.objects(order) = now.into();
+        dropped
     }
 
-    /// Drops all interests of an order.
-    pub fn forget(&mut self, order: u32) {
-        self.replace(order, []);
+    /// Drops all interests of an order; says whether it had any.
+    pub fn forget(&mut self, order: u32) -> bool {
+        self.replace::<()>(order, [])
     }
 
     /// Who is interested in an object.
-    pub fn interested(&self, object: &ObjectRef) -> impl Iterator<Item = u32> {
+    pub fn interested(&self, object: &impl Hash) -> impl Iterator<Item = u32> {
         self.orders.of(self.secret.hash_one(object))
     }
 
@@ -75,6 +83,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::ObjectRef;
 
     fn object(name: &str) -> ObjectRef {
         ObjectRef::service_namespace(name)

@@ -21,6 +21,7 @@ use super::ledger::{Ledger, Source};
 use super::orders::{Orders, Turn};
 use super::pause::Pauses;
 use super::queue::{Queue, Urgency};
+use super::referrers::Referrers;
 use super::selections::Selections;
 use crate::naming::{CopyName, Moved};
 use crate::object::{self, is_older};
@@ -67,6 +68,7 @@ pub(crate) enum Outcome {
 pub(crate) struct State {
     orders: Orders,
     index: Index,
+    referrers: Referrers,
     selections: Selections<u32>,
     pub(crate) ledger: Ledger,
     moved: Arc<Moved>,
@@ -190,6 +192,7 @@ impl State {
             self.paused.remove(&self.orders.turn(order));
             self.gated.remove(order);
             self.newcomers.remove(&order);
+            self.referrers.forget(order);
             if successor {
                 self.index.forget(order);
                 self.selections.forget(&order);
@@ -235,6 +238,32 @@ impl State {
     pub(crate) fn care(&mut self, key: &Key, object: &ObjectRef) {
         let order = self.orders.add(key);
         self.index.register(order, object);
+    }
+
+    /// Sets which orders this one refers to.
+    pub(crate) fn refer(&mut self, key: &Key, targets: &[Key]) {
+        if let Some(order) = self.orders.find(key)
+            && self.referrers.set(order, targets)
+        {
+            self.wake(&key.cluster);
+        }
+    }
+
+    /// How long the copy of an order has to stay for now, for others refer to the order and go first.
+    pub(crate) fn referred(&mut self, key: &Key, now: Instant) -> Option<Duration> {
+        let order = self.orders.find(key)?;
+        let listed = self.gates.orders_listed();
+        self.referrers.wait(order, key, listed, now)
+    }
+
+    /// Somebody let go of what they referred to: whoever waited for that may go on.
+    fn wake(&mut self, cluster: &str) {
+        let near =
+            |order: &u32| self.orders.has(*order) && self.orders.key(*order).cluster == cluster;
+        for order in self.referrers.awaited().filter(near) {
+            self.gated.remove(order);
+            self.queue.push(self.orders.turn(order), Urgency::Change);
+        }
     }
 
     /// A list begins.
@@ -556,6 +585,10 @@ impl State {
             let at = at.cloned();
             Arc::make_mut(&mut self.moved).set(&job.key.publication, job.key.identity(), at);
         }
+        // What was let go has no copy any more that could refer to another.
+        if job.record.released && self.referrers.let_go(order) {
+            self.wake(&job.key.cluster);
+        }
         self.orders.keep(order, &job.record);
         if let (None, Some(url)) = (self.orders.endpoint(order), &job.endpoint) {
             self.orders.tell_of(order, url);
@@ -568,7 +601,11 @@ impl State {
                 self.selections.forget(&order);
                 self.queue.cancel(&turn);
                 self.paused.remove(&turn);
+                let referred = self.referrers.forget(order);
                 self.orders.remove(order);
+                if referred {
+                    self.wake(&job.key.cluster);
+                }
                 return moved;
             }
             Outcome::Rest | Outcome::Forget => entry.hand().failures = 0,

@@ -136,6 +136,7 @@ impl Shared {
         Context {
             now: format!("{:.0}", self.clock.now()),
             paused: false,
+            referred: false,
         }
     }
 }
@@ -147,10 +148,12 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
     };
     let mut stale = 0;
     let mut paused = false;
+    let mut referred = None;
     for _ in 0..ROUNDS {
         let planned = plan(
             &Context {
                 paused,
+                referred: referred.is_some(),
                 ..shared.context()
             },
             &publication,
@@ -187,6 +190,12 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
         }
         for effect in planned.effects.iter().filter(|_| !shared.dry) {
             calm = false;
+            if effect.deed == Deed::Retire
+                && let Some(wait) = referrers(shared, job)
+            {
+                referred = Some(wait);
+                break;
+            }
             if deletes_there(effect) && shared.brake.ask() == Answer::Wait {
                 // What else there is to do is done.
                 paused = true;
@@ -215,7 +224,8 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
             return pause(shared, job);
         }
         if calm {
-            return end(shared, job, planned.ending, planned.troubles, planned.hands);
+            let outcome = end(shared, job, planned.ending, planned.troubles, planned.hands);
+            return referred.map_or(outcome, Outcome::Recheck);
         }
     }
     let why = "does not come to rest; it is tried again later".to_owned();
@@ -261,6 +271,16 @@ async fn hand_back(shared: &Shared, publication: &Publication, job: &mut Job) ->
             }
         }
     }
+}
+
+/// How long the copy of an order has to stay for now, for others that refer to it go first.
+fn referrers(shared: &Shared, job: &Job) -> Option<Duration> {
+    let publications = shared.publications.all();
+    let id = &job.key.publication;
+    let known = publications.iter().any(|it| it.refers_to(id));
+    known
+        .then(|| shared.state().referred(&job.key, Instant::now()))
+        .flatten()
 }
 
 /// Whether an effect deletes something on the service cluster.

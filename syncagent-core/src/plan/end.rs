@@ -17,6 +17,8 @@ use crate::object::identity::Standing;
 
 /// Why nothing is deleted.
 pub(super) const PAUSED: &str = "waiting for a person's word to delete";
+/// Why the copy is not deleted yet.
+const REFERRED: &str = "waiting for a while, so that orders which refer to this one go first";
 
 /// How an order leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +148,8 @@ fn retire(step: &mut Step<'_>) -> bool {
             };
             if known.deleting {
                 step.waiting.push("waiting for the copy to go".into());
+            } else if step.context.referred {
+                step.waiting.push(REFERRED.into());
             } else if step.context.paused {
                 step.waiting.push(PAUSED.into());
             } else {

@@ -73,6 +73,8 @@ pub(super) fn hands(step: &Step<'_>) -> Option<Hands> {
         None if step.waiting.is_empty() => None,
         // Somebody else's finalizer holds it in the workspace.
         None if step.record.released => Some(Hands::Consumer),
+        // Or orders do that refer to it.
+        None if step.context.referred => Some(Hands::Consumer),
         None => Some(Hands::Service),
     }
 }

@@ -219,6 +219,12 @@ impl Agent {
 
     /// Changes nothing on either side: says what would be done, as [`Notice::Planned`], and ends when everything has been
     /// said.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: syncagent_core::runtime::Agent) {
+    /// let exit = agent.notify(|notice| println!("{notice}")).dry_run().run().await;
+    /// # }
+    /// ```
     pub fn dry_run(self) -> Self {
         Self { dry: true, ..self }
     }

@@ -32,8 +32,19 @@ impl Handle {
         self.0.stuck()
     }
 
-    /// Everything that is counted, in the OpenMetrics text format; the names are in the documentation of the feature
-    /// `metrics`.
+    /// Everything that is counted, in the OpenMetrics text format.
+    ///
+    /// | metric | labels | what |
+    /// | --- | --- | --- |
+    /// | `syncagent_effects_total` | `publication`, `effect`, `outcome` | requests that change something |
+    /// | `syncagent_questions_total` | `publication`, `answered` (`known`, `read`) | what a step had to find out |
+    /// | `syncagent_steps_total` | `publication`, `ending` | steps that came to rest, or did not |
+    /// | `syncagent_lag_seconds` | `publication`, `direction` (`down`, `up`) | histograms: from the event that brought news to the write that carried it across |
+    /// | `syncagent_orders`, `syncagent_waiting`, `syncagent_stuck` | | orders that are known, wait for their turn, do not get on |
+    /// | `rest_client_requests_total`, `rest_client_request_duration_seconds` | `code`, `host`, `method`; `host`, `verb` | requests to API servers |
+    ///
+    /// Labels are bounded by what is published, never by workspaces or orders. The rest has the names that kcp's api-syncagent
+    /// has it under (`workqueue_*`, `controller_runtime_reconcile_*`), so that dashboards go on working.
     #[cfg(feature = "metrics")]
     #[must_use]
     pub fn metrics(&self) -> String {

@@ -23,6 +23,13 @@
 //! | each mark of a copy alone is somebody else's | the copy is somebody else's | `every_single_mark_counts` |
 //! | a reference that moves from one field to another, round and round | nothing is deleted, and the order comes to rest | `whatever_a_consumer_writes_stays_with_them`, `related::a_reference_that_moves_to_another_field_moves_nothing_on_the_service_cluster` |
 //! | a password guessed by what stands on an object | no mark depends on data | `no_mark_depends_on_the_data_of_a_secret` |
+//! | Secrets of two orders, or of two workspaces, named so that their copies would meet | they share a copy only if they are one Secret | `taken_copies_of_two_orders_share_a_name_only_if_they_share_the_secret` |
+//! | an order that takes what another one is returned, deleted in any order, and meddled with in between | it goes with the last of them, and what is the consumer's own stays | `what_one_order_is_returned_and_another_takes_goes_whoever_ends_first` |
+//! | an order that refers to another one to keep its copy from going | it has to be in the same workspace and namespace, and a minute later it keeps nobody | `referrers::an_order_refers_to_what_it_names_as_long_as_it_is_held` |
+//! | an object of the operator, named by an order so that it would come up | a rule that finds by such a name where others live, too, is refused | `found::every_problem_of_a_rule_is_said` |
+//!
+//! That the list is complete, and its tests are there, is a test itself: `everything_that_was_tried_is_listed`. The random ones
+//! follow from a seed; see [`chance`](crate::chance).
 //! | `kcp.io/cluster` and the like, through a real kcp's storage | the whole agent: `tests/it/adversary.rs` | there |
 
 use std::sync::LazyLock;
@@ -65,6 +72,55 @@ fn open_thing() -> Definition {
         },
     });
     definition
+}
+
+/// How a test begins; written so that this is none.
+const TEST: &str = concat!("#[", "test]");
+
+/// What a file lists as tried, and the tests in it that are not listed.
+fn tried(file: &str) -> (Vec<String>, Vec<String>) {
+    let source = crate::rooms::read(file);
+    let rows = source.lines().filter_map(|it| it.strip_prefix("//! | "));
+    let cells = rows.filter_map(|row| row.trim_end_matches(" |").rsplit_once(" | "));
+    let named = cells.flat_map(|(_, tests)| {
+        let marked = tests.split('`').skip(1).step_by(2);
+        marked.map(str::to_owned).collect::<Vec<_>>()
+    });
+    let named: Vec<String> = named.collect();
+    let tests = source.split(TEST).skip(1);
+    let tests = tests.filter_map(|it| it.split_once("fn ")?.1.split('(').next());
+    let missing = tests.filter(|test| !named.iter().any(|it| it == test));
+    let missing = missing.map(str::to_owned).collect();
+    (named, missing)
+}
+
+#[test]
+fn everything_that_was_tried_is_listed() {
+    let here = "syncagent-core/tests/it";
+    for file in [
+        format!("{here}/adversary.rs"),
+        "tests/it/adversary.rs".to_owned(),
+    ] {
+        let (named, missing) = tried(&file);
+        let own: Vec<&str> = missing.iter().map(String::as_str).collect();
+        let others = ["everything_that_was_tried_is_listed"];
+        assert_eq!(
+            own,
+            &others[usize::from(file.starts_with("tests"))..],
+            "{file}"
+        );
+        assert!(named.len() > 5, "{file}: {named:?}");
+        for test in named {
+            let (at, test) = match test.split_once("::") {
+                Some((module, test)) => (format!("{here}/{module}.rs"), format!("fn {test}(")),
+                None if test.ends_with(".rs") => (test, TEST.to_owned()),
+                // All of a module, where it is no test of this file.
+                None if !test.contains('_') => (format!("{here}/{test}.rs"), TEST.to_owned()),
+                None => (file.clone(), format!("fn {test}(")),
+            };
+            assert!(crate::rooms::read(&at).contains(&test), "{at}: {test}");
+        }
+    }
 }
 
 fn sha1(text: &str) -> String {
@@ -441,7 +497,7 @@ impl<'a> Siege<'a> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::chance::cases(300))]
 
     #[test]
     fn whatever_a_consumer_writes_stays_with_them(acts in acts()) {

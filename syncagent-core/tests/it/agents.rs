@@ -238,7 +238,7 @@ fn named(agent: &str, definition: Definition) -> Publication {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::chance::cases(150))]
 
     #[test]
     fn agents_of_different_names_never_touch_each_others_objects(acts in acts()) {

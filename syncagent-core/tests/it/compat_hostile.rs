@@ -477,7 +477,7 @@ fn converted(object: &Value, cluster: (bool, bool)) -> Result<Conversion, Unconv
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    #![proptest_config(crate::chance::cases(120))]
 
     #[test]
     fn whatever_is_written_nothing_panics(spec in spec(false), cluster: (bool, bool)) {

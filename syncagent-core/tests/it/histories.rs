@@ -720,7 +720,7 @@ impl<'a> Land<'a> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::chance::cases(120))]
 
     #[test]
     fn every_history_of_every_publication_settles(recipe in recipes(), acts in acts()) {
@@ -746,7 +746,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::chance::cases(40))]
 
     #[test]
     fn whoever_dies_after_any_effect_leads_to_the_same_world(recipe in recipes(), names in 0..3u8, gone in any::<bool>()) {

@@ -12,6 +12,7 @@ mod constructed;
 
 mod adversary;
 mod agents;
+mod chance;
 #[cfg(feature = "compat")]
 mod compat_api;
 #[cfg(feature = "compat")]
@@ -44,6 +45,7 @@ mod naming;
 mod offer;
 mod projection;
 mod publication;
+mod referrers;
 mod related;
 mod related_table;
 mod rooms;

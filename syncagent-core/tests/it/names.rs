@@ -64,7 +64,7 @@ fn adversarial() -> impl Strategy<Value = Identity> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(crate::chance::cases(500))]
 
     #[test]
     fn an_accepted_naming_is_injective(a in adversarial(), b in adversarial()) {

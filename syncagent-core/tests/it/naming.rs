@@ -227,7 +227,7 @@ fn a_template_that_fails_for_an_order_refuses_the_order() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::chance::cases(300))]
 
     /// A naming that was proven gives two orders two names, in every syntax.
     #[test]

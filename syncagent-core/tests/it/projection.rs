@@ -256,6 +256,8 @@ fn references_follow_names_both_ways() {
 }
 
 proptest! {
+    #![proptest_config(crate::chance::cases(256))]
+
     #[test]
     fn a_path_that_is_set_is_read(fields in prop::collection::vec("[a-z]{1,3}", 1..5), each in prop::collection::vec(any::<bool>(), 5), at in 0usize..3) {
         let text: Vec<String> = fields.iter().zip(&each).map(|(field, each)| {

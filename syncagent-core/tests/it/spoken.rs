@@ -25,7 +25,7 @@ fn default_only() -> Only {
     }
 }
 
-fn pool() -> Definition {
+pub(crate) fn pool() -> Definition {
     let kind = kind("example.io", "Pool", "pools");
     Definition {
         schema: syncagent_core::definition::SchemaSource::Type(crd(&kind, &spec_schema())),
@@ -45,8 +45,8 @@ fn refers_to(path: &str, name_at: Option<&str>) -> FieldRule {
     }
 }
 
-/// Things that refer to pools, singly and in arrays; the operator says in the status which one it chose.
-fn referring() -> Publication {
+/// Things that refer to pools, singly and in arrays, and pools; the operator says in the status which one it chose.
+pub(crate) fn neighbours() -> Publications {
     let things = Definition {
         copy: named("{name}"),
         only: default_only(),
@@ -67,8 +67,11 @@ fn referring() -> Publication {
         ]),
         ..thing()
     };
-    let publications = Publications::compile(AGENT, &[things, pool()]).expect("it compiles");
-    publications.get("things.example.io").expect("it").clone()
+    Publications::compile(AGENT, &[things, pool()]).expect("it compiles")
+}
+
+fn referring() -> Publication {
+    neighbours().get("things.example.io").expect("it").clone()
 }
 
 #[test]

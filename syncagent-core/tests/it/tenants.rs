@@ -345,7 +345,7 @@ impl<'a> Town<'a> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::chance::cases(250))]
 
     #[test]
     fn whatever_happens_tenants_stay_apart_and_every_order_settles(acts in acts()) {

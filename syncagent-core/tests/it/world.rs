@@ -563,6 +563,8 @@ pub(crate) struct Agent<'a> {
     pub(crate) now: String,
     /// Asks for every plan twice, and compares what they print.
     pub(crate) twice: bool,
+    /// Whether others refer to the order that go first.
+    pub(crate) referred: bool,
 }
 
 impl<'a> Agent<'a> {
@@ -580,6 +582,7 @@ impl<'a> Agent<'a> {
             ledger: true,
             now: "2026-01-01T00:00:00Z".into(),
             twice: false,
+            referred: false,
         }
     }
 
@@ -587,6 +590,7 @@ impl<'a> Agent<'a> {
         Context {
             now: self.now.clone(),
             paused: false,
+            referred: self.referred,
         }
     }
 
