@@ -8,6 +8,7 @@ mod access;
 mod adversary;
 mod budgets;
 mod copies;
+mod declared;
 mod drift;
 mod environment;
 mod fairness;

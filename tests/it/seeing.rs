@@ -1,12 +1,18 @@
 //! What an agent shows of itself: what it would do, what does not get on, what it counts.
 
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
 use serde_json::json;
 use syncagent::{Definition, Hands, Notice};
 use syncagent_core::definition::SchemaSource;
 
 use crate::stage::{Stage, play};
 use crate::things;
-use crate::world::{change, eventually, skipped};
+use crate::world::{change, eventually, skipped, status};
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 #[test]
 fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
@@ -160,18 +166,102 @@ fn effects_and_lags_are_counted() {
             consumer.order(&thing, name, &json!({"size": 1})).await;
             stage.copy(&consumer, &thing, name).await;
         }
+        let copy = things::path(&thing, &consumer.cluster, "a");
+        status(&stage.service, &copy, &json!({"phase": "up"})).await;
+        consumer
+            .there(&thing, "a", |it| it["status"]["phase"] == "up")
+            .await;
+        consumer
+            .order(&thing, "large", &json!({"size": 1000}))
+            .await;
+        consumer
+            .there(&thing, "large", |it| {
+                things::condition(it)["status"] == "False"
+            })
+            .await;
         stage.calm().await;
         let text = stage.handle.as_ref().unwrap().metrics();
         let publication = format!("publication={:?}", things::named("Thing"));
         for line in [
-            format!("syncagent_effects_total{{{publication},effect=\"hold\",outcome=\"done\"}} 2"),
+            format!("syncagent_effects_total{{{publication},effect=\"hold\",outcome=\"done\"}} 3"),
             format!("syncagent_effects_total{{{publication},effect=\"place\",outcome=\"done\"}} 2"),
             format!("syncagent_lag_seconds_count{{{publication},direction=\"down\"}} 2"),
-            "syncagent_orders 2".to_owned(),
+            format!("syncagent_effects_total{{{publication},effect=\"place\",outcome=\"done\"}} 2"),
+            "syncagent_orders 3".to_owned(),
             "syncagent_waiting 0".to_owned(),
-            "syncagent_stuck 0".to_owned(),
+            "syncagent_stuck 1".to_owned(),
         ] {
             assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+        // How often exactly news came up depends on which of it came together.
+        for start in [
+            format!("syncagent_lag_seconds_count{{{publication},direction=\"up\"}} "),
+            format!(
+                "syncagent_effects_total{{{publication},effect=\"reflect\",outcome=\"done\"}} "
+            ),
+        ] {
+            let found = text.lines().find_map(|it| it.strip_prefix(&start));
+            let count: u64 = found.map_or(0, |it| it.parse().unwrap());
+            assert!(count >= 2, "{start} in\n{text}");
+        }
+        let refused =
+            format!("syncagent_effects_total{{{publication},effect=\"place\",outcome=\"done\"}} 3");
+        assert!(!text.contains(&refused), "what was refused is not done");
+        stage.stop().await;
+    });
+}
+
+/// Events of the log, by their fields.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<BTreeMap<String, String>>>>);
+
+impl<S: tracing::Subscriber> Layer<S> for Log {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        struct Fields(BTreeMap<String, String>);
+        impl Visit for Fields {
+            fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+                self.0.insert(field.name().to_owned(), format!("{value:?}"));
+            }
+        }
+        let mut fields = Fields(BTreeMap::new());
+        event.record(&mut fields);
+        let level = event.metadata().level().to_string();
+        fields.0.insert("level".into(), level);
+        self.0.lock().unwrap().push(fields.0);
+    }
+}
+
+#[test]
+fn every_decision_is_logged_with_its_object_workspace_and_publication() {
+    play(|| async {
+        // With a single subscriber in the process, a place that another test comes to first is asked of that test's
+        // thread alone, which has none, and is never of interest to anybody.
+        let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+        let log = Log::default();
+        let subscriber = tracing_subscriber::registry().with(log.clone());
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let thing = things::kind("Thing");
+        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.order(&thing, "a", &json!({"size": 1})).await;
+        consumer.there(&thing, "a", things::synced).await;
+        stage.calm().await;
+        let all = log.0.lock().unwrap().clone();
+        let publication = things::named("Thing");
+        for (what, about) in [
+            // What was decided and why, and each thing that was done.
+            ("would place service: ", "default/a"),
+            (" because ", "default/a"),
+            ("place service: ", "/a"),
+        ] {
+            let found = all.iter().find(|it| {
+                it.get("message").is_some_and(|it| it.contains(what))
+                    && it.get("publication") == Some(&publication)
+                    && it.get("workspace") == Some(&consumer.cluster)
+                    && it.get("object").is_some_and(|it| it.contains(about))
+            });
+            let found = found.unwrap_or_else(|| panic!("{what}: {all:#?}"));
+            assert_eq!(found["level"], "DEBUG");
         }
         stage.stop().await;
     });

@@ -99,9 +99,14 @@ impl Gates {
 
     /// Whether the orders of all publications have been listed everywhere.
     pub(crate) fn orders_listed(&self) -> bool {
+        self.orders_listed_at(|_| true)
+    }
+
+    /// Whether all orders of these endpoints are listed.
+    pub(crate) fn orders_listed_at(&self, which: impl Fn(&Source) -> bool) -> bool {
         let mut orders = self.watches.iter();
-        orders.all(|((_, subject), progress)| {
-            !matches!(subject, Subject::Orders(_)) || progress.listed
+        orders.all(|((source, subject), progress)| {
+            !matches!(subject, Subject::Orders(_)) || progress.listed || !which(source)
         })
     }
 

@@ -252,7 +252,10 @@ impl State {
     /// How long the copy of an order has to stay for now, for others refer to the order and go first.
     pub(crate) fn referred(&mut self, key: &Key, now: Instant) -> Option<Duration> {
         let order = self.orders.find(key)?;
-        let listed = self.gates.orders_listed();
+        // Those who may refer to it are in its workspace, and so behind the same endpoint.
+        let at = self.orders.endpoint(order).cloned().map(Source::Endpoint);
+        let near = |source: &Source| at.as_ref().is_none_or(|it| it == source);
+        let listed = self.gates.orders_listed_at(near);
         self.referrers.wait(order, key, listed, now)
     }
 

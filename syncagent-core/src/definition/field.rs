@@ -28,7 +28,8 @@ pub enum Rule {
     },
     /// `takes`: names an object of the consumer that goes down with the order.
     Takes(TakeRule),
-    /// `refers_to`: names an object of another publication (or of this one) and follows its naming, both ways.
+    /// `refers_to`: names an object of another publication (or of this one) and follows its naming, both ways. When both
+    /// are deleted, the copy of this order goes first; one that stays keeps the other's for a minute at most.
     RefersTo {
         /// The offered kind of that publication.
         offered: Kind,

@@ -19,8 +19,8 @@ pub enum StatusRule {
 /// service cluster. What it gives is laid over what [`StatusRule`] brings.
 ///
 /// Nothing is read as long as nothing changes that the function looked at. Each change of such an object costs one GET of
-/// it and one of every other part that the function looks at, and one write; so does the first look after a restart, but
-/// for the write. A function that looks at the copy is run for each of its changes.
+/// it, one of the copy, over whose status it is laid, one of every other part that the function looks at, and one write; so
+/// does the first look after a restart, but for the write. A function that looks at the copy is run for each of its changes.
 ///
 /// The status that the consumer sees is not among its sources: it would be made of itself.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! Tables that name tests: `contract.md` by section of the contract, `defects.md` by defect.
+//! Tables that name tests: `contract.md` by section of the contract, `defects.md` by defect, `promises.md` by promise.
 
 use std::collections::BTreeSet;
 
@@ -51,6 +51,19 @@ fn every_test_that_is_named_exists() {
     let sections: BTreeSet<String> = rows(include_str!("contract.md")).into_iter().collect();
     for section in ["2", "2.1", "2.2", "3.1", "3.2", "3.3", "9.1", "10.1", "14"] {
         assert!(sections.contains(section), "{section}");
+    }
+}
+
+#[test]
+fn every_promise_has_tests_that_exist() {
+    let numbers: BTreeSet<String> = rows(include_str!("promises.md")).into_iter().collect();
+    // No number is left out of a part.
+    for part in 1..=5 {
+        let of_part = numbers.iter().filter_map(|it| it.split_once('.'));
+        let of_part = of_part.filter(|(first, _)| *first == part.to_string());
+        let seconds: BTreeSet<u8> = of_part.map(|(_, it)| it.parse().expect("it")).collect();
+        let last = *seconds.last().expect("a promise");
+        assert_eq!(seconds, (1..=last).collect(), "{part}");
     }
 }
 

@@ -552,6 +552,45 @@ fn what_goes_up_is_changed_before_the_consumer_sees_it() {
     agent.assert_settled(&mut world);
 }
 
+/// Each element of a list has the change, whichever way it goes.
+#[test]
+fn elements_of_lists_are_changed_down_and_up() {
+    let publication = compile(Definition {
+        status: syncagent_core::definition::StatusRule::Whole,
+        ..mutated(
+            vec![
+                Mutation::new("spec.hosts[]", regex("$", ".svc")),
+                Mutation::new("spec.items[].a", Change::Default(json!("x"))),
+            ],
+            vec![
+                Mutation::new("status.hosts[]", regex(r"\.svc$", "")),
+                Mutation::new("status.nodes[].address", Change::Delete),
+            ],
+        )
+    });
+    let key = key(&publication, "a");
+    let (mut world, mut agent) = (World::default(), Agent::new(&publication, &key));
+    let (origin, copy) = (agent.origin(), agent.copy());
+    let spec = json!({"hosts": ["a", "b"], "items": [{}, {"a": "y"}]});
+    world.put(&origin, order(&publication, &key, &spec));
+    agent.event(&world, &origin);
+    agent.run(&mut world, None);
+    assert_eq!(
+        world.objects[&copy]["spec"],
+        json!({"hosts": ["a.svc", "b.svc"], "items": [{"a": "x"}, {"a": "y"}]})
+    );
+    world.edit(&copy, |it| {
+        it["status"] = json!({"hosts": ["a.svc", "b"],
+            "nodes": [{"name": "n1", "address": "10.0.0.1"}, {"name": "n2"}]});
+    });
+    agent.event(&world, &copy);
+    agent.run(&mut world, None);
+    let status = &world.objects[&origin]["status"];
+    assert_eq!(status["hosts"], json!(["a", "b"]));
+    assert_eq!(status["nodes"], json!([{"name": "n1"}, {"name": "n2"}]));
+    agent.assert_settled(&mut world);
+}
+
 #[test]
 fn a_rule_that_fails_on_the_way_up_hides_its_value() {
     let publication = compile(mutated(

@@ -147,7 +147,7 @@ fn one_object_that_is_too_large_or_invalid_concerns_no_other() {
                 .to_owned();
             assert!(!told.contains(&consumer.cluster), "{told}");
             stage.calm().await;
-            Spent::over(&stage, 30).await.at_most(6);
+            Spent::over(&stage, 30).await.at_most(9);
             resize(&consumer, &names, 2).await;
             resized(&stage, &consumer, &names, 2).await;
             // It is tried again when it changes.
@@ -193,7 +193,7 @@ fn a_namespace_that_is_forbidden_concerns_no_other() {
         }
         stage.calm().await;
         // Each gets another look every five minutes.
-        Spent::over(&stage, 15).await.at_most(70);
+        Spent::over(&stage, 15).await.at_most(80);
         resize(&free, &names, 2).await;
         resized(&stage, &free, &names, 2).await;
         server.faults().clear();

@@ -77,7 +77,7 @@ fn clocks_that_jump_move_nobody() {
             stage.forget();
             stage.calm().await;
             stage.asked_exactly(&[]);
-            Spent::over(&stage, 6).await.at_most(8);
+            Spent::over(&stage, 6).await.at_most(11);
             let name = format!("t{n}{}", seconds.unsigned_abs());
             consumer.order(&thing, &name, &json!({"size": 1})).await;
             consumer.there(&thing, &name, things::synced).await;

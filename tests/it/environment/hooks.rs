@@ -103,7 +103,7 @@ fn a_webhook_that_rewrites_what_we_write_settles() {
         stage.forget();
         stage.calm().await;
         stage.asked_exactly(&[]);
-        Spent::over(&stage, 10).await.at_most(6);
+        Spent::over(&stage, 10).await.at_most(9);
 
         stage.stop().await;
         stage.start();
@@ -144,7 +144,7 @@ fn a_webhook_that_denies_is_told_to_the_consumer() {
             .there(&thing, "a", |o| things::condition(o)["status"] == "False")
             .await;
         stage.calm().await;
-        Spent::over(&stage, 10).await.at_most(8);
+        Spent::over(&stage, 10).await.at_most(11);
         let order = things::path(&thing, "default", "a");
         change(&consumer.api, &order, &json!({"spec": {"size": 12}})).await;
         consumer.there(&thing, "a", things::synced).await;

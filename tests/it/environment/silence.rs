@@ -73,7 +73,7 @@ fn watches_that_are_half_open_are_found_out() {
         consumer.delete(&thing, "gone").await;
         // What nobody was told is found by listing again: bookmarks come every minute, and two that fail to come are
         // waited for. Until then nothing is asked at all.
-        Spent::over(&stage, 3).await.at_most(20);
+        Spent::over(&stage, 3).await.at_most(25);
         consumer.there(&thing, "late", things::synced).await;
         crate::stage::gone(&consumer.api, &thing, "default", "gone").await;
         alive(&stage, &consumer, &thing, "a", 2).await;

@@ -406,3 +406,40 @@ async fn an_order_in_hand_begins_when_all_copies_are_listed() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_more_steps_are_under_way_than_a_publication_and_the_agent_allow() {
+    let now = Instant::now();
+    let (mut state, url, _) = two_publications(now);
+    state.open("things.example.io", Some(2), false);
+    for name in ["a", "b", "c", "d"] {
+        state.order(&key(name), &url, origin(name), there(name));
+        state.order(&another(name), &url, origin(name), there(name));
+    }
+    let begun =
+        |state: &mut State| -> Vec<Job> { std::iter::from_fn(|| state.next(now)).collect() };
+    let of = |jobs: &[Job], id: &str| jobs.iter().filter(|it| it.key.publication == id).count();
+    let mut jobs = begun(&mut state);
+    assert_eq!(of(&jobs, "things.example.io"), 2, "as many as it may have");
+    assert_eq!(
+        of(&jobs, "others.example.io"),
+        4,
+        "others have no such bound"
+    );
+    // One that ends makes room for one.
+    let at = jobs
+        .iter()
+        .position(|it| it.key.publication == "things.example.io");
+    let done = jobs.swap_remove(at.unwrap());
+    state.done(done, &Outcome::Rest, now);
+    assert_eq!(of(&begun(&mut state), "things.example.io"), 1);
+
+    let mut state = State::new(7, 3);
+    let (fresh, ..) = two_publications(now);
+    state.gates = fresh.gates;
+    for name in ["a", "b", "c", "d", "e"] {
+        state.order(&another(name), &url, origin(name), there(name));
+    }
+    let jobs = begun(&mut state);
+    assert!((1..=3).contains(&jobs.len()), "{} of 3 in all", jobs.len());
+}
