@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use syncagent_core::definition::{At, Change, Definition, Mutation, Mutations, Pass};
+use syncagent_core::definition::{
+    At, Change, Definition, Mutation, Mutations, Pass, SchemaSource, StatusRule,
+};
 use syncagent_core::mutation::{Expression, GoPath, Pattern, Pipeline, Stop, Template};
 use syncagent_core::publication::{Publication, Publications};
 
@@ -556,7 +558,8 @@ fn what_goes_up_is_changed_before_the_consumer_sees_it() {
 #[test]
 fn elements_of_lists_are_changed_down_and_up() {
     let publication = compile(Definition {
-        status: syncagent_core::definition::StatusRule::Whole,
+        schema: SchemaSource::Cluster,
+        status: StatusRule::Whole,
         ..mutated(
             vec![
                 Mutation::new("spec.hosts[]", regex("$", ".svc")),
