@@ -40,12 +40,6 @@ impl Spent {
             return;
         }
         let busiest = self.busiest();
-        eprintln!(
-            "MEASURED {} {} {}",
-            std::panic::Location::caller(),
-            busiest.len(),
-            bound
-        );
         assert!(
             busiest.len() <= bound,
             "{} requests in a minute, {bound} are allowed: {:#?}",
