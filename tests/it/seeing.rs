@@ -250,8 +250,8 @@ fn every_decision_is_logged_with_its_object_workspace_and_publication() {
         let publication = things::named("Thing");
         for (what, about) in [
             // What was decided and why, and each thing that was done.
-            ("would place service: ", "default/a"),
-            (" because ", "default/a"),
+            ("would place service: ", "Thing a in default"),
+            (" because ", "Thing a in default"),
             ("place service: ", "/a"),
         ] {
             let found = all.iter().find(|it| {
