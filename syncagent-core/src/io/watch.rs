@@ -9,6 +9,7 @@
 //! | asks for time (`Retry-After`) | gives it |
 //! | 410, in the answer or in the stream | lists again, with a growing pause if that does not help |
 //! | 410 between two pages of a list | lists again in one piece: what takes too long in pages would never be complete |
+//! | 410 between two pages, and the listener had a part in that | lists again in pages: in one piece it would fill the memory, and what is settled passes quickly |
 //! | a list without a resourceVersion, or 404 | takes it for "not served yet" (kcp answers so), asks again in a second |
 //! | a stream without a sign of life | lists again: bookmarks come every minute, so silence is not calm |
 //!
@@ -136,8 +137,8 @@ enum End {
     Over,
     /// The version is too old, or the stream is silent: list again.
     Gone,
-    /// The list expired between two pages.
-    Expired,
+    /// The list expired between two pages; `held_up` says whether whoever listens had a part in that.
+    Expired { held_up: bool },
     /// Nobody listens any more.
     Unheard,
     /// Not served yet, or not any more; an error where the server says so.
@@ -179,8 +180,8 @@ pub async fn watch(target: Target, events: mpsc::Sender<Event>) {
                 pause = PAUSE.0;
             }
             End::Over | End::Gone => rest(&mut pause).await,
-            End::Expired => {
-                page = 0;
+            End::Expired { held_up } => {
+                page = if held_up { PAGE } else { 0 };
                 rest(&mut pause).await;
             }
             End::NotYet(why) => {
@@ -229,6 +230,7 @@ async fn list(target: &Target, page: usize, events: &mpsc::Sender<Event>) -> Res
     };
     let mut begun = false;
     let mut next = String::new();
+    let (since, mut held) = (Instant::now(), Duration::ZERO);
     loop {
         let path = target.query(&match next.as_str() {
             "" => format!("limit={page}"),
@@ -243,7 +245,9 @@ async fn list(target: &Target, page: usize, events: &mpsc::Sender<Event>) -> Res
             return Err(if next.is_empty() {
                 End::Gone
             } else {
-                End::Expired
+                // Next time what is settled takes no time, so what is the server's own slowness shows.
+                let held_up = held > since.elapsed() / 10;
+                End::Expired { held_up }
             });
         }
         if reply.code == 404 {
@@ -272,7 +276,9 @@ async fn list(target: &Target, page: usize, events: &mpsc::Sender<Event>) -> Res
             .as_str()
             .and_then(|k| k.strip_suffix("List"))
             .map(str::to_owned);
-        if let Value::Array(items) = reply.body["items"].take() {
+        let items = reply.body["items"].take();
+        let telling = Instant::now();
+        if let Value::Array(items) = items {
             for mut item in items {
                 // Items of a list of built-in kinds do not name their type.
                 if item["kind"].is_null()
@@ -284,6 +290,7 @@ async fn list(target: &Target, page: usize, events: &mpsc::Sender<Event>) -> Res
                 tell(events, Event::There(item)).await?;
             }
         }
+        held += telling.elapsed();
         match text(&reply.body["metadata"]["continue"]) {
             Some(token) => next = token,
             None => {

@@ -163,6 +163,35 @@ async fn a_list_that_expires_between_pages_comes_in_one_piece() {
     assert!(asked[3].ends_with("resourceVersion=8"));
 }
 
+/// It expires because whoever listens has much to do: in one piece it would fill the memory, and what is settled by now
+/// passes quickly the next time.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_expires_while_its_listener_is_busy_comes_in_pages_again() {
+    let gone = json!({"kind": "Status", "code": 410, "message": "too old"});
+    let answers = [
+        (200, page("5", "more", &["a", "b", "c"])),
+        (410, vec![gone]),
+        (200, page("8", "more", &["a", "b", "c"])),
+        (200, page("8", "", &["d"])),
+    ];
+    let (target, asked) = scripted(&answers);
+    let (tx, mut rx) = mpsc::channel(1);
+    let task = tokio::spawn(watch(target, tx));
+    while told(&rx.recv().await.unwrap()) != "listed" {
+        sleep(Duration::from_secs(30)).await;
+    }
+    task.abort();
+    assert_eq!(
+        asked.lock().unwrap()[..4],
+        [
+            "limit=500",
+            "limit=500&continue=more",
+            "limit=500",
+            "limit=500&continue=more"
+        ]
+    );
+}
+
 /// A server that forgets at once what it listed is asked with pauses.
 #[tokio::test(start_paused = true)]
 async fn a_server_without_a_memory_is_not_asked_in_a_hot_loop() {
