@@ -12,11 +12,14 @@
 
 #![expect(clippy::print_stdout, reason = "what was measured is printed")]
 
-#[path = "it/stage.rs"]
+#[path = "it/lines.rs"]
 #[expect(
     dead_code,
     reason = "another test's stage, of which little is used here"
 )]
+mod lines;
+#[path = "it/stage.rs"]
+#[expect(dead_code, reason = "likewise")]
 mod stage;
 #[path = "it/things.rs"]
 #[expect(dead_code, reason = "likewise")]
