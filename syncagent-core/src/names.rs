@@ -30,6 +30,9 @@ pub const RELATED_PREFIX: &str = "related-resources.syncagent.kcp.io/";
 pub const PUBLICATION: &str = "syncagent.kcp.io/publication";
 /// Annotation: what the order takes, as JSON: a list of path, name in the workspace, name of the copy.
 pub const TAKES: &str = "syncagent.kcp.io/takes";
+/// Annotation: what the order took before and does not take any more, in the same form, as of when the copy was last
+/// written: after a restart it tells what may be left to be cleaned up.
+pub const TAKES_NO_MORE: &str = "syncagent.kcp.io/takes-no-more";
 /// Annotation: the fingerprint of what was applied.
 pub const APPLIED: &str = "syncagent.kcp.io/applied";
 /// Annotation: hashes of the single fields that were written, where changes on the copy are kept.
@@ -51,9 +54,10 @@ pub const RELATED_KIND: &str = "syncagent.kcp.io/related-origin-kind";
 pub const FIELDS: &str = "syncagent.kcp.io/related-fields";
 /// Annotation on a returned object: the order it belongs to.
 pub const ORDER: &str = "syncagent.kcp.io/order";
-/// Annotation on a related object that was found: the order for which it was copied last, as publication and identity.
+/// Annotation on a related object that was found or named: the order for which it was copied last, as publication and
+/// identity.
 pub const FOUND_FOR: &str = "syncagent.kcp.io/found-for";
-/// Annotation on a related object that was found: the id of the rule.
+/// Annotation on a related object that was found or named: the id of the rule, or the path of the field.
 pub const FOUND_BY: &str = "syncagent.kcp.io/found-by";
 /// Annotation on a returned object: which parts it was made of, and a hash of their versions.
 pub const MADE_OF: &str = "syncagent.kcp.io/made-of";

@@ -55,6 +55,7 @@ mod lost;
 mod make;
 mod name;
 mod predecessor;
+mod recall;
 mod reflect;
 mod returned;
 mod taken;

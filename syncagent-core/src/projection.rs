@@ -211,21 +211,27 @@ impl Projection {
         Ok(all)
     }
 
-    /// The objects that an order takes, as its copy tells.
+    /// The objects that an order takes, as its copy tells, and those that it took before and may not have let go.
     #[must_use]
     pub fn taken_of_copy(&self, copy: &Value) -> Vec<TakenName> {
-        let text = crate::object::annotation(copy, names::TAKES).unwrap_or_default();
-        let names: Vec<(String, String, String)> = serde_json::from_str(text).unwrap_or_default();
-        let taken = names.into_iter().filter_map(|(path, name, copy)| {
-            let takes = self.takes.iter().find(|it| it.path == path)?;
-            Some(TakenName {
-                path,
-                spot: Spot::new(),
-                kind: takes.kind.clone(),
-                name,
-                copy,
-            })
-        });
+        let told = |mark| {
+            let text = crate::object::annotation(copy, mark).unwrap_or_default();
+            serde_json::from_str::<Vec<(String, String, String)>>(text).unwrap_or_default()
+        };
+        let names = [names::TAKES, names::TAKES_NO_MORE].map(told);
+        let taken = names
+            .into_iter()
+            .flatten()
+            .filter_map(|(path, name, copy)| {
+                let takes = self.takes.iter().find(|it| it.path == path)?;
+                Some(TakenName {
+                    path,
+                    spot: Spot::new(),
+                    kind: takes.kind.clone(),
+                    name,
+                    copy,
+                })
+            });
         taken.collect()
     }
 

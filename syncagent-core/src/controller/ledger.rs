@@ -8,7 +8,7 @@
 //! asks for the object.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::pack::{Words, number, numbers, plant, raw, raws, root};
 use crate::definition::Kind;
 use crate::names;
 use crate::object;
-use crate::plan::{Member, ObjectRef, Place, Query, Sight};
+use crate::plan::{Key, Known, Member, ObjectRef, Place, Query, Sight};
 
 /// Where a watch looks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -318,6 +318,26 @@ impl Ledger {
             }
         }
         held
+    }
+
+    /// The orders for which taken copies on the service cluster say that they were brought down, as far as complete lists show.
+    pub(crate) fn taken_for(&self) -> Vec<Key> {
+        let mut keys = BTreeSet::new();
+        for ((source, _), sheet) in &self.sheets {
+            if *source != Source::Service || !sheet.synced || sheet.listing {
+                continue;
+            }
+            for row in &sheet.rows {
+                let outline = row.outline(&self.words, &self.fields);
+                let object = json!({"metadata": outline});
+                if object::annotation(&object, names::RELATED_UID).is_some()
+                    && let Some(text) = object::annotation(&object, names::FOUND_FOR)
+                {
+                    keys.extend(Key::parse(text));
+                }
+            }
+        }
+        keys.into_iter().collect()
     }
 
     /// A row as an object, with what it is called. Unless it is a consumer's namespace, most of its labels are not kept.

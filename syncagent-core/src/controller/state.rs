@@ -542,6 +542,23 @@ impl State {
             let mut seen = Seen::new();
             seen.note_moved(self.moved.clone());
             let mut record = self.orders.record(order);
+    /// Orders of which nothing is known but what was taken for them, as far as that can be told now.
+    pub(crate) fn strays(&self, now: Instant) -> Vec<Key> {
+        let known = self.gates.is_complete(now) && self.gates.orders_listed();
+        if !known || self.queue.waiting() > 0 || !self.gated.is_empty() {
+            return Vec::new();
+        }
+        let mut keys = self.ledger.taken_for();
+        keys.retain(|key| self.orders.find(key).is_none());
+        keys
+    }
+
+    /// Lets a step find out whether there is such an order.
+    pub(crate) fn look_for(&mut self, key: &Key, origin: ObjectRef) {
+        let order = self.orders.add(key);
+        self.park(order, origin, Sight::Doubt, Urgency::Resync);
+    }
+
             let (mut second_look, mut since) = (false, None);
             if self.orders.entry(order).busy().is_some() {
                 for (at, sight) in self.orders.take_parked(order) {

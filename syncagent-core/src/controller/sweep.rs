@@ -1,11 +1,15 @@
-//! Lets go of what nobody needs: objects of consumers that carry our finalizer and belong to no order.
+//! Lets go of what nobody needs: objects of consumers that carry our finalizer and belong to no order, and what was taken for
+//! orders that are gone.
 //!
 //! An order that is cut off between two writes, or changes before its first step, can leave an object held that it does not
 //! name any more; the consumer could never delete it. The metadata watches show what is held, the reverse index who needs
 //! it, so a sweep costs nothing where all is well. Something is let go only when two sweeps in a row found it unneeded, all
-//! orders were listed, and every order of its workspace is at rest. Its copy on the service cluster, if any, stays.
+//! orders were listed, and every order of its workspace is at rest.
+//!
+//! An order and its copy may both be lost while no agent runs. What was taken for it still says for whom: such an order is
+//! looked for once, and its step decides, with the evidence of a GET.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +21,8 @@ use super::sync::Shared;
 use crate::io::announce::Notice;
 use crate::io::clients::{JSON_PATCH, object};
 use crate::object::{finalizers, uid};
-use crate::plan::{ObjectRef, Place};
+use crate::plan::{Key, ObjectRef, Place};
+use crate::publication::Publication;
 
 /// The time between two sweeps.
 const EVERY: Duration = Duration::from_secs(300);
@@ -25,9 +30,11 @@ const EVERY: Duration = Duration::from_secs(300);
 /// Sweeps for ever.
 pub(crate) async fn sweep(shared: Arc<Shared>) {
     let mut before: BTreeMap<ObjectRef, String> = BTreeMap::new();
+    let mut looked_for = BTreeSet::new();
     loop {
         tokio::time::sleep(EVERY).await;
         let all = shared.publications.all();
+        look_for_strays(&shared, &all, &mut looked_for);
         // The Go agent's finalizer is shared: what we do not need another agent may hold.
         let own = all.iter().find(|it| !it.follows_go_agent());
         let Some(finalizer) = own.map(|it| it.finalizer()) else {
@@ -52,6 +59,22 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
         }
         before = now;
     }
+}
+
+/// Has a step look for orders of which nothing is known but what was taken for them, once each.
+fn look_for_strays(shared: &Shared, all: &[Arc<Publication>], looked_for: &mut BTreeSet<Key>) {
+    let mut state = shared.state();
+    for key in state.strays(Instant::now()) {
+        let publication = all.iter().find(|it| it.id() == key.publication);
+        let Some(publication) = publication.filter(|it| !it.follows_go_agent()) else {
+            continue;
+        };
+        if looked_for.insert(key.clone()) {
+            state.look_for(&key, publication.origin(&key));
+        }
+    }
+    drop(state);
+    shared.work.notify_waiters();
 }
 
 /// Takes our finalizer off exactly what was seen; who changed it meanwhile is looked at again.

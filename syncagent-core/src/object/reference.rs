@@ -34,6 +34,33 @@ impl Key {
         }
     }
 
+    /// The order as one text, for marks: `things.example.io/1abc/default/a`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self {
+            publication,
+            cluster,
+            namespace,
+            name,
+        } = self;
+        format!("{publication}/{cluster}/{namespace}/{name}")
+    }
+
+    /// Reads what [`text`](Self::text) says.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let [publication, cluster, namespace, name] = parts[..] else {
+            return None;
+        };
+        Some(Self {
+            publication: publication.to_owned(),
+            cluster: cluster.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
     /// The workspace of the order.
     #[must_use]
     pub fn workspace(&self) -> Place {

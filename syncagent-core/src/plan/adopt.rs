@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::effect::{Deed, Verb};
 use super::keep;
+use super::recall;
 use super::seen::Depth;
 use super::stated;
 use super::step::Step;
@@ -79,6 +80,7 @@ pub(super) fn salt(key: &Key) -> String {
 /// What is written for an intent: its marks, and what will be remembered of it.
 pub(super) fn written(step: &Step<'_>, intent: &Intent) -> Value {
     let mut object = marked(intent, step.record.generation);
+    recall::mark(step, intent, &mut object);
     let annotations = &mut object["metadata"]["annotations"];
     if step.publication.follows_go_agent() && is_secret(step.publication.service()) {
         // Of what a Secret holds no hash is written down.

@@ -11,7 +11,7 @@ use super::lost;
 use super::record::Lost;
 use super::seen::Depth;
 use super::step::Step;
-use super::{filter, predecessor, reflect, returned, taken, untake, withdraw};
+use super::{filter, predecessor, recall, reflect, returned, taken, untake, withdraw};
 use crate::definition::Side;
 use crate::object::identity::Standing;
 
@@ -48,6 +48,9 @@ pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
         return;
     }
     remember_taken(step);
+    if !recall::by_marks(step) {
+        return;
+    }
     remember_found(step);
     match lost::keeps(step, leaving) {
         Err(()) => return,
@@ -91,26 +94,21 @@ fn keep(step: &mut Step<'_>, leaving: Leaving, lost: Lost) {
     }
 }
 
-/// Finds out what the order took: from the order, or else from its copy.
+/// Finds out what the order took: from the order, from its copy, and where that does not tell from what was taken.
 fn remember_taken(step: &mut Step<'_>) {
     let Ok(copy_ref) = step.copy_ref() else {
         return;
     };
     let copy = step.seen.of(&copy_ref).body();
-    let names = match (step.origin_body(), copy) {
-        (Some(origin), _) => match step.intent(origin) {
-            Ok(intent) => intent.taken,
-            Err(_) => return,
-        },
-        (None, Some(copy))
-            if step.record.taken.is_empty()
-                && step.publication.standing(step.key, copy) == Standing::Ours =>
-        {
-            step.publication.projection().taken_of_copy(copy)
-        }
-        _ => return,
-    };
-    taken::resolve_named(step, &names, &copy_ref.namespace);
+    if let Some(copy) = copy.filter(|it| step.publication.standing(step.key, it) == Standing::Ours)
+    {
+        recall::by_copy(step, copy);
+    }
+    if let Some(origin) = step.origin_body()
+        && let Ok(intent) = step.intent(origin)
+    {
+        taken::resolve_named(step, &intent.taken, &copy_ref.namespace);
+    }
 }
 
 /// Finds out what the rules found: by looking again where the order is in hand, and by what carries its marks.

@@ -340,9 +340,5 @@ pub(super) fn sweep(step: &mut Step<'_>, at: usize) -> Vec<(Option<ObjectRef>, O
 
 /// Which order, as a copy's mark says it.
 pub(super) fn found_for(step: &Step<'_>) -> String {
-    let key = step.key;
-    format!(
-        "{}/{}/{}/{}",
-        key.publication, key.cluster, key.namespace, key.name
-    )
+    step.key.text()
 }

@@ -274,6 +274,7 @@ pub(super) const VOLATILE: &[&str] = &[
     names::ORIGIN_GENERATION,
     names::LEAVES,
     names::STATE,
+    names::TAKES_NO_MORE,
     names::CORRECT_AGAIN,
 ];
 

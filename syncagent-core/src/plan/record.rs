@@ -70,6 +70,10 @@ pub struct Record {
     /// The objects that the order takes.
     pub taken: Vec<TakenKnown>,
     /// The objects that come up.
+    /// Whether its copy told what it took before.
+    pub recalled: bool,
+    /// Whether the marks of taken copies told what it took before, or need not.
+    pub swept: bool,
     pub returned: Vec<ReturnedKnown>,
     /// What a function says in the status, where one does.
     pub made: Option<Box<MadeKnown>>,

@@ -14,7 +14,7 @@ use super::record::{StatusKnown, TakenKnown};
 use super::seen::{Depth, Sight};
 use super::step::Step;
 use super::untake::{goes_with_origin, let_go, release_deleted};
-use super::{drift, forward};
+use super::{drift, forward, recall};
 use crate::definition::{Kind, Loss, Side};
 use crate::names;
 use crate::object::identity::{Identity, Standing};
@@ -32,22 +32,24 @@ pub(super) fn taken(
     copy: Option<&Value>,
 ) {
     if let Some(intent) = intent {
-        if let Some(copy) = copy.filter(|_| step.record.taken.is_empty()) {
-            // After a restart: what the order named before, it may not name any more.
-            let before = step.publication.projection().taken_of_copy(copy);
-            resolve_named(step, &before, object::meta(copy, "namespace"));
-        }
         let namespace = object::meta(&intent.object, "namespace");
         resolve_named(step, &intent.taken, namespace);
     }
+    recall::by_marks(step);
     resolve_found(step, origin, intent, copy);
-    let named = step.record.taken.iter().filter(|it| !it.dropped);
+    // What a wish that was refused does not name, the copy still does.
+    let stands = step.record.refusal.is_some() && step.record.copy.is_some();
+    let needed = |publication: &Publication, it: &TakenKnown| {
+        !it.dropped || (stands && rule_of(publication, it).is_none_or(|it| !it.selects()))
+    };
+    let named = step.record.taken.iter();
+    let named = named.filter(|it| needed(step.publication, it));
     let standing: Vec<_> = named
         .map(|it| (it.origin.clone(), it.copy.clone()))
         .collect();
     let mut kept = Vec::new();
     for mut entry in std::mem::take(&mut step.record.taken) {
-        if entry.dropped {
+        if !needed(step.publication, &entry) {
             if !let_go(step, &mut entry, &standing) {
                 step.concern(&entry.origin);
                 step.concern(&entry.copy);
@@ -146,7 +148,7 @@ fn resolve(step: &mut Step<'_>, mine: impl Fn(&str) -> bool, found: Vec<(String,
 
 impl TakenKnown {
     /// An object nobody looked at yet.
-    fn new(path: String, pair: Pair) -> Self {
+    pub(super) fn new(path: String, pair: Pair) -> Self {
         Self {
             path,
             origin: pair.origin,
@@ -561,6 +563,8 @@ fn body(
         let kind = names::resource(&entry.origin.kind);
         annotations.insert(names::RELATED_KIND.into(), json!(kind));
     }
+    annotations.insert(names::FOUND_FOR.into(), json!(find::found_for(step)));
+    annotations.insert(names::FOUND_BY.into(), json!(entry.path));
     let mut content = content(object);
     if let Some(found) = found {
         let crossing = found.crossing(object, beside)?;
@@ -571,8 +575,6 @@ fn body(
         for (key, value) in crossing.marks.annotations {
             annotations.entry(key).or_insert(value);
         }
-        annotations.insert(names::FOUND_FOR.into(), json!(find::found_for(step)));
-        annotations.insert(names::FOUND_BY.into(), json!(found.id));
     }
     if !step.publication.follows_go_agent()
         && let Some(fields) = drift::fields(&content)

@@ -10,8 +10,10 @@ use super::keep::{self, Leaves};
 use super::record::{CopyKnown, Refusal};
 use super::seen::Depth;
 use super::step::Step;
-use super::{adopt, drift, fight, lost, predecessor};
+use super::{adopt, drift, fight, lost, predecessor, recall};
 use crate::definition::{Drift, Vanished};
+use crate::names;
+use crate::object::annotation;
 use crate::object::identity::Standing;
 use crate::object::reference::ObjectRef;
 use crate::projection::{Intent, marked};
@@ -41,6 +43,9 @@ pub(super) fn tend<'a>(step: &mut Step<'a>, origin: Option<&Value>) -> Tended<'a
         return none;
     }
     let copy = learn(step, &copy_ref);
+    if let Copy::Ours(copy) = &copy {
+        recall::by_copy(step, copy);
+    }
     if step.publication.projection().reads_copy() {
         // What is asked for depends on both: neither is decided on without the other.
         let missing = match (&copy, origin) {
@@ -192,7 +197,8 @@ fn correct(
             );
             return;
         }
-        let wanted = marked(intent, 0);
+        let mut wanted = marked(intent, 0);
+        recall::spare(copy, &mut wanted);
         let lost = drift::lost(&wanted, copy, &manager);
         drifted = fight::weigh(step, lost, intent) || drift::has_surplus(&wanted, copy, &manager);
     }
@@ -204,6 +210,7 @@ fn correct(
         return;
     }
     let mut body = marked(intent, step.record.generation);
+    recall::mark(step, intent, &mut body);
     if copy.is_none() && fight::needs_copy(&step.record, &body) {
         step.look(copy_ref, Depth::Body);
         return;
@@ -284,6 +291,9 @@ fn keep(
         keep::put(&mut body, &path, value);
     }
     let written = adopt::written(step, intent);
+    if copy.is_some_and(|it| annotation(it, names::TAKES_NO_MORE).is_some()) {
+        body["metadata"]["annotations"][names::TAKES_NO_MORE] = Value::Null;
+    }
     for key in keep::VOLATILE {
         if let Some(value) = written["metadata"]["annotations"].get(*key) {
             body["metadata"]["annotations"][*key] = value.clone();

@@ -23,7 +23,7 @@ use syncagent_core::definition::{
 };
 use syncagent_core::naming::Moved;
 use syncagent_core::object::identity::Identity;
-use syncagent_core::object::{finalizers, is_deleting, label};
+use syncagent_core::object::{annotation, finalizers, is_deleting, label, uid};
 use syncagent_core::plan::{Ending, Key, ObjectRef, Place, Record, Sight};
 use syncagent_core::publication::Publication;
 
@@ -631,8 +631,9 @@ impl<'a> Land<'a> {
             if outside {
                 let kept = there.is_some() && recipe.leaving == Some(Leaving::Keep);
                 assert!(kept || stranger || there.is_none(), "{copy} stays");
-                // Held for what is kept, and for nothing else.
-                assert_eq!(held, kept && !stranger, "{origin}");
+                // Held for what is kept, and for nothing else; what was made for another order of that name holds nobody.
+                let others = there.is_some_and(|it| !is_of(it, origin));
+                assert_eq!(held, kept && !stranger && (held || !others), "{origin}");
             } else if !stranger && !lost {
                 let copy = there.unwrap_or_else(|| panic!("{copy} is missing: {origin}"));
                 assert!(held, "{origin}");
@@ -719,6 +720,11 @@ impl<'a> Land<'a> {
     }
 }
 
+/// Whether a copy says that it was made for this very order, and not for one of the same name.
+fn is_of(copy: &Value, origin: &Value) -> bool {
+    annotation(copy, "syncagent.kcp.io/origin-uid") == Some(uid(origin))
+}
+
 proptest! {
     #![proptest_config(crate::chance::cases(120))]
 
@@ -789,4 +795,55 @@ proptest! {
             }
         }
     }
+}
+
+/// Whom a copy was made for is gone; an order under the same name that was never offered the service is not held for it.
+#[test]
+fn a_copy_that_outlived_its_order_holds_none_outside_the_filter() {
+    let recipe = Recipe {
+        offered_cluster: false,
+        service_cluster: false,
+        naming: 0,
+        takes: false,
+        takes_list: false,
+        composes: false,
+        copies: false,
+        sets: false,
+        hides: false,
+        keeps: false,
+        moves: false,
+        refers: false,
+        passes: false,
+        status: 0,
+        conditions: false,
+        leaving: Some(Leaving::Keep),
+        drift: Drift::Correct,
+        adoption: Adoption::Refuse,
+        deletion: Deletion::Background,
+        stripped: Loss::Keep,
+        vanished: Vanished::Report,
+    };
+    let publication = compile(recipe.definition());
+    let mut land = Land::new(&publication, recipe);
+    for act in [
+        Act::Order(1),
+        Act::Strip(1),
+        Act::Order(1),
+        Act::Label(1, false),
+    ] {
+        land.act(act);
+    }
+    for i in 0..3 {
+        land.step(i);
+    }
+    let (origin, copy) = (land.agents[1].origin(), land.agents[1].copy());
+    let (order, left) = (&land.world.objects[&origin], &land.world.objects[&copy]);
+    assert!(!is_of(left, order));
+    assert_eq!(
+        finalizers(&land.world.objects[&origin]),
+        Vec::<String>::new()
+    );
+    land.assert_whole(recipe);
+    land.assert_follows(recipe);
+    land.assert_ends(recipe);
 }

@@ -45,6 +45,7 @@ mod naming;
 mod offer;
 mod projection;
 mod publication;
+mod references;
 mod referrers;
 mod related;
 mod related_table;

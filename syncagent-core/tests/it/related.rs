@@ -106,7 +106,7 @@ fn a_taken_secret_costs_one_read_a_hold_and_a_write() {
         marks["syncagent.kcp.io/related-fields"],
         r#"["/data/password","/type"]"#
     );
-    assert_eq!(marks.len(), 5, "{marks:?}");
+    assert_eq!(marks.len(), 7, "{marks:?}");
     case.agent.assert_settled(&mut case.world);
 }
 
@@ -543,14 +543,42 @@ fn an_order_that_vanishes_while_the_agent_is_down_is_cleaned_up_by_what_its_copy
     );
 }
 
-/// Its marks say whose Secret it is, not which publication brought it down; so one that a removed publication left looks
-/// the same, and nothing may be concluded from it.
 #[test]
-fn a_taken_copy_that_lost_its_order_and_the_orders_copy_stays_until_it_is_named_again() {
+fn a_taken_copy_that_lost_its_order_and_the_orders_copy_says_whom_it_was_for() {
     let publication = compile(full_thing());
     let mut case = Case::new(&publication).with_secret();
     case.agent.event(&case.world, &case.agent.origin());
     case.go();
+    // All of it while the agent is down.
+    case.world.objects.remove(&case.agent.origin());
+    case.world.objects.remove(&case.agent.copy());
+    case.agent.restart(&case.world);
+    case.agent.seen.note(case.agent.origin(), Sight::Doubt);
+    let (_, sent, ending) = case.go();
+    let cleaned = [
+        "Untake(\"spec.secret\") 200",
+        "ReleaseTaken(\"spec.secret\") 200",
+    ];
+    assert_eq!(
+        (&sent[..], ending),
+        (&cleaned.map(str::to_owned)[..], Ending::Gone)
+    );
+    assert!(!case.world.objects.contains_key(&case.taken));
+}
+
+/// Without that its marks say whose Secret it is, not which publication brought it down; so one that a removed publication
+/// left looks the same, and nothing may be concluded from it.
+#[test]
+fn a_taken_copy_that_does_not_say_whom_it_was_for_stays_until_it_is_named_again() {
+    let publication = compile(full_thing());
+    let mut case = Case::new(&publication).with_secret();
+    case.agent.event(&case.world, &case.agent.origin());
+    case.go();
+    // As it was made before it said so.
+    case.world.edit(&case.taken, |it| {
+        let annotations = it["metadata"]["annotations"].as_object_mut().unwrap();
+        annotations.retain(|key, _| !key.contains("/found-"));
+    });
     let taken = case.world.objects[&case.taken].clone();
     // All of it while the agent is down.
     case.world.objects.remove(&case.agent.origin());

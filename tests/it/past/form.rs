@@ -32,7 +32,12 @@ pub(crate) fn of(left: &Left) -> Form {
         (r"\b([0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64})\b", "<hash>"),
         // The uid of something that is gone.
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uid>"),
-        // Hashes one after the other, and what kcp makes of names.
+        // What kcp makes of names, which is shorter or longer.
+        (
+            r"claimed\.internal\.apis\.kcp\.io/[0-9a-zA-Z]+",
+            "claimed.internal.apis.kcp.io/<digest>",
+        ),
+        // Hashes one after the other.
         (r"\b[0-9a-zA-Z+/]{41,}=*", "<digest>"),
     ]
     .map(|(rule, text)| (Regex::new(rule).unwrap(), text));
@@ -56,6 +61,10 @@ pub(crate) fn of(left: &Left) -> Form {
         .filter(|(_, it)| !OF_KCP.contains(&resource(it)))
     {
         let mut object = held.object.clone();
+        // By which kcp tells who claimed it: some follow from what it makes up, and two of them would be one here.
+        if let Some(Value::Object(labels)) = object.pointer_mut("/metadata/labels") {
+            labels.retain(|key, _| !key.starts_with(names::CLAIMED_PREFIX));
+        }
         strings(&mut object, &change);
         let metadata = object["metadata"].as_object_mut().unwrap();
         for version in ["resourceVersion", "uid"] {
