@@ -34,7 +34,9 @@ impl Sight {
                 let (gone, object) = match event {
                     Event::There(object) => (false, object),
                     Event::Left(object) => (true, object),
-                    Event::Listing | Event::Listed | Event::Trouble(_) => continue,
+                    Event::Restored | Event::Listing(_) | Event::Listed | Event::Trouble(_) => {
+                        continue;
+                    }
                 };
                 if note.send(Seen { at, gone, object }).is_err() {
                     return;

@@ -117,6 +117,20 @@ impl Error {
         }
     }
 
+    /// Whether a server does not know who we are.
+    pub(crate) fn is_unaccepted(&self) -> bool {
+        matches!(self, Self::Refused { code: 401, .. })
+    }
+
+    /// Whether a server was away, rather than busy or of another opinion.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } => true,
+            Self::Refused { code, .. } => *code >= 500,
+            _ => false,
+        }
+    }
+
     /// The error as a trouble to tell of.
     pub(crate) fn trouble(&self) -> Trouble {
         let (server, own) = match self {

@@ -26,6 +26,7 @@ mod published;
 mod published_resources;
 mod referrers;
 mod related;
+mod restored;
 mod schemas;
 mod scopes;
 mod seeing;

@@ -127,10 +127,11 @@ fn understood(event: Option<Event>, there: &mut bool) -> Heard {
             *there = true;
             Heard::Crd(Box::new(Found::of(crd)))
         }
-        Some(Event::Listing) => {
+        Some(Event::Listing(_)) => {
             *there = false;
             Heard::Nothing
         }
+        Some(Event::Restored) => Heard::Nothing,
         Some(Event::Listed) if *there => Heard::Nothing,
         Some(Event::Listed | Event::Left(_)) => Heard::Ask,
         Some(Event::Trouble(trouble)) => Heard::Trouble(trouble.what),

@@ -321,6 +321,8 @@ fn listen(
     let shared = shared.clone();
     let listening = tasks.spawn(async move {
         let mut troubled = false;
+        // The version of the list that is being read.
+        let mut list = None;
         while let Some(event) = rx.recv().await {
             if let Event::Trouble(trouble) = event {
                 if !shared.announcer.heard(&trouble) && !std::mem::replace(&mut troubled, true) {
@@ -334,6 +336,18 @@ fn listen(
                 while shared.state().is_crowded(&role.subject()) && Instant::now() < patience {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
+            }
+            match &event {
+                Event::Restored => shared.restored(&source, &role.subject(), false),
+                Event::Listing(version) => list = Some(version.clone()),
+                Event::Listed => list = None,
+                Event::There(told) => {
+                    let went_back = |at: &String| went_back(&shared, &source, &role, told, at);
+                    if list.as_ref().is_some_and(went_back) {
+                        shared.restored(&source, &role.subject(), true);
+                    }
+                }
+                Event::Left(_) | Event::Trouble(_) => {}
             }
             heed(&shared, &source, &role, event);
             shared.work.notify_waiters();
@@ -367,12 +381,48 @@ async fn related_first(
     watch.await;
 }
 
+/// Whether a list shows an object in an older version than was seen before, though the list is not older: its server was
+/// restored from a backup, and told its versions to go on from where they were.
+fn went_back(shared: &Shared, source: &Source, role: &Role, told: &Value, list: &str) -> bool {
+    let version = object::version(told);
+    let state = shared.state();
+    let known = match role {
+        Role::Related(kind) => {
+            let at = place_of(source, kind, told);
+            at.and_then(|at| state.ledger.known(source, &at))
+        }
+        Role::Orders(id) => shared.publications.get(id).and_then(|publication| {
+            let key = key_of_order(&publication, told)?;
+            state.record(&key)?.origin
+        }),
+        Role::Copies(id) => shared.publications.get(id).and_then(|publication| {
+            let key = owner(&publication, told)?;
+            state.record(&key)?.copy.map(|it| it.known)
+        }),
+    };
+    known.is_some_and(|known| {
+        known.uid == object::uid(told)
+            && object::is_older(version, &known.version)
+            && !object::is_older(list, &known.version)
+    })
+}
+
+/// Which order an object of a workspace is.
+fn key_of_order(publication: &Publication, told: &Value) -> Option<Key> {
+    let cluster = object::annotation(told, names::KCP_CLUSTER)?;
+    Some(publication.key(Identity {
+        cluster: cluster.to_owned(),
+        namespace: object::meta(told, "namespace").to_owned(),
+        name: object::meta(told, "name").to_owned(),
+    }))
+}
+
 /// Takes note of an event.
 fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
     let mut state = shared.state();
     match (role, event) {
-        (_, Event::Trouble(_)) => {}
-        (Role::Related(kind), Event::Listing) => {
+        (_, Event::Trouble(_) | Event::Restored) => {}
+        (Role::Related(kind), Event::Listing(_)) => {
             state.ledger.listing(source, kind);
             state.listing(source, &role.subject());
         }
@@ -399,7 +449,7 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
                 state.related(&at, &Sight::Doubt);
             }
         }
-        (_, Event::Listing) => state.listing(source, &role.subject()),
+        (_, Event::Listing(_)) => state.listing(source, &role.subject()),
         (_, Event::Listed) => state.listed(source, &role.subject(), |key, record| {
             let publication = shared.publications.get(&key.publication)?;
             match role {
@@ -412,17 +462,12 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
                 return;
             };
             let (told, sight) = sighted(event);
-            let Some(cluster) = object::annotation(&told, "kcp.io/cluster") else {
-                return;
-            };
             let Some(publication) = shared.publications.get(id) else {
                 return;
             };
-            let key = publication.key(Identity {
-                cluster: cluster.to_owned(),
-                namespace: object::meta(&told, "namespace").to_owned(),
-                name: object::meta(&told, "name").to_owned(),
-            });
+            let Some(key) = key_of_order(&publication, &told) else {
+                return;
+            };
             let at = publication.origin(&key);
             let refers = sight
                 .is_none()
@@ -467,7 +512,9 @@ fn sighted(event: Event) -> (Value, Option<Sight>) {
     match event {
         Event::There(told) => (told, None),
         Event::Left(told) => (told, Some(Sight::Doubt)),
-        Event::Listing | Event::Listed | Event::Trouble(_) => (Value::Null, None),
+        Event::Restored | Event::Listing(_) | Event::Listed | Event::Trouble(_) => {
+            (Value::Null, None)
+        }
     }
 }
 

@@ -208,7 +208,13 @@ impl Generations {
                             self.announcer.trouble(&trouble);
                         }
                     }
-                    Event::Listing | Event::Listed => troubled = false,
+                    Event::Restored => {
+                        // What was published since is not there any more.
+                        memory.published.clear();
+                        memory.specs.clear();
+                        stirred = true;
+                    }
+                    Event::Listing(_) | Event::Listed => troubled = false,
                 },
                 () = alarm => {
                     memory.renew(Instant::now());

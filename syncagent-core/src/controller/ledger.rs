@@ -354,6 +354,18 @@ impl Ledger {
         }
     }
 
+    /// Which version of an object was told last.
+    pub(crate) fn known(&self, source: &Source, at: &ObjectRef) -> Option<Known> {
+        let sheet = self.sheets.get(&(source.clone(), at.kind.clone()))?;
+        let row = sheet.rows.get(&Row::called(at)[..])?;
+        let outline = row.outline(&self.words, &self.fields);
+        let text = |field: &str| outline[field].as_str().unwrap_or_default().to_owned();
+        Some(Known {
+            uid: text("uid"),
+            version: text("resourceVersion"),
+        })
+    }
+
     /// What is known of an object; `None` when the watch cannot tell.
     pub(crate) fn answer(&self, source: &Source, at: &ObjectRef) -> Option<Sight> {
         let sheet = self.sheets.get(&(source.clone(), at.kind.clone()))?;

@@ -179,7 +179,7 @@ impl Driver {
             };
             tokio::select! {
                 Some(event) = events.recv() => match event {
-                    Event::Listing => fresh = Some(BTreeSet::new()),
+                    Event::Listing(_) => fresh = Some(BTreeSet::new()),
                     Event::There(object) => {
                         let uid = object::uid(&object).to_owned();
                         if let Some(fresh) = &mut fresh {
@@ -199,6 +199,7 @@ impl Driver {
                         self.board.metrics.published(known.len());
                     }
                     Event::Left(object) => self.left(&mut known, object::uid(&object)),
+                    Event::Restored => {}
                     Event::Trouble(trouble) => {
                         if !self.announcer.heard(&trouble) && !std::mem::replace(&mut troubled, true) {
                             self.announcer.tell(&Notice::Problem {

@@ -387,6 +387,42 @@ impl State {
 
     /// A related object is as it is: tells every order that cares.
     pub(crate) fn related(&mut self, at: &ObjectRef, sight: &Sight) {
+    /// What is known of an order.
+    pub(crate) fn record(&self, key: &Key) -> Option<Record> {
+        self.orders.find(key).map(|order| self.orders.record(order))
+    }
+
+    /// An endpoint, or the service cluster, has an older state than it had, as a watch found out (`listing`: amid a list):
+    /// versions that were seen there before tell nothing. Says whether any was known.
+    pub(crate) fn restored(&mut self, source: &Source, subject: &Subject, listing: bool) -> bool {
+        let all: Vec<_> = self.orders.all().collect();
+        let round = self.gates.round(source, subject);
+        let mut any = false;
+        for order in all {
+            if let Source::Endpoint(url) = source
+                && self.orders.endpoint(order) != Some(url)
+            {
+                continue;
+            }
+            let mut record = self.orders.record(order);
+            let mut changed = record.forget_versions(*source == Source::Service);
+            any |= changed;
+            if let Subject::Orders(id) = subject
+                && self.orders.is_of(order, id)
+                && !(listing && self.orders.entry(order).rounds.0 == round)
+            {
+                // The list that follows shows it, or nobody deleted it.
+                record.unsure = record.origin.is_some();
+                changed |= record.unsure;
+            }
+            if changed {
+                self.orders.keep(order, &record);
+            }
+        }
+        self.restored += 1;
+        any
+    }
+
         let joins = sight.outline().map(|it| self.selections.select(at, it));
         let mut told = joins.unwrap_or_default();
         told.extend(self.index.interested(at));
@@ -506,6 +542,23 @@ impl State {
     pub(crate) fn next(&mut self, now: Instant) -> Option<Job> {
         if self.is_full() {
             return None;
+    /// Orders of which nothing is known but what was taken for them, as far as that can be told now.
+    pub(crate) fn strays(&self, now: Instant) -> Vec<Key> {
+        let known = self.gates.is_complete(now) && self.gates.orders_listed();
+        if !known || self.queue.waiting() > 0 || !self.gated.is_empty() {
+            return Vec::new();
+        }
+        let mut keys = self.ledger.taken_for();
+        keys.retain(|key| self.orders.find(key).is_none());
+        keys
+    }
+
+    /// Lets a step find out whether there is such an order.
+    pub(crate) fn look_for(&mut self, key: &Key, origin: ObjectRef) {
+        let order = self.orders.add(key);
+        self.park(order, origin, Sight::Doubt, Urgency::Resync);
+    }
+
         }
         loop {
             let (limits, running) = (&self.limits, &self.running);
@@ -542,23 +595,6 @@ impl State {
             let mut seen = Seen::new();
             seen.note_moved(self.moved.clone());
             let mut record = self.orders.record(order);
-    /// Orders of which nothing is known but what was taken for them, as far as that can be told now.
-    pub(crate) fn strays(&self, now: Instant) -> Vec<Key> {
-        let known = self.gates.is_complete(now) && self.gates.orders_listed();
-        if !known || self.queue.waiting() > 0 || !self.gated.is_empty() {
-            return Vec::new();
-        }
-        let mut keys = self.ledger.taken_for();
-        keys.retain(|key| self.orders.find(key).is_none());
-        keys
-    }
-
-    /// Lets a step find out whether there is such an order.
-    pub(crate) fn look_for(&mut self, key: &Key, origin: ObjectRef) {
-        let order = self.orders.add(key);
-        self.park(order, origin, Sight::Doubt, Urgency::Resync);
-    }
-
             let (mut second_look, mut since) = (false, None);
             if self.orders.entry(order).busy().is_some() {
                 for (at, sight) in self.orders.take_parked(order) {
@@ -586,7 +622,7 @@ impl State {
     }
 
     /// Takes a step's result back; says whether the copy has another name than was known.
-    pub(crate) fn done(&mut self, job: Job, outcome: &Outcome, now: Instant) -> bool {
+    pub(crate) fn done(&mut self, mut job: Job, outcome: &Outcome, now: Instant) -> bool {
         let Some(order) = self.orders.find(&job.key) else {
             return false;
         };
@@ -612,6 +648,12 @@ impl State {
         self.orders.keep(order, &job.record);
         if let (None, Some(url)) = (self.orders.endpoint(order), &job.endpoint) {
             self.orders.tell_of(order, url);
+        }
+        if job.restored != self.restored {
+            // It may have seen versions from before.
+            job.record.forget_versions(true);
+            job.record.forget_versions(false);
+            job.record.unsure |= self.orders.record(order).unsure;
         }
         let entry = self.orders.entry_mut(order);
         let more = entry.busy().is_some_and(|busy| !busy.parked.is_empty());

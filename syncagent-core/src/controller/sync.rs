@@ -21,7 +21,7 @@ use super::flow::Sign;
 use super::ledger::Source;
 use super::once::Once;
 use super::roster::Roster;
-use super::state::{Job, Outcome, State};
+use super::state::{Job, Outcome, State, Subject};
 use super::states::States;
 use crate::definition::Events;
 use crate::error::{Error, ErrorKind};
@@ -134,6 +134,18 @@ impl Shared {
 
     fn context(&self) -> Context {
         Context {
+    /// A server has an older state than it had, as a watch found out (`listing`: amid a list): nothing that is seen from now
+    /// on is too old.
+    pub(crate) fn restored(&self, source: &Source, subject: &Subject, listing: bool) {
+        let server = match source {
+            Source::Service => "the service cluster".to_owned(),
+            Source::Endpoint(url) => format!("kcp at {url}"),
+        };
+        if self.state().restored(source, subject, listing) {
+            self.announcer.tell(&Notice::Restored { server });
+        }
+    }
+
             now: format!("{:.0}", self.clock.now()),
             paused: false,
             referred: false,

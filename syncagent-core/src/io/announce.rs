@@ -66,6 +66,11 @@ pub enum Notice {
         /// Its URL.
         url: String,
     },
+    /// A server shows an older state than it had: it was restored from a backup, and everything is compared again.
+    Restored {
+        /// Which server.
+        server: String,
+    },
     /// Our finalizer is on an order, or on an object that it takes.
     Held {
         /// The order.
@@ -221,6 +226,12 @@ impl fmt::Display for Notice {
             }
             Self::EndpointFound { url } => write!(f, "found the endpoint {url}"),
             Self::EndpointLost { url } => write!(f, "lost the endpoint {url}"),
+            Self::Restored { server } => {
+                write!(
+                    f,
+                    "{server} has an older state than it had; compares everything"
+                )
+            }
             Self::Held { order } => write!(f, "holds {order}"),
             Self::Placed { order, object } => write!(f, "placed {object} for {order}"),
             Self::Refreshed { order, object } => write!(f, "refreshed {object} for {order}"),

@@ -39,7 +39,7 @@ pub async fn follow(server: Server, which: Slices, urls: watch::Sender<Option<BT
     let mut fresh: Option<BTreeMap<String, BTreeSet<String>>> = None;
     while let Some(event) = rx.recv().await {
         match event {
-            Event::Listing => fresh = Some(BTreeMap::new()),
+            Event::Listing(_) => fresh = Some(BTreeMap::new()),
             Event::There(slice) => {
                 let name = slice["metadata"]["name"].as_str().unwrap_or_default();
                 fresh
@@ -51,7 +51,7 @@ pub async fn follow(server: Server, which: Slices, urls: watch::Sender<Option<BT
             Event::Left(slice) => {
                 slices.remove(slice["metadata"]["name"].as_str().unwrap_or_default());
             }
-            Event::Trouble(_) => {}
+            Event::Restored | Event::Trouble(_) => {}
         }
         if fresh.is_none() {
             let now: BTreeSet<String> = slices.values().flatten().cloned().collect();

@@ -12,6 +12,7 @@
 //! | 410 between two pages, and the listener had a part in that | lists again in pages: in one piece it would fill the memory, and what is settled passes quickly |
 //! | a list without a resourceVersion, or 404 | takes it for "not served yet" (kcp answers so), asks again in a second |
 //! | a stream without a sign of life | lists again: bookmarks come every minute, so silence is not calm |
+//! | was away, and is back with an older version than it had | says so, and lists again: it was restored from a backup |
 //!
 //! Only [`Event::Listed`] says that everything that exists has been told. A list that failed half way says nothing.
 
@@ -23,8 +24,9 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::clients::{Server, escape};
+use super::clients::{Reply, Server, escape};
 use crate::error::{Error, ErrorKind, Trouble};
+use crate::object::is_older;
 
 /// How many objects one page of a list holds.
 const PAGE: usize = 500;
@@ -37,6 +39,8 @@ const CALM: usize = 16 << 10;
 /// How soon a resource that is not served yet is asked for again, and for how long so often: after that it is not about
 /// to be.
 const NOT_YET: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How the metadata of a list is asked for.
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 /// The first and the longest pause after a failure.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(8));
 
@@ -67,8 +71,10 @@ pub enum Form {
 /// What a watch tells.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A list begins; everything that exists follows.
-    Listing,
+    /// The server has an older state than it had: whatever version was seen before tells nothing about what is seen now.
+    Restored,
+    /// A list begins, of this version; everything that exists follows.
+    Listing(String),
     /// An object is there: listed, added or changed.
     There(Value),
     /// Everything that exists has been told since [`Event::Listing`].
@@ -153,20 +159,38 @@ pub async fn watch(target: Target, events: mpsc::Sender<Event>) {
     let mut pause = PAUSE.0;
     let mut page = PAGE;
     let mut missing: Option<Instant> = None;
+    // The newest version that the server showed, and whether it was away since.
+    let mut newest: Option<String> = None;
+    let mut away = false;
     loop {
         let started = Instant::now();
         let end = match at.take() {
-            None => match list(&target, page, &events).await {
+            None => match list(&target, page, newest.as_deref(), &events).await {
                 Ok(version) => {
+                    newest = Some(version.clone());
                     at = Some(version);
                     page = PAGE;
                     missing = None;
+                    away = false;
                     continue;
                 }
                 Err(end) => end,
             },
+            Some(version) if away => match present(&target).await {
+                Ok(now) => {
+                    away = false;
+                    // From a version that is still to come it would be silent, and then go on as if nothing had been lost.
+                    at = Some(version).filter(|it| !is_older(&now, it));
+                    continue;
+                }
+                Err(end) => {
+                    at = Some(version).filter(|_| !matches!(end, End::Gone));
+                    end
+                }
+            },
             Some(mut version) => {
                 let end = follow(&target, &mut version, &events).await;
+                newest = Some(version.clone());
                 if !matches!(end, End::Gone) {
                     at = Some(version);
                 }
@@ -199,6 +223,7 @@ pub async fn watch(target: Target, events: mpsc::Sender<Event>) {
                 .await;
             }
             End::Failed(error, wait) => {
+                away |= error.is_outage();
                 tracing::debug!(?target, "watch failed: {}", error.chain());
                 if events.send(Event::Trouble(error.trouble())).await.is_err() {
                     return;
@@ -222,11 +247,37 @@ async fn rest(pause: &mut Duration) {
     *pause = (*pause * 2).min(PAUSE.1);
 }
 
-/// Pages through a list, or has it in one piece where pages hold nothing; returns the version to watch from.
-async fn list(target: &Target, page: usize, events: &mpsc::Sender<Event>) -> Result<String, End> {
+/// The version that the server has now, for the price of one object's metadata.
+async fn present(target: &Target) -> Result<String, End> {
+    let reply = target
+        .server
+        .get_as(&target.query("limit=1"), METADATA)
+        .await;
+    let reply = reply.map_err(|error| End::Failed(error, Duration::ZERO))?;
+    match reply.code {
+        200 => text(&reply.body["metadata"]["resourceVersion"]).ok_or(End::Gone),
+        404 | 410 => Err(End::Gone),
+        _ => Err(refused(target, "LIST", &reply)),
+    }
+}
+
+fn refused(target: &Target, verb: &str, reply: &Reply) -> End {
+    let request = format!("{verb} {}", target.path);
+    let wait = reply.retry_after.unwrap_or_default();
+    End::Failed(target.server.refused(&request, reply), wait)
+}
+
+/// Pages through a list, or has it in one piece where pages hold nothing; returns the version to watch from. `newest` is the
+/// newest version that was seen before.
+async fn list(
+    target: &Target,
+    page: usize,
+    newest: Option<&str>,
+    events: &mpsc::Sender<Event>,
+) -> Result<String, End> {
     let accept = match target.form {
         Form::Whole => "application/json",
-        Form::Metadata => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        Form::Metadata => METADATA,
     };
     let mut begun = false;
     let mut next = String::new();
@@ -257,19 +308,17 @@ async fn list(target: &Target, page: usize, events: &mpsc::Sender<Event>) -> Res
             return Err(End::NotYet(Some(error)));
         }
         if !reply.is_success() {
-            return Err(End::Failed(
-                target
-                    .server
-                    .refused(&format!("LIST {}", target.path), &reply),
-                reply.retry_after.unwrap_or_default(),
-            ));
+            return Err(refused(target, "LIST", &reply));
         }
         let Some(version) = text(&reply.body["metadata"]["resourceVersion"]) else {
             return Err(End::NotYet(None));
         };
         if !begun {
             begun = true;
-            tell(events, Event::Listing).await?;
+            if newest.is_some_and(|it| is_older(&version, it)) {
+                tell(events, Event::Restored).await?;
+            }
+            tell(events, Event::Listing(version.clone())).await?;
         }
         let api_version = reply.body["apiVersion"].clone();
         let kind = reply.body["kind"]
@@ -322,12 +371,7 @@ async fn follow(target: &Target, version: &mut String, events: &mpsc::Sender<Eve
         // The resource is not served any more: what is watched later may be another one. List again.
         Ok(Err(reply)) if reply.code == 404 => return End::Gone,
         Ok(Err(reply)) => {
-            return End::Failed(
-                target
-                    .server
-                    .refused(&format!("WATCH {}", target.path), &reply),
-                reply.retry_after.unwrap_or_default(),
-            );
+            return refused(target, "WATCH", &reply);
         }
         Ok(Ok(body)) => body,
     };

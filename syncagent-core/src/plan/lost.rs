@@ -32,6 +32,8 @@ impl Lost {
         let losses = &step.publication.policy().losses;
         match self {
             Self::Binding => losses.unbound,
+            // What a backup did not hold nobody deleted.
+            Self::Order if step.record.unsure && losses.stripped == Loss::Retire => Loss::Report,
             Self::Order => losses.stripped,
         }
     }

@@ -29,6 +29,9 @@ pub struct Record {
     pub deleting: bool,
     /// Whether our finalizer was taken off a deleted origin: what follows is none of our business.
     pub released: bool,
+    /// Whether the server of its workspace went back to an older state since it was seen: that it is missing there is no
+    /// evidence that anybody wanted that.
+    pub unsure: bool,
     /// Whether the copy vanished and is not to be made again.
     pub lost: bool,
     /// Whether the copy is marked as kept without its order.
@@ -67,13 +70,13 @@ pub struct Record {
     pub again: u64,
     /// A hash of what the Go agent remembers of the order, where its installation is continued; `None`: not asked yet.
     pub stated: Option<String>,
-    /// The objects that the order takes.
-    pub taken: Vec<TakenKnown>,
-    /// The objects that come up.
     /// Whether its copy told what it took before.
     pub recalled: bool,
     /// Whether the marks of taken copies told what it took before, or need not.
     pub swept: bool,
+    /// The objects that the order takes.
+    pub taken: Vec<TakenKnown>,
+    /// The objects that come up.
     pub returned: Vec<ReturnedKnown>,
     /// What a function says in the status, where one does.
     pub made: Option<Box<MadeKnown>>,
@@ -297,6 +300,33 @@ impl Record {
         own.filter_map(Option::as_ref)
             .chain(copy)
             .any(|it| it == version)
+    }
+
+    /// Forgets which versions were seen on the service cluster, or in the workspace, but not what was seen: the server there
+    /// has an older state than it had, and what it shows from now on is newer whatever its version says. Says whether any
+    /// was known.
+    pub fn forget_versions(&mut self, service: bool) -> bool {
+        let mut all: Vec<&mut Known> = Vec::new();
+        if service {
+            all.extend(self.copy.as_mut().map(|it| &mut it.known));
+            all.extend(self.taken.iter_mut().filter_map(|it| it.to.as_mut()));
+            let made = self.made.iter_mut().flat_map(|it| &mut it.reads);
+            let reads = self.returned.iter_mut().flat_map(|it| &mut it.reads);
+            let known = reads
+                .chain(made)
+                .filter_map(|it| it.known.as_mut()?.as_mut());
+            all.extend(known);
+        } else {
+            all.extend(self.origin.as_mut());
+            all.extend(self.taken.iter_mut().filter_map(|it| it.seen.as_mut()));
+            all.extend(self.returned.iter_mut().filter_map(|it| it.at.as_mut()));
+        }
+        let mut any = false;
+        for known in all {
+            any |= !known.version.is_empty();
+            known.version.clear();
+        }
+        any
     }
 
     /// Forgets refusals that somebody else than the consumer can lift, so that the next step tries again: for the slow

@@ -191,6 +191,7 @@ impl<'a> Step<'a> {
             .filter(|it| !it.is_null())
             .unwrap_or(&empty);
         self.record.origin = Some(known);
+        self.record.unsure = false;
         self.record.generation = generation(origin);
         self.record.wish = Some(wish(origin));
         self.record.finalizers = finalizers(origin);

@@ -229,7 +229,8 @@ impl Watcher {
                 }
                 () = marked => {
                     self.pump();
-                    if !self.over {
+                    // A watch from a version that is still to come is silent until then.
+                    if !self.over && self.cursor <= self.call.core.store().revision() {
                         self.push_bookmark(false);
                     }
                     let every = self.call.core.settings.bookmark_every;

@@ -83,7 +83,8 @@ impl Follower<Named, Behind> {
                         _ => return,
                     }
                 }
-                Event::Listing => there = false,
+                Event::Listing(_) => there = false,
+                Event::Restored => {}
                 Event::Listed if there => {}
                 Event::Listed | Event::Left(_) => return,
                 Event::Trouble(trouble) => {

@@ -66,7 +66,8 @@ fn frame(kind: &str, object: &Value) -> Value {
 
 fn told(event: &Event) -> String {
     match event {
-        Event::Listing => "listing".into(),
+        Event::Restored => "restored".into(),
+        Event::Listing(_) => "listing".into(),
         Event::Listed => "listed".into(),
         Event::There(o) => format!("there {}", o["metadata"]["name"].as_str().unwrap()),
         Event::Left(o) => format!("left {}", o["metadata"]["name"].as_str().unwrap()),
@@ -289,6 +290,7 @@ async fn a_failure_is_told_and_nothing_is_forgotten() {
             (200, page("5", "", &["a"])),
             (503, vec![away.clone()]),
             (503, vec![away]),
+            (200, page("5", "", &["a"])),
             (200, vec![frame("DELETED", &thing("a", "7"))]),
         ],
         6,
@@ -300,7 +302,9 @@ async fn a_failure_is_told_and_nothing_is_forgotten() {
             "listing", "there a", "listed", "trouble", "trouble", "left a"
         ]
     );
-    assert!(asked[3].ends_with("resourceVersion=5"));
+    // Whether it has lost anything is asked first.
+    assert_eq!((&*asked[2], &*asked[3]), ("limit=1", "limit=1"));
+    assert!(asked[4].ends_with("resourceVersion=5"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -314,4 +318,55 @@ async fn a_server_that_does_not_answer_is_told_of() {
     assert_eq!(told(&rx.recv().await.unwrap()), "trouble");
     assert_eq!(asked.lock().unwrap().len(), 2);
     task.abort();
+}
+
+fn away() -> (u16, Vec<Value>) {
+    (
+        503,
+        vec![json!({"kind": "Status", "code": 503, "message": "away"})],
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_away_and_has_lost_nothing_is_watched_on() {
+    let (events, asked) = run(
+        &[
+            (200, page("5", "", &["a"])),
+            (200, vec![frame("ADDED", &thing("b", "7"))]),
+            away(),
+            (200, page("7", "", &["a"])),
+        ],
+        5,
+    )
+    .await;
+    assert_eq!(
+        events,
+        ["listing", "there a", "listed", "there b", "trouble"]
+    );
+    assert_eq!(asked[3], "limit=1");
+    assert!(asked[4].ends_with("resourceVersion=7"), "{}", asked[4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_comes_back_older_is_listed_again_and_said_to_be_restored() {
+    let (events, asked) = run(
+        &[
+            (200, page("5", "", &["a"])),
+            (200, vec![frame("ADDED", &thing("b", "7"))]),
+            away(),
+            away(),
+            (200, page("6", "", &["a"])),
+            (200, page("6", "", &["a"])),
+        ],
+        10,
+    )
+    .await;
+    assert_eq!(
+        events[4..],
+        [
+            "trouble", "trouble", "restored", "listing", "there a", "listed"
+        ]
+    );
+    assert_eq!((&*asked[4], &*asked[5]), ("limit=1", "limit=500"));
+    assert!(asked[6].ends_with("resourceVersion=6"), "{}", asked[6]);
 }

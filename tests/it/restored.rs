@@ -1,0 +1,237 @@
+//! Servers that are restored from a backup under a running agent: what was written since is lost, and versions begin again
+//! where the backup ends.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+use syncagent::Notice;
+use syncagent_core::io::clients::{KcpAccess, Server};
+use syncagent_embedded::Server as Embedded;
+
+use crate::environment::{alive, kcp, possible, service, settled};
+use crate::stage::{Consumer, Stage, gone, play, there};
+use crate::things;
+use crate::world::{change, created, eventually};
+
+/// Who the agent is, and the administrator: the same on both servers that have the address.
+const TOKEN: &str = "restored";
+
+/// Where clients find a server, whichever it is.
+#[derive(Clone)]
+struct Address(Arc<Mutex<Embedded>>);
+
+impl Address {
+    fn of(server: &Embedded) -> Self {
+        server.token(TOKEN, "restored", &["system:masters", "system:kcp:admin"]);
+        Self(Arc::new(Mutex::new(server.clone())))
+    }
+
+    fn client(&self, path: &str) -> kube::Client {
+        let (server, path) = (self.0.clone(), path.to_owned());
+        let front = move |request: http::Request<kube::client::Body>| {
+            let server = server.lock().unwrap().in_process();
+            tower::ServiceExt::oneshot(server.as_user(TOKEN).at(&path), request)
+        };
+        kube::Client::new(tower::service_fn(front), "default")
+    }
+
+    fn api(&self, path: &str) -> Server {
+        Server::new(self.client(path), "test", "test")
+    }
+
+    /// The server is away for a while, and another one with an older state has its address.
+    async fn restore(&self, other: Embedded) {
+        let before = self.0.lock().unwrap().clone();
+        before.faults().outage(true);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let next = Self::of(&other);
+        let next = next.0.lock().unwrap().clone();
+        *self.0.lock().unwrap() = next;
+    }
+}
+
+/// Lets the versions of a server go on by so many.
+async fn age(api: &Server, by: usize) {
+    let path = "/api/v1/namespaces/default/configmaps";
+    created(
+        api.post(
+            path,
+            &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "age"}}),
+        )
+        .await,
+    );
+    for n in 1..by {
+        change(
+            api,
+            &format!("{path}/age"),
+            &json!({"data": {"n": n.to_string()}}),
+        )
+        .await;
+    }
+    let reply = api.delete(&format!("{path}/age"), &json!({})).await;
+    assert!(reply.unwrap().is_success());
+}
+
+fn was_told(stage: &Stage) -> usize {
+    let notices = stage.notices.lock().unwrap();
+    let told = |it: &&Notice| matches!(it, Notice::Restored { .. });
+    notices.iter().filter(told).count()
+}
+
+/// `ahead`: whoever restored it let its versions begin beyond the lost ones, and forgot all history, as one should.
+async fn service_restored(ahead: bool) {
+    let thing = things::kind("Thing");
+    let secret = things::core("Secret");
+    let mut stage = Stage::set(vec![things::taking("Thing")]).await;
+    let address = Address::of(&service(&stage));
+    let access = stage.world.kcp_access(&stage.provider, &stage.user);
+    stage.connect(address.client("").into(), access);
+    stage.export(&json!({})).await;
+    stage.start();
+    stage.filled().await;
+    let consumer = stage.consumer("consumer").await;
+    consumer.secret("pw", "before").await;
+    let spec = json!({"size": 1, "first": {"name": "pw"}});
+    consumer.order(&thing, "taking", &spec).await;
+    settled(&consumer, &thing, &["kept", "changed", "ended"]).await;
+    consumer.there(&thing, "taking", things::synced).await;
+    stage.calm().await;
+    let backup = service(&stage).held();
+
+    // All of this is lost on the service cluster.
+    settled(&consumer, &thing, &["new"]).await;
+    let order = things::path(&thing, "default", "changed");
+    change(&consumer.api, &order, &json!({"spec": {"size": 2}})).await;
+    let pw = things::path(&secret, "default", "pw");
+    change(
+        &consumer.api,
+        &pw,
+        &json!({"stringData": {"password": "after"}}),
+    )
+    .await;
+    consumer.delete(&thing, "ended").await;
+    gone(&stage.service, &thing, &consumer.cluster, "ended").await;
+    let taken = things::path(&secret, &consumer.cluster, "pw.taken");
+    let password = stage.service.get(&taken).await.unwrap().body["data"].clone();
+    eventually("the Secret's change comes down", || async {
+        let now = stage.service.get(&taken).await.unwrap().body["data"].clone();
+        (now != password || password["password"] == "YWZ0ZXI=").then_some(())
+    })
+    .await;
+    stage.calm().await;
+    age(&address.api(""), 300).await;
+    stage.calm().await;
+
+    let restored = Embedded::kubernetes().holding(backup).build();
+    if ahead {
+        restored.token(TOKEN, "restored", &["system:masters"]);
+        age(&Address::of(&restored).api(""), 900).await;
+        restored.faults().compact();
+    }
+    address.restore(restored).await;
+    stage.service = address.api("");
+
+    there(&stage.service, &thing, &consumer.cluster, "changed", |it| {
+        it["spec"]["size"] == 2
+    })
+    .await;
+    there(&stage.service, &thing, &consumer.cluster, "new", |_| true).await;
+    eventually("the Secret is current", || async {
+        let copy = stage.service.get(&taken).await.unwrap().body;
+        (copy["data"]["password"] == "YWZ0ZXI=").then_some(())
+    })
+    .await;
+    // It exists in the backup alone: its order is gone.
+    gone(&stage.service, &thing, &consumer.cluster, "ended").await;
+    alive(&stage, &consumer, &thing, "kept", 5).await;
+    alive(&stage, &consumer, &thing, "new", 6).await;
+    assert!(was_told(&stage) >= 1);
+    stage.stop().await;
+}
+
+#[test]
+fn a_service_cluster_that_is_restored_from_a_backup_is_agreed_with() {
+    play(|| async {
+        if possible() {
+            service_restored(false).await;
+        }
+    });
+}
+
+#[test]
+fn a_service_cluster_whose_versions_go_on_after_its_restoration_is_agreed_with() {
+    play(|| async {
+        if possible() {
+            service_restored(true).await;
+        }
+    });
+}
+
+#[test]
+fn a_kcp_that_is_restored_from_a_backup_is_agreed_with_and_costs_nobody_a_copy() {
+    play(|| async {
+        if !possible() {
+            return;
+        }
+        let thing = things::kind("Thing");
+        let mut stage = Stage::set(vec![things::plain("Thing")]).await;
+        let address = Address::of(&kcp(&stage));
+        let service = stage.world.service_connection(&stage.user);
+        let root = address.clone();
+        let provider = address.client(&stage.provider.path);
+        let access = KcpAccess::new(provider, move |_| Ok(root.client("")));
+        stage.connect(service, access);
+        stage.export(&json!({})).await;
+        stage.start();
+        stage.filled().await;
+        let consumer = stage.consumer("consumer").await;
+        let here = format!("/clusters/{}", consumer.cluster);
+        let consumer = Consumer {
+            cluster: consumer.cluster,
+            api: address.api(&here),
+        };
+        settled(&consumer, &thing, &["kept", "changed", "ended"]).await;
+        stage.calm().await;
+        let backup = kcp(&stage).held();
+
+        settled(&consumer, &thing, &["new"]).await;
+        let order = things::path(&thing, "default", "changed");
+        change(&consumer.api, &order, &json!({"spec": {"size": 2}})).await;
+        there(&stage.service, &thing, &consumer.cluster, "changed", |it| {
+            it["spec"]["size"] == 2
+        })
+        .await;
+        consumer.delete(&thing, "ended").await;
+        gone(&stage.service, &thing, &consumer.cluster, "ended").await;
+        stage.calm().await;
+        age(&consumer.api, 300).await;
+        stage.calm().await;
+        let new = stage.copy(&consumer, &thing, "new").await;
+
+        address
+            .restore(Embedded::kcp().holding(backup).build())
+            .await;
+        // What the workspace says now is what is wanted.
+        there(&stage.service, &thing, &consumer.cluster, "changed", |it| {
+            it["spec"]["size"] == 1
+        })
+        .await;
+        there(&stage.service, &thing, &consumer.cluster, "ended", |_| true).await;
+        alive(&stage, &consumer, &thing, "kept", 5).await;
+        stage.calm().await;
+        // Nobody deleted the order that the backup did not hold: its copy stays, is told of, and is found again.
+        let left = stage.copy(&consumer, &thing, "new").await;
+        assert_eq!(left["metadata"]["uid"], new["metadata"]["uid"]);
+        let stuck = stage.handle.as_ref().unwrap().stuck();
+        let told = stuck
+            .iter()
+            .any(|it| it.order.name == "new" && it.why.contains("orphan"));
+        assert!(told, "{stuck:#?}");
+        settled(&consumer, &thing, &["new"]).await;
+        let found = stage.copy(&consumer, &thing, "new").await;
+        assert_eq!(found["metadata"]["uid"], new["metadata"]["uid"]);
+        assert!(was_told(&stage) >= 1);
+        stage.stop().await;
+    });
+}
