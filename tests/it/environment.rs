@@ -10,6 +10,7 @@ mod answers;
 mod bindings;
 mod claims;
 mod clocks;
+mod evidence;
 mod exports;
 mod hooks;
 mod lists;
@@ -29,7 +30,7 @@ use crate::things;
 use crate::world::{change, status};
 
 /// Whether the environment can be made to misbehave; says aloud where it cannot.
-fn possible() -> bool {
+pub(crate) fn possible() -> bool {
     let embedded = !crate::world::World::is_real();
     if !embedded {
         crate::world::skipped_for(
@@ -41,12 +42,12 @@ fn possible() -> bool {
 }
 
 /// The embedded kcp of a stage.
-fn kcp(stage: &Stage) -> Server {
+pub(crate) fn kcp(stage: &Stage) -> Server {
     stage.world.embedded_kcp().unwrap().clone()
 }
 
 /// The embedded service cluster of a stage.
-fn service(stage: &Stage) -> Server {
+pub(crate) fn service(stage: &Stage) -> Server {
     stage.world.embedded_service().unwrap().clone()
 }
 
@@ -67,7 +68,7 @@ fn retired(stage: &Stage) -> bool {
 }
 
 /// Orders that are at the service, and whose consumers know.
-async fn settled(consumer: &Consumer, kind: &Kind, names: &[&str]) {
+pub(crate) async fn settled(consumer: &Consumer, kind: &Kind, names: &[&str]) {
     for name in names {
         consumer.order(kind, name, &json!({"size": 1})).await;
     }
@@ -77,7 +78,7 @@ async fn settled(consumer: &Consumer, kind: &Kind, names: &[&str]) {
 }
 
 /// A change of the consumer comes down, and one of the operator comes up.
-async fn alive(stage: &Stage, consumer: &Consumer, kind: &Kind, name: &str, size: u32) {
+pub(crate) async fn alive(stage: &Stage, consumer: &Consumer, kind: &Kind, name: &str, size: u32) {
     let order = things::path(kind, "default", name);
     change(&consumer.api, &order, &json!({"spec": {"size": size}})).await;
     there(&stage.service, kind, &consumer.cluster, name, |copy| {

@@ -18,7 +18,7 @@ const PAGE: usize = 500;
 ///
 /// # Errors
 ///
-/// When the server does not answer, or neither shows the object nor says that it is not there.
+/// When the server does not answer, or neither shows the object nor says that it is not there, or not to be seen.
 pub(crate) async fn look(server: &Server, what: &ObjectRef, depth: Depth) -> Result<Sight, Error> {
     if !could_exist(what) {
         return Ok(Sight::Absent);
@@ -38,8 +38,9 @@ pub(crate) async fn look(server: &Server, what: &ObjectRef, depth: Depth) -> Res
     match (reply.code, depth) {
         (200, Depth::Body) => Ok(Sight::There(reply.body)),
         (200, Depth::Outline) => Ok(Sight::Outline(reply.body)),
-        (404, _) => Ok(Sight::Absent),
-        (403, _) => Ok(Sight::Barred),
+        (404, _) if what.is_missing_by(&reply.body) => Ok(Sight::Absent),
+        // Something on the way to it is missing, or its kind is not served: that is no evidence about the object.
+        (403 | 404, _) => Ok(Sight::Barred),
         _ => Err(server.refused(&format!("GET {path}"), &reply)),
     }
 }

@@ -148,6 +148,19 @@ impl ObjectRef {
         }
     }
 
+    /// Whether this is what a `Status` of code 404 says is not there. A namespace, a workspace or a path that is missing, or a
+    /// kind that is not served, is answered with the same code and says nothing about the object.
+    #[must_use]
+    pub fn is_missing_by(&self, status: &Value) -> bool {
+        let told = &status["details"];
+        let text = |field: &str| told[field].as_str().unwrap_or_default();
+        let kind = text("kind");
+        status["reason"] == "NotFound"
+            && text("name") == self.name
+            && text("group") == self.kind.group
+            && (kind == self.kind.plural || kind == self.kind.kind)
+    }
+
     /// The namespace that an object lives in, in the same place; `None` for one that has none.
     #[must_use]
     pub fn namespace_of(&self) -> Option<Self> {

@@ -341,6 +341,11 @@ impl Hearing<'_> {
     }
 
     fn missing(&mut self) -> Heard {
+        let request = &self.effect.request;
+        if request.verb == Verb::Delete && !request.object.is_missing_by(&self.reply.body) {
+            // What is missing is not the object.
+            return Heard::Later(Later::Unavailable);
+        }
         match &self.effect.deed {
             Deed::Retire => {
                 self.record.copy = None;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::stated::Stated;
 use crate::naming::Moved;
-use crate::object::reference::ObjectRef;
+use crate::object::reference::{ObjectRef, Place};
 use crate::object::selection::{Listing, Query};
 
 /// What is known of one object in this step.
@@ -18,10 +18,11 @@ pub enum Sight {
     Unseen,
     /// There is news, and it is not in hand: a DELETED event, a failed guard. A question, not evidence.
     Doubt,
-    /// It does not exist: a GET answered 404, or a DELETE answered with success for its uid. A list in which it is
+    /// It does not exist: a GET answered 404 and named it, or a DELETE answered with success for its uid. A list in which it is
     /// missing is no such evidence.
     Absent,
-    /// It may not be read: a GET answered 403.
+    /// It may not be read: a GET answered 403, or a 404 that is not about the object (its workspace is gone, its kind is not
+    /// served).
     Barred,
     /// Its metadata, as a metadata-only list or watch brings it: an object with `metadata` and no content.
     Outline(Value),
@@ -144,7 +145,8 @@ pub enum Depth {
 /// Something to find out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Question {
-    /// How is this object? The answer goes to [`Seen::note`]: 404 is `Absent`, 403 is `Barred`.
+    /// How is this object? The answer goes to [`Seen::note`]: a 404 that names it is `Absent`, any
+    /// other and 403 are `Barred`.
     Look {
         /// The object.
         object: ObjectRef,

@@ -1,7 +1,8 @@
 //! Deletion needs evidence, and happens in order.
 
-use serde_json::json;
-use syncagent_core::plan::{Ending, Sight};
+use serde_json::{Value, json};
+use syncagent_core::definition::Drift;
+use syncagent_core::plan::{Ending, Heard, Later, Reply, Sight, absorb};
 
 use crate::filter::{Case, held, served};
 use crate::fixture::{compile, full_thing, key, order, thing};
@@ -189,4 +190,131 @@ fn an_order_that_ends_before_its_first_step_leaves_what_another_takes() {
     assert_eq!(second.take_sent(), Vec::<String>::new());
     assert_eq!(world.objects, before);
     assert!(held(&world, &password) && world.objects.contains_key(&taken));
+}
+
+#[test]
+fn a_404_that_is_about_something_else_is_no_evidence() {
+    let publication = compile(thing());
+    let mut agent = Agent::new(&publication, &key(&publication, "a"));
+    let mut world = settled(&mut agent);
+    world.delete(&agent.origin());
+    agent.event(&world, &agent.origin());
+    let planned = agent.plan();
+    let retire = planned.effects.first().expect("the copy is retired");
+    let copy = &retire.request.object;
+    let status = |details: Value| json!({"kind": "Status", "reason": "NotFound", "code": 404, "details": details});
+    // As recorded from kube-apiserver 1.36 and kcp: a kind or an endpoint that is not served, a namespace, a workspace.
+    let page = json!({"causes": [{"reason": "UnexpectedServerResponse", "message": "404 page not found"}]});
+    let workspace = json!({"group": "tenancy.kcp.io", "kind": "workspaces", "name": copy.name});
+    let others = [
+        json!("404 page not found"),
+        status(json!({})),
+        status(page),
+        status(json!({"kind": "namespaces", "name": copy.namespace})),
+        status(json!({"group": copy.kind.group, "kind": copy.kind.plural, "name": "b"})),
+        status(workspace),
+    ];
+    for body in others {
+        assert!(!copy.is_missing_by(&body), "{body}");
+        let (mut record, mut seen) = (planned.record.clone(), agent.seen.clone());
+        let reply = Reply { code: 404, body };
+        let heard = absorb(
+            &publication,
+            &agent.key,
+            &mut record,
+            &mut seen,
+            retire,
+            reply,
+        );
+        assert_eq!(heard, Heard::Later(Later::Unavailable));
+        assert!(record.copy.is_some() && !record.copy_absent);
+        assert_eq!(*seen.of(copy), Sight::Unseen);
+    }
+    let body =
+        status(json!({"group": copy.kind.group, "kind": copy.kind.plural, "name": copy.name}));
+    assert!(copy.is_missing_by(&body));
+    let (mut record, mut seen) = (planned.record.clone(), agent.seen.clone());
+    let reply = Reply { code: 404, body };
+    let heard = absorb(
+        &publication,
+        &agent.key,
+        &mut record,
+        &mut seen,
+        retire,
+        reply,
+    );
+    assert_eq!(heard, Heard::Next);
+    assert!(record.copy.is_none() && record.copy_absent);
+}
+
+#[test]
+fn who_is_not_known_to_a_server_is_told_apart_from_who_may_not() {
+    let publication = compile(thing());
+    let mut agent = Agent::new(&publication, &key(&publication, "a"));
+    let mut world = settled(&mut agent);
+    world.delete(&agent.origin());
+    agent.event(&world, &agent.origin());
+    let planned = agent.plan();
+    let retire = planned.effects.first().expect("the copy is retired");
+    for (code, later) in [(401, Later::Unaccepted), (403, Later::Denied)] {
+        let (mut record, mut seen) = (planned.record.clone(), agent.seen.clone());
+        let body = json!({"kind": "Status", "code": code, "message": "no"});
+        let reply = Reply { code, body };
+        let heard = absorb(
+            &publication,
+            &agent.key,
+            &mut record,
+            &mut seen,
+            retire,
+            reply,
+        );
+        assert_eq!(heard, Heard::Later(later));
+    }
+}
+
+#[test]
+fn a_record_that_forgot_its_versions_believes_an_older_object_and_no_absence() {
+    let mut definition = thing();
+    definition.policy.drift = Drift::Correct;
+    let publication = compile(definition);
+    let mut agent = Agent::new(&publication, &key(&publication, "a"));
+    let mut world = settled(&mut agent);
+    let backup = world.clone();
+    world.edit(&agent.origin(), |it| it["spec"]["size"] = json!(2));
+    agent.event(&world, &agent.origin());
+    agent.run(&mut world, None);
+    agent.take_sent();
+    // The service cluster goes back: the copy is older, and is brought up to date.
+    let copy = agent.copy();
+    world
+        .objects
+        .insert(copy.clone(), backup.objects[&copy].clone());
+    agent.event(&world, &copy);
+    agent.run(&mut world, None);
+    assert_eq!(agent.take_sent(), Vec::<String>::new(), "old news");
+    assert!(agent.record.forget_versions(true));
+    agent.event(&world, &copy);
+    agent.run(&mut world, None);
+    assert_eq!(agent.take_sent(), ["Refresh 200"]);
+    assert_eq!(world.objects[&copy]["spec"]["size"], 2);
+    // The workspace goes back to before there was an order: nobody deleted it.
+    world.objects.remove(&agent.origin());
+    assert!(agent.record.forget_versions(false));
+    agent.record.unsure = true;
+    agent.event(&world, &agent.origin());
+    let ending = agent.run(&mut world, None);
+    assert!(
+        matches!(&ending, Some(Ending::Refused(why)) if why.contains("orphan")),
+        "{ending:?}"
+    );
+    assert!(world.objects.contains_key(&copy), "its copy stays");
+    // Once it was seen since, its absence counts as ever.
+    let spec = json!({"size": 2});
+    world.put(&agent.origin(), order(&publication, &agent.key, &spec));
+    agent.event(&world, &agent.origin());
+    agent.run(&mut world, None);
+    world.objects.remove(&agent.origin());
+    agent.event(&world, &agent.origin());
+    assert_eq!(agent.run(&mut world, None), Some(Ending::Gone));
+    assert!(!world.objects.contains_key(&copy));
 }

@@ -128,7 +128,8 @@ impl World {
 
     fn remove(&mut self, at: &ObjectRef, wanted: Option<&str>) -> Reply {
         let Some(object) = self.objects.get(at).cloned() else {
-            return status(404, "NotFound", &json!({}));
+            let details = json!({"group": at.kind.group, "kind": at.kind.plural, "name": at.name});
+            return status(404, "NotFound", &details);
         };
         if wanted.is_some_and(|wanted| wanted != uid(&object)) {
             return status(409, "Conflict", &json!({}));
