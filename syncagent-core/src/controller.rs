@@ -14,6 +14,7 @@
 //! handback what the Go agent has to remember when it takes over again
 //! queue    who is next; fair to tenants
 //! flow     how many at once: as many as make the servers faster
+//! doors    what may not be read, and which order knocks for all
 //! pause    how long who does not get through waits
 //! index    whose order does this object belong to
 //! referrers who refers to whom, and goes first
@@ -33,6 +34,7 @@ pub mod board;
 pub mod brake;
 pub(crate) mod crds;
 pub(crate) mod definitions;
+mod doors;
 pub mod export;
 mod few;
 pub(crate) mod fleet;

@@ -56,6 +56,8 @@ pub(crate) struct Busy {
     /// Whether the bodies of the origin and of the copy came since the last step.
     pub(crate) sides: (bool, bool),
     pub(crate) failures: u32,
+    /// How often something was looked at that may not be read.
+    pub(crate) looks: u32,
     /// Before when a server does not want to be asked again.
     pub(crate) not_before: Option<Instant>,
     /// Whether the next step that nothing but time asks for is a second look at what was refused.

@@ -1,4 +1,4 @@
-//! How long an order that does not get through waits before it is tried again.
+//! How long an order that does not get through, or may not look at something, waits before it is tried again.
 //!
 //! The pause doubles from try to try up to a bound, and a part of it is chance, so that those who failed together do not
 //! come back together. Chance is an input: the same seed gives the same pauses.
@@ -9,6 +9,9 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(30);
+
+/// The first and the longest pause before another look at what may not be read.
+const LOOK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
 /// Pauses, one after the other.
 #[derive(Debug, Default)]
@@ -24,6 +27,16 @@ impl Pauses {
     /// The pause after this many failures before: between three and four quarters of the whole one.
     pub(crate) fn after(&mut self, failures: u32) -> Duration {
         let whole = FIRST.saturating_mul(1 << failures.min(10)).min(LONGEST);
+        self.part(whole)
+    }
+
+    /// The pause before another look, after this many before.
+    pub(crate) fn before_look(&mut self, looks: u32) -> Duration {
+        let whole = LOOK.0.saturating_mul(3_u32.pow(looks.min(10)));
+        self.part(whole.min(LOOK.1))
+    }
+
+    fn part(&mut self, whole: Duration) -> Duration {
         let chance = u32::try_from(self.next() >> 32).unwrap_or_default();
         let part = ((whole / 4).as_micros() * u128::from(chance)) >> 32;
         whole - Duration::from_micros(u64::try_from(part).unwrap_or_default())

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::doors::{Doors, Which};
 use super::flow::{Flow, Sign};
 use super::gate::Gates;
 pub(crate) use super::gate::Subject;
@@ -62,6 +63,8 @@ pub(crate) enum Outcome {
     Pause,
     /// There is no such order any more.
     Forget,
+    /// Something may not be read: another look in a while, or soon, and later each time, by one for all.
+    Knock(Duration),
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +100,10 @@ impl State {
     /// A state that takes its chance from this seed, and never has more steps under way than this.
     pub(crate) fn new(seed: u64, most: usize) -> Self {
         let mut state = Self {
+    /// How often a server was found to have gone back to an older state.
+    restored: u64,
+    /// What may not be read, and who waits for it.
+    doors: Doors,
             pauses: Pauses::new(seed),
             flow: Flow::new(most),
             ..Self::default()
@@ -199,6 +206,7 @@ impl State {
                 self.orders.remove(order);
             } else {
                 self.orders.wipe(order);
+            self.call(order, &BTreeSet::new());
             }
         }
         self.gates.renew(publication, successor);
@@ -379,14 +387,6 @@ impl State {
             .orders
             .all()
             .filter_map(|order| Some((order, which(&self.orders.key(order))?)))
-            .collect();
-        for (order, at) in found {
-            self.park(order, at, Sight::Doubt, Urgency::Change);
-        }
-    }
-
-    /// A related object is as it is: tells every order that cares.
-    pub(crate) fn related(&mut self, at: &ObjectRef, sight: &Sight) {
     /// What is known of an order.
     pub(crate) fn record(&self, key: &Key) -> Option<Record> {
         self.orders.find(key).map(|order| self.orders.record(order))
@@ -423,6 +423,14 @@ impl State {
         any
     }
 
+            .collect();
+        for (order, at) in found {
+            self.park(order, at, Sight::Doubt, Urgency::Change);
+        }
+    }
+
+    /// A related object is as it is: tells every order that cares.
+    pub(crate) fn related(&mut self, at: &ObjectRef, sight: &Sight) {
         let joins = sight.outline().map(|it| self.selections.select(at, it));
         let mut told = joins.unwrap_or_default();
         told.extend(self.index.interested(at));
@@ -534,14 +542,6 @@ impl State {
     }
 
     /// How many orders wait for their turn.
-    pub(crate) fn waiting(&self) -> usize {
-        self.queue.waiting()
-    }
-
-    /// The next step that can be done.
-    pub(crate) fn next(&mut self, now: Instant) -> Option<Job> {
-        if self.is_full() {
-            return None;
     /// Orders of which nothing is known but what was taken for them, as far as that can be told now.
     pub(crate) fn strays(&self, now: Instant) -> Vec<Key> {
         let known = self.gates.is_complete(now) && self.gates.orders_listed();
@@ -559,6 +559,14 @@ impl State {
         self.park(order, origin, Sight::Doubt, Urgency::Resync);
     }
 
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.waiting()
+    }
+
+    /// The next step that can be done.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<Job> {
+        if self.is_full() {
+            return None;
         }
         loop {
             let (limits, running) = (&self.limits, &self.running);
@@ -604,7 +612,9 @@ impl State {
                 busy.sides = (false, false);
                 busy.not_before = None;
                 since = busy.since.take();
-                second_look = seen.iter().next().is_none() && std::mem::take(&mut busy.second_look);
+                // What may not be read was put in doubt, which is no news.
+                let news = seen.iter().any(|(_, it)| *it != Sight::Doubt);
+                second_look = !news && std::mem::take(&mut busy.second_look);
             }
             if second_look {
                 record.look_again();
@@ -635,7 +645,14 @@ impl State {
         if let Some(running) = self.running.get_mut(&turn.publication) {
             *running = running.saturating_sub(1);
         }
+        if job.restored != self.restored {
+            // It may have seen versions from before.
+            job.record.forget_versions(true);
+            job.record.forget_versions(false);
+            job.record.unsure |= self.orders.record(order).unsure;
+        }
         let at = job.record.located.as_deref();
+        let empty = Seen::new();
         let moved = self.moved.get(&job.key.publication, &job.key.identity()) != at;
         if moved {
             let at = at.cloned();
@@ -649,18 +666,24 @@ impl State {
         if let (None, Some(url)) = (self.orders.endpoint(order), &job.endpoint) {
             self.orders.tell_of(order, url);
         }
-        if job.restored != self.restored {
-            // It may have seen versions from before.
-            job.record.forget_versions(true);
-            job.record.forget_versions(false);
-            job.record.unsure |= self.orders.record(order).unsure;
-        }
         let entry = self.orders.entry_mut(order);
         let more = entry.busy().is_some_and(|busy| !busy.parked.is_empty());
         match outcome {
             Outcome::Forget if !more => {
                 self.index.forget(order);
                 self.selections.forget(&order);
+        let before = match outcome {
+            Outcome::Knock(_) => job.seen.barred(),
+            _ => empty.barred(),
+        };
+        let before: BTreeSet<_> = before
+            .map(|(at, kind)| (at.clone(), kind.clone()))
+            .collect();
+        // A step that did not get through tells nothing about what may be read.
+        if !matches!(outcome, Outcome::Retry(_) | Outcome::Pause) {
+            self.call(order, &before);
+        }
+        let knocks = self.doors.wait(order, &before);
                 self.queue.cancel(&turn);
                 self.paused.remove(&turn);
                 let referred = self.referrers.forget(order);
@@ -670,7 +693,10 @@ impl State {
                 }
                 return moved;
             }
-            Outcome::Rest | Outcome::Forget => entry.hand().failures = 0,
+            Outcome::Rest | Outcome::Forget => {
+                entry.hand().failures = 0;
+                entry.hand().looks = 0;
+            }
             Outcome::Pause => {
                 let busy = entry.hand();
                 busy.failures = 0;
@@ -696,6 +722,22 @@ impl State {
                 }
                 let pause = self.pauses.after(busy.failures).max(*least);
                 busy.failures += 1;
+            Outcome::Knock(pause) => {
+                let busy = entry.hand();
+                busy.failures = 0;
+                busy.second_look = true;
+                for (at, sight) in job.seen.into_sights() {
+                    if sight == Sight::Barred {
+                        busy.parked.put_back(at, Sight::Doubt);
+                    }
+                }
+                busy.looks += u32::from(knocks && job.again);
+                let pause = match knocks {
+                    true => self.pauses.before_look(busy.looks).min(*pause),
+                    false => *pause,
+                };
+                self.queue.push_at(turn, now + pause, Urgency::Resync);
+            }
                 busy.not_before = (!least.is_zero()).then(|| now + *least);
                 self.queue.push_at(turn, now + pause, Urgency::Change);
                 self.orders.pack_parked(order);
@@ -714,6 +756,16 @@ impl State {
         let busy = self.orders.entry_mut(order).hand();
         if busy.parked.is_empty() {
             return;
+    /// Lets everybody look again who waited for what this order may read now, or need not read any more.
+    fn call(&mut self, order: u32, but: &BTreeSet<Which>) {
+        for called in self.doors.leave(order, but) {
+            if self.orders.has(called) && self.orders.entry(called).busy().is_some() {
+                self.orders.entry_mut(called).hand().second_look = true;
+                self.queue.push(self.orders.turn(called), Urgency::Resync);
+            }
+        }
+    }
+
         }
         busy.parked.drop_known(|sight| is_known(record, sight));
         if busy.parked.is_empty() {

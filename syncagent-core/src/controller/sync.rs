@@ -755,6 +755,11 @@ fn end(
         }
         _ => shared.board.clear(&job.key),
     }
+    let outcome = match outcome {
+        // Permission may come at any time, and nothing tells of it.
+        Outcome::Recheck(pause) if job.seen.barred().next().is_some() => Outcome::Knock(pause),
+        outcome => outcome,
+    };
     outcome
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::stated::Stated;
+use crate::definition::Kind;
 use crate::naming::Moved;
 use crate::object::reference::{ObjectRef, Place};
 use crate::object::selection::{Listing, Query};
@@ -82,6 +83,15 @@ impl Seen {
     #[must_use]
     pub fn used_by_others(&self, object: &ObjectRef) -> Option<bool> {
         self.users.get(object).copied()
+    }
+
+    /// What may not be read or listed: which kinds of objects, and where.
+    pub fn barred(&self) -> impl Iterator<Item = (&Place, &Kind)> {
+        let sights = self.sights.iter().filter(|(_, it)| **it == Sight::Barred);
+        let lists = self.lists.iter().filter(|(_, it)| **it == Listing::Barred);
+        sights
+            .map(|(at, _)| (&at.place, &at.kind))
+            .chain(lists.map(|(query, _)| (&query.place, &query.kind)))
     }
 
     /// Takes note of whether orders other than this one have the object among their concerns.
