@@ -43,6 +43,8 @@ const ROUNDS: usize = 24;
 const AGAIN: usize = 2;
 /// When an order that is refused gets another look.
 const RECHECK: Duration = Duration::from_secs(300);
+/// What is wrong where a server answers 401, and what is to be done.
+const UNACCEPTED: &str = "the server does not accept the agent's credentials; look at its kubeconfig, its token or its certificate";
 /// How soon an order is looked at again that a server did not allow.
 const DENIED: Duration = Duration::from_secs(2);
 /// How long those who are told to stop may take to finish what they are doing.
@@ -132,8 +134,6 @@ impl Shared {
         self.state().lose(url);
     }
 
-    fn context(&self) -> Context {
-        Context {
     /// A server has an older state than it had, as a watch found out (`listing`: amid a list): nothing that is seen from now
     /// on is too old.
     pub(crate) fn restored(&self, source: &Source, subject: &Subject, listing: bool) {
@@ -146,6 +146,8 @@ impl Shared {
         }
     }
 
+    fn context(&self) -> Context {
+        Context {
             now: format!("{:.0}", self.clock.now()),
             paused: false,
             referred: false,
@@ -341,10 +343,15 @@ fn put_off(shared: &Shared, job: &Job, effect: &Effect, later: Later) -> Outcome
         Later::Denied => format!(
             "could not {effect}: the server does not allow it; look at the agent's permissions and, in a workspace, at the accepted claims"
         ),
+        Later::Unaccepted => format!("could not {effect}: {UNACCEPTED}"),
     };
     let (hands, outcome) = match later {
         Later::Unavailable => (Hands::Server, Outcome::Retry(job.wait.unwrap_or_default())),
         Later::Denied => (Hands::Provider, Outcome::Retry(DENIED)),
+        Later::Unaccepted => {
+            let wait = job.wait.unwrap_or(DENIED);
+            (Hands::Provider, Outcome::Retry(wait))
+        }
     };
     let theme = format!("{:?} {later:?}", effect.deed);
     stuck(shared, job, why, theme, hands, None, job.wide);
@@ -390,7 +397,7 @@ fn stuck(
             false => Some(Said::warning(trouble)),
         });
     }
-    if news.provider && !(wide && hands == Hands::Server) {
+    if news.provider && !wide {
         shared.announcer.tell(&match hands {
             Hands::Server => Notice::Problem {
                 order: Some(order),
@@ -748,6 +755,11 @@ fn end(
                 job,
                 why.clone(),
                 why,
+    let outcome = match outcome {
+        // Permission may come at any time, and nothing tells of it.
+        Outcome::Recheck(pause) if job.seen.barred().next().is_some() => Outcome::Knock(pause),
+        outcome => outcome,
+    };
                 hands,
                 trouble.as_ref(),
                 false,
@@ -755,21 +767,21 @@ fn end(
         }
         _ => shared.board.clear(&job.key),
     }
-    let outcome = match outcome {
-        // Permission may come at any time, and nothing tells of it.
-        Outcome::Recheck(pause) if job.seen.barred().next().is_some() => Outcome::Knock(pause),
-        outcome => outcome,
-    };
     outcome
 }
 
 /// Something does not work: says so, once per order until it ends otherwise, or once for the whole server.
 fn trouble(shared: &Shared, job: &Job, error: &Error) -> Outcome {
     let wide = shared.announcer.heard(&error.trouble());
-    let what = error.chain();
+    let (hands, what) = if error.is_unaccepted() {
+        let what = format!("{}: {UNACCEPTED}", error.chain());
+        (Hands::Provider, what)
+    } else {
+        (Hands::Server, error.chain())
+    };
     // The path differs from try to try; what it is about does not.
     let theme = format!("{:?}", error.kind());
-    stuck(shared, job, what, theme, Hands::Server, None, wide);
+    stuck(shared, job, what, theme, hands, None, wide);
     shared.board.metrics.step(&job.key.publication, "put-off");
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Conflict => Outcome::Retry(Duration::ZERO),

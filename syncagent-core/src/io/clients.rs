@@ -7,7 +7,7 @@
 //! Every answer is a [`Reply`], whatever its code: 404 and 409 are facts to decide on, not errors. Only a server that
 //! does not answer is an [`Error`].
 //!
-//! A server that asks for time (429), or is away, is left alone by everybody who talks to it. One that no longer knows us,
+//! A server that asks for time (429), is away, or does not accept our credentials, is left alone by everybody who talks to it. One that no longer knows us,
 //! or whom we no longer trust, is tried once more with what the kubeconfig and the files and commands that it names say now:
 //! tokens, certificates and authorities change.
 
@@ -22,7 +22,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::metrics::Metrics;
-use super::pace::{Pace, Wait};
+use super::pace::{Pace, Wait, Why};
 use super::source::{Reason, Source};
 use crate::definition::{Kind, Scope};
 use crate::error::Error;
@@ -298,14 +298,18 @@ impl Reply {
 
     /// What is answered in place of a server that is given time.
     fn busy(wait: Wait) -> Self {
-        let (code, reason, message) = if wait.asked {
-            (429, "TooManyRequests", "it asked for time")
-        } else {
-            (
+        let (code, reason, message) = match wait.why {
+            Why::Asked => (429, "TooManyRequests", "it asked for time"),
+            Why::Away => (
                 503,
                 "ServiceUnavailable",
                 "it did not answer, and is left alone for a while",
-            )
+            ),
+            Why::Stranger => (
+                401,
+                "Unauthorized",
+                "it did not accept the agent's credentials, and is left alone for a while",
+            ),
         };
         Self {
             code,

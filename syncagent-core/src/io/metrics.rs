@@ -65,6 +65,7 @@ pub(crate) fn outcome(code: u16, heard: &Heard) -> &'static str {
         Heard::Again if code == 409 => "conflict",
         Heard::Again => "refused",
         Heard::Later(Later::Denied) => "denied",
+        Heard::Later(Later::Unaccepted) => "unaccepted",
         Heard::Later(Later::Unavailable) => "unavailable",
     }
 }

@@ -1,7 +1,7 @@
 //! Gives a server the time that it asks for, or plainly needs.
 //!
-//! A server that answers 429 says it to one request and means all; one that cannot be reached, or that answers 502 to 504
-//! three times in a row, is of no use to anybody. Until its time is over no request is sent to it at all: whoever wants to
+//! A server that answers 429 says it to one request and means all; one that cannot be reached, or that answers 502 to 504, or
+//! that it does not know us (401), three times in a row, is of no use to anybody. Until its time is over no request is sent to it at all: whoever wants to
 //! is told how long it takes. Then one request tries, and only when that gets through are the others let go on. So ten
 //! thousand waiting orders cost a server in trouble no more than one.
 
@@ -37,8 +37,18 @@ struct Busy {
     until: Instant,
     /// Since when somebody is trying whether it is over.
     tried: Option<Instant>,
-    /// Whether the server asked for it.
-    asked: bool,
+    why: Why,
+}
+
+/// Why a server is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It asked for it.
+    Asked,
+    /// It does not answer.
+    Away,
+    /// It does not accept our credentials.
+    Stranger,
 }
 
 /// The right to send one request.
@@ -53,8 +63,8 @@ pub(crate) struct Turn<'a> {
 pub(crate) struct Wait {
     /// How long.
     pub(crate) time: Duration,
-    /// Whether the server asked for it.
-    pub(crate) asked: bool,
+    /// Why.
+    pub(crate) why: Why,
 }
 
 impl Pace {
@@ -69,7 +79,7 @@ impl Pace {
         if let Some(busy) = self.mood().busy.as_mut() {
             let wait = |time| Wait {
                 time,
-                asked: busy.asked,
+                why: busy.why,
             };
             if now < busy.until {
                 return Err(wait(busy.until - now));
@@ -88,12 +98,13 @@ impl Turn<'_> {
     /// The server answered with this code and this wish.
     pub(crate) fn heard(mut self, code: u16, wish: Option<Duration>) {
         match code {
-            429 => self.rest(wish.unwrap_or(LEAST).clamp(LEAST, MOST), true),
-            502..=504 => self.failed(),
+            429 => self.rest(wish.unwrap_or(LEAST).clamp(LEAST, MOST), Why::Asked),
+            502..=504 => self.failed(Why::Away),
+            401 => self.failed(Why::Stranger),
             _ => {
                 let mut mood = self.pace.mood();
                 mood.failures = 0;
-                if self.trying || mood.busy.is_some_and(|busy| !busy.asked) {
+                if self.trying || mood.busy.is_some_and(|busy| busy.why != Why::Asked) {
                     mood.busy = None;
                 }
             }
@@ -103,21 +114,21 @@ impl Turn<'_> {
 
     /// The server could not be reached.
     pub(crate) fn unreached(mut self) {
-        self.failed();
+        self.failed(Why::Away);
         self.trying = false;
     }
 
-    fn failed(&self) {
+    fn failed(&self, why: Why) {
         let mut mood = self.pace.mood();
         mood.failures = mood.failures.saturating_add(1);
         let Some(more) = mood.failures.checked_sub(FAILURES) else {
             return;
         };
         drop(mood);
-        self.rest(LEAST.saturating_mul(1 << more.min(10)).min(LONG), false);
+        self.rest(LEAST.saturating_mul(1 << more.min(10)).min(LONG), why);
     }
 
-    fn rest(&self, time: Duration, asked: bool) {
+    fn rest(&self, time: Duration, why: Why) {
         let mut mood = self.pace.mood();
         let until = Instant::now() + time;
         // Of several wishes the longest counts.
@@ -125,7 +136,10 @@ impl Turn<'_> {
         mood.busy = Some(Busy {
             until: longest,
             tried: None,
-            asked: asked || mood.busy.is_some_and(|it| it.asked),
+            why: match mood.busy {
+                Some(busy) if busy.why == Why::Asked => Why::Asked,
+                _ => why,
+            },
         });
     }
 }
@@ -186,6 +200,28 @@ mod tests {
         let _hangs = pace.turn().unwrap();
         assert_eq!(waits(&pace), Some(1));
         tokio::time::advance(TRY).await;
+        pace.turn().unwrap().heard(200, None);
+        let _free = (pace.turn().unwrap(), pace.turn().unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_does_not_know_us_is_asked_by_one_for_all() {
+        let pace = Pace::default();
+        for _ in 0..2 {
+            pace.turn().unwrap().heard(401, None);
+        }
+        // Two may be those of what was asked.
+        assert_eq!(waits(&pace), None);
+        pace.turn().unwrap().heard(401, None);
+        for pause in [1, 2, 4, 8, 8] {
+            let wait = pace.turn().unwrap_err();
+            assert_eq!((wait.time.as_secs(), wait.why), (pause, Why::Stranger));
+            tokio::time::advance(wait.time).await;
+            let one = pace.turn().unwrap();
+            assert!(pace.turn().is_err(), "one tries for all");
+            one.heard(401, None);
+        }
+        tokio::time::advance(LONG).await;
         pace.turn().unwrap().heard(200, None);
         let _free = (pace.turn().unwrap(), pace.turn().unwrap());
     }

@@ -98,7 +98,7 @@ impl Hearing<'_> {
             403 => self.denied(),
             400 | 413 | 422 => self.refused(),
             500 if is_untyped(&self.reply.body) => self.refused(),
-            401 => Heard::Later(Later::Denied),
+            401 => Heard::Later(Later::Unaccepted),
             _ => Heard::Later(Later::Unavailable),
         }
     }

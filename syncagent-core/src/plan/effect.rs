@@ -129,6 +129,8 @@ pub enum Later {
     Unavailable,
     /// The server does not allow it: back off, and tell the provider.
     Denied,
+    /// The server does not know who we are: back off, and tell the provider.
+    Unaccepted,
 }
 
 /// What, where and why; never the body, for it may be a Secret's.
