@@ -436,7 +436,7 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
             let Some(at) = place_of(source, kind, &told) else {
                 return;
             };
-            shared.once.told(&at);
+            shared.once.forget(&at);
             if state.ledger.there(source, &at, &told) {
                 told["kind"] = kind.kind.as_str().into();
                 state.related(&at, &Sight::Outline(told));
@@ -444,7 +444,7 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
         }
         (Role::Related(kind), Event::Left(told)) => {
             if let Some(at) = place_of(source, kind, &told) {
-                shared.once.told(&at);
+                shared.once.forget(&at);
                 state.ledger.left(source, &at);
                 state.related(&at, &Sight::Doubt);
             }

@@ -52,8 +52,9 @@ impl Once {
         }
     }
 
-    /// A watch told of the object: it knows better from now on.
-    pub(crate) fn told(&self, object: &ObjectRef) {
+    /// Something told of the object, and knows better from now on than an answer from before: a watch, or a server that says
+    /// that it is not there.
+    pub(crate) fn forget(&self, object: &ObjectRef) {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         objects.remove(object);
     }
@@ -116,7 +117,7 @@ mod tests {
         let once = Once::default();
         let at = ObjectRef::service_namespace("a");
         once.turn(&at).await.heard(&answer(409));
-        once.told(&at);
+        once.forget(&at);
         assert_eq!(once.turn(&at).await.answer(), None);
         once.turn(&at).await.heard(&answer(201));
         tokio::time::sleep(FRESH).await;

@@ -48,6 +48,12 @@ pub(crate) struct Job {
     pub(crate) wait: Option<Duration>,
     /// Whether what went wrong last is the trouble of a whole server, of which people were told.
     pub(crate) wide: bool,
+    /// Whether this is another look at what was refused, which no news asked for.
+    pub(crate) again: bool,
+    /// A namespace of which a server said that it is not there, whatever a watch told.
+    pub(crate) missed: Option<ObjectRef>,
+    /// How often a server had gone back to an older state when the step began.
+    pub(crate) restored: u64,
 }
 
 /// How a step ended, for the queue.
@@ -57,14 +63,14 @@ pub(crate) enum Outcome {
     Rest,
     /// Another look in a while.
     Recheck(Duration),
+    /// Something may not be read: another look in a while, or soon, and later each time, by one for all.
+    Knock(Duration),
     /// It did not get through: back off, at least this long.
     Retry(Duration),
     /// What it would do has to wait for a person's word.
     Pause,
     /// There is no such order any more.
     Forget,
-    /// Something may not be read: another look in a while, or soon, and later each time, by one for all.
-    Knock(Duration),
 }
 
 #[derive(Debug, Default)]
@@ -94,16 +100,16 @@ pub(crate) struct State {
     closed: BTreeSet<String>,
     /// Publications whose orders may be decided about as soon as origin and copy are in hand.
     alone: BTreeSet<String>,
+    /// How often a server was found to have gone back to an older state.
+    restored: u64,
+    /// What may not be read, and who waits for it.
+    doors: Doors,
 }
 
 impl State {
     /// A state that takes its chance from this seed, and never has more steps under way than this.
     pub(crate) fn new(seed: u64, most: usize) -> Self {
         let mut state = Self {
-    /// How often a server was found to have gone back to an older state.
-    restored: u64,
-    /// What may not be read, and who waits for it.
-    doors: Doors,
             pauses: Pauses::new(seed),
             flow: Flow::new(most),
             ..Self::default()
@@ -200,13 +206,13 @@ impl State {
             self.gated.remove(order);
             self.newcomers.remove(&order);
             self.referrers.forget(order);
+            self.call(order, &BTreeSet::new());
             if successor {
                 self.index.forget(order);
                 self.selections.forget(&order);
                 self.orders.remove(order);
             } else {
                 self.orders.wipe(order);
-            self.call(order, &BTreeSet::new());
             }
         }
         self.gates.renew(publication, successor);
@@ -381,12 +387,6 @@ impl State {
             && is_known(&self.orders.record(order), sight)
     }
 
-    /// Puts objects of orders in doubt, so that they are looked at again.
-    pub(crate) fn doubt(&mut self, which: impl Fn(&Key) -> Option<ObjectRef>) {
-        let found: Vec<_> = self
-            .orders
-            .all()
-            .filter_map(|order| Some((order, which(&self.orders.key(order))?)))
     /// What is known of an order.
     pub(crate) fn record(&self, key: &Key) -> Option<Record> {
         self.orders.find(key).map(|order| self.orders.record(order))
@@ -423,6 +423,12 @@ impl State {
         any
     }
 
+    /// Puts objects of orders in doubt, so that they are looked at again.
+    pub(crate) fn doubt(&mut self, which: impl Fn(&Key) -> Option<ObjectRef>) {
+        let found: Vec<_> = self
+            .orders
+            .all()
+            .filter_map(|order| Some((order, which(&self.orders.key(order))?)))
             .collect();
         for (order, at) in found {
             self.park(order, at, Sight::Doubt, Urgency::Change);
@@ -536,12 +542,6 @@ impl State {
         held
     }
 
-    /// How many orders are known.
-    pub(crate) fn orders(&self) -> usize {
-        self.orders.len()
-    }
-
-    /// How many orders wait for their turn.
     /// Orders of which nothing is known but what was taken for them, as far as that can be told now.
     pub(crate) fn strays(&self, now: Instant) -> Vec<Key> {
         let known = self.gates.is_complete(now) && self.gates.orders_listed();
@@ -559,6 +559,12 @@ impl State {
         self.park(order, origin, Sight::Doubt, Urgency::Resync);
     }
 
+    /// How many orders are known.
+    pub(crate) fn orders(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// How many orders wait for their turn.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.waiting()
     }
@@ -627,6 +633,9 @@ impl State {
                 since,
                 wait: None,
                 wide: false,
+                again: second_look,
+                missed: None,
+                restored: self.restored,
             });
         }
     }
@@ -636,7 +645,14 @@ impl State {
         let Some(order) = self.orders.find(&job.key) else {
             return false;
         };
+        if job.restored != self.restored {
+            // It may have seen versions from before.
+            job.record.forget_versions(true);
+            job.record.forget_versions(false);
+            job.record.unsure |= self.orders.record(order).unsure;
+        }
         let turn = self.orders.turn(order);
+        let empty = Seen::new();
         self.newcomers.remove(&order);
         if *outcome == Outcome::Rest {
             self.drop_echoes(order, &job.record);
@@ -645,14 +661,7 @@ impl State {
         if let Some(running) = self.running.get_mut(&turn.publication) {
             *running = running.saturating_sub(1);
         }
-        if job.restored != self.restored {
-            // It may have seen versions from before.
-            job.record.forget_versions(true);
-            job.record.forget_versions(false);
-            job.record.unsure |= self.orders.record(order).unsure;
-        }
         let at = job.record.located.as_deref();
-        let empty = Seen::new();
         let moved = self.moved.get(&job.key.publication, &job.key.identity()) != at;
         if moved {
             let at = at.cloned();
@@ -663,15 +672,6 @@ impl State {
             self.wake(&job.key.cluster);
         }
         self.orders.keep(order, &job.record);
-        if let (None, Some(url)) = (self.orders.endpoint(order), &job.endpoint) {
-            self.orders.tell_of(order, url);
-        }
-        let entry = self.orders.entry_mut(order);
-        let more = entry.busy().is_some_and(|busy| !busy.parked.is_empty());
-        match outcome {
-            Outcome::Forget if !more => {
-                self.index.forget(order);
-                self.selections.forget(&order);
         let before = match outcome {
             Outcome::Knock(_) => job.seen.barred(),
             _ => empty.barred(),
@@ -684,6 +684,15 @@ impl State {
             self.call(order, &before);
         }
         let knocks = self.doors.wait(order, &before);
+        if let (None, Some(url)) = (self.orders.endpoint(order), &job.endpoint) {
+            self.orders.tell_of(order, url);
+        }
+        let entry = self.orders.entry_mut(order);
+        let more = entry.busy().is_some_and(|busy| !busy.parked.is_empty());
+        match outcome {
+            Outcome::Forget if !more => {
+                self.index.forget(order);
+                self.selections.forget(&order);
                 self.queue.cancel(&turn);
                 self.paused.remove(&turn);
                 let referred = self.referrers.forget(order);
@@ -713,15 +722,6 @@ impl State {
                 entry.hand().second_look = true;
                 self.queue.push_at(turn, now + *pause, Urgency::Resync);
             }
-            Outcome::Retry(least) => {
-                // What was in hand is still the news; whatever came meanwhile is newer.
-                let busy = entry.hand();
-                busy.since = job.since.or(busy.since);
-                for (at, sight) in job.seen.into_sights() {
-                    busy.parked.put_back(at, sight);
-                }
-                let pause = self.pauses.after(busy.failures).max(*least);
-                busy.failures += 1;
             Outcome::Knock(pause) => {
                 let busy = entry.hand();
                 busy.failures = 0;
@@ -738,6 +738,15 @@ impl State {
                 };
                 self.queue.push_at(turn, now + pause, Urgency::Resync);
             }
+            Outcome::Retry(least) => {
+                // What was in hand is still the news; whatever came meanwhile is newer.
+                let busy = entry.hand();
+                busy.since = job.since.or(busy.since);
+                for (at, sight) in job.seen.into_sights() {
+                    busy.parked.put_back(at, sight);
+                }
+                let pause = self.pauses.after(busy.failures).max(*least);
+                busy.failures += 1;
                 busy.not_before = (!least.is_zero()).then(|| now + *least);
                 self.queue.push_at(turn, now + pause, Urgency::Change);
                 self.orders.pack_parked(order);
@@ -745,6 +754,16 @@ impl State {
         }
         self.orders.entry_mut(order).settle();
         moved
+    }
+
+    /// Lets everybody look again who waited for what this order may read now, or need not read any more.
+    fn call(&mut self, order: u32, but: &BTreeSet<Which>) {
+        for called in self.doors.leave(order, but) {
+            if self.orders.has(called) && self.orders.entry(called).busy().is_some() {
+                self.orders.entry_mut(called).hand().second_look = true;
+                self.queue.push(self.orders.turn(called), Urgency::Resync);
+            }
+        }
     }
 
     /// What came during a step and is what that step wrote asks for no other step.
@@ -756,16 +775,6 @@ impl State {
         let busy = self.orders.entry_mut(order).hand();
         if busy.parked.is_empty() {
             return;
-    /// Lets everybody look again who waited for what this order may read now, or need not read any more.
-    fn call(&mut self, order: u32, but: &BTreeSet<Which>) {
-        for called in self.doors.leave(order, but) {
-            if self.orders.has(called) && self.orders.entry(called).busy().is_some() {
-                self.orders.entry_mut(called).hand().second_look = true;
-                self.queue.push(self.orders.turn(called), Urgency::Resync);
-            }
-        }
-    }
-
         }
         busy.parked.drop_known(|sight| is_known(record, sight));
         if busy.parked.is_empty() {

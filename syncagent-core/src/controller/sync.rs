@@ -541,7 +541,9 @@ async fn make_once(
 ) -> Heard {
     let object = &effect.request.object;
     let making = shared.once.turn(object).await;
-    let source = source_of(job, &object.place);
+    // A watch may be late: a server that said that it is not there knows better.
+    let missed = job.missed.take().is_some_and(|it| it == *object);
+    let source = source_of(job, &object.place).filter(|_| !missed);
     let known = source.and_then(|source| shared.state().ledger.answer(&source, object));
     if let Some(there @ Sight::Outline(_)) = known {
         job.seen.note(object.clone(), there);
@@ -625,6 +627,14 @@ fn hear(
     reply: Reply,
 ) -> Heard {
     let (code, uid) = (reply.code, object::uid(&reply.body).to_owned());
+    if let Some(namespace) = effect.request.object.namespace_of()
+        && code == 404
+        && namespace.is_missing_by(&reply.body)
+    {
+        // Whatever was answered before, it is to be made again.
+        shared.once.forget(&namespace);
+        job.missed = Some(namespace);
+    }
     let heard = take_in(publication, job, effect, reply);
     let counted = &shared.board.metrics;
     let outcome = metrics::outcome(code, &heard);
@@ -745,6 +755,11 @@ fn end(
         Ending::Drifted(why) => ("drifted", Outcome::Rest, Some(why)),
         Ending::Refused(why) => ("refused", Outcome::Recheck(RECHECK), Some(why)),
     };
+    let outcome = match outcome {
+        // Permission may come at any time, and nothing tells of it.
+        Outcome::Recheck(pause) if job.seen.barred().next().is_some() => Outcome::Knock(pause),
+        outcome => outcome,
+    };
     shared.board.metrics.step(publication, word);
     // An order may be settled and not well: when only its consumer can do something about it.
     let why = why.or_else(|| trouble.as_ref().map(ToString::to_string));
@@ -755,11 +770,6 @@ fn end(
                 job,
                 why.clone(),
                 why,
-    let outcome = match outcome {
-        // Permission may come at any time, and nothing tells of it.
-        Outcome::Recheck(pause) if job.seen.barred().next().is_some() => Outcome::Knock(pause),
-        outcome => outcome,
-    };
                 hands,
                 trouble.as_ref(),
                 false,

@@ -16,6 +16,10 @@ pub(super) fn ensure_namespace(step: &mut Step<'_>, name: &str) -> bool {
         return true;
     }
     let beside = step.copy_ref().is_ok_and(|it| it.namespace == name);
+    if step.record.copy.is_none() {
+        // Its end, and when it is there, are told to those who wait for it.
+        step.concern(&object);
+    }
     match step.seen.of(&object) {
         Sight::There(_) | Sight::Outline(_) => return true,
         Sight::Unseen if beside && step.record.copy.is_some() => return true,
