@@ -54,7 +54,7 @@ fn the_service_cluster_goes_away_for_a_minute_and_nothing_is_lost() {
         consumer.there(&thing, "new", things::synced).await;
         // The watches are alive again.
         reflected(&stage, &consumer, "kept").await;
-        spent.at_most(20);
+        spent.at_most(25);
         stage.stop().await;
     });
 }
