@@ -67,20 +67,31 @@ pub(crate) async fn agree(
     Err(format!("{count} differences:\n{}", differences.join("\n")).into())
 }
 
-/// Deletes copies of orders that are gone, of which an agent told a person to do that. As the Go agent marks things, nothing
-/// says that such an order ended well, so its copy stays; of two agents that do not exclude each other, one may place a copy
-/// after the other has let its order go.
+/// Deletes copies of orders that are gone, of which an agent told a person to do that, and copies of Secrets that one agent
+/// retired and the other brought down once more. As the Go agent marks things, nothing says that such an order ended well,
+/// so what is there for it stays; of two agents that do not exclude each other, one may place a copy after the other has
+/// let its order go.
 async fn clear(servers: &Servers, differences: &[String]) -> Result<(), Trouble> {
+    let (thing, secret) = (things::kind("Thing"), things::core("Secret"));
     for difference in differences {
-        let named = difference.strip_prefix("a copy ");
-        let Some(at) = named.and_then(|it| it.strip_suffix(" should be gone")) else {
+        let between = |start, end| difference.strip_prefix(start)?.strip_suffix(end);
+        let (kind, at, told) = if let Some(at) = between("a copy ", " should be gone") {
+            (
+                &thing,
+                at,
+                format!("{at} is an orphan, for its order is gone"),
+            )
+        } else if let Some(at) = between("the Secret ", " is of no order") {
+            (&secret, at, format!("retired Secret {at} "))
+        } else {
             continue;
         };
-        let told = format!("{at} is an orphan, for its order is gone");
         if let (true, Some((namespace, name))) = (servers.said(&told), at.split_once('/')) {
-            println!("  {at} was reported as an orphan, and is deleted by hand");
-            let kind = things::kind("Thing");
-            let path = syncagent_core::io::clients::object(&kind, Some(namespace), name);
+            println!(
+                "  {at}: an agent said \"{}\"; it is deleted by hand",
+                told.trim()
+            );
+            let path = syncagent_core::io::clients::object(kind, Some(namespace), name);
             servers.service.remove(&path).await?;
         }
     }

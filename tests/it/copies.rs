@@ -83,6 +83,9 @@ fn a_changed_naming_applies_to_new_orders_only() {
         })
         .await;
         for name in ["old", "new"] {
+            // Who refers to an order goes first.
+            consumer.delete(&user, name).await;
+            gone(&consumer.api, &user, "default", name).await;
             consumer.delete(&thing, name).await;
             gone(&consumer.api, &thing, "default", name).await;
             gone(

@@ -30,7 +30,7 @@ pub(crate) enum Source {
     Endpoint(Arc<str>),
 }
 
-/// Who owns which field, packed; the same for many objects.
+/// Who owns which field, and by what a taken object was found, packed; the same for many objects.
 type Fields = Numbered<[u8]>;
 
 /// All sheets, one per kind and source.
@@ -69,7 +69,7 @@ impl Row {
         out
     }
 
-    /// Packs an outline. Who owns which field is the same for many objects, so that part is shared.
+    /// Packs an outline. What is the same for many objects is shared.
     fn new(
         round: u8,
         called: &[u8],
@@ -79,13 +79,12 @@ impl Row {
     ) -> Self {
         let mut row = vec![round];
         row.extend_from_slice(called);
-        let owned = outline.as_object_mut().and_then(|it| it.remove(FIELDS));
-        let owned = owned.map(|owned| {
+        let shared = share(&mut outline).map(|shared| {
             let mut packed = Vec::new();
-            plant(&owned, words, &[], &mut packed);
+            plant(&shared, words, &[], &mut packed);
             u64::from(fields.take(&packed[..])) + 1
         });
-        number(owned.unwrap_or_default(), &mut row);
+        number(shared.unwrap_or_default(), &mut row);
         let near = texts(&mut &*called);
         plant(&outline, words, &near, &mut row);
         Self(row.into())
@@ -119,7 +118,7 @@ impl Row {
         };
         let mut outline = read(rest, &near);
         if let Some(number) = self.fields() {
-            outline[FIELDS] = read(fields.of(number), &[]);
+            unite(&mut outline, read(fields.of(number), &[]));
         }
         outline
     }
@@ -168,6 +167,46 @@ impl Eq for Row {}
 
 /// The part of an outline that says who owns which field.
 const FIELDS: &str = "managedFields";
+
+/// Takes out of an outline what is the same for many objects: who owns which field, by which field of an order a taken
+/// object was found, and of which publication that order is.
+fn share(outline: &mut Value) -> Option<Value> {
+    let owned = outline.as_object_mut()?.remove(FIELDS);
+    let mut by = None;
+    let mut publication = None;
+    if let Some(Value::Object(marks)) = outline.get_mut("annotations") {
+        by = marks.remove(names::FOUND_BY);
+        if let Some(found_for) = marks.get_mut(names::FOUND_FOR)
+            && let Some((of, order)) = found_for.as_str().and_then(|it| it.split_once('/'))
+        {
+            publication = Some(Value::from(of));
+            *found_for = order.split('/').collect();
+        }
+    }
+    let shared = [owned, by, publication];
+    let some = shared.iter().any(Option::is_some);
+    some.then(|| shared.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// Puts back what [`share`] took out.
+fn unite(outline: &mut Value, mut shared: Value) {
+    let [owned, by, publication] = [0, 1, 2].map(|at| shared[at].take());
+    if !owned.is_null() {
+        outline[FIELDS] = owned;
+    }
+    if !by.is_null() {
+        outline["annotations"][names::FOUND_BY] = by;
+    }
+    if let Some(of) = publication.as_str() {
+        let found_for = &mut outline["annotations"][names::FOUND_FOR];
+        let parts = found_for.as_array().into_iter().flatten();
+        let parts: Vec<&str> = [of]
+            .into_iter()
+            .chain(parts.filter_map(Value::as_str))
+            .collect();
+        *found_for = parts.join("/").into();
+    }
+}
 
 /// What is kept of an object: its metadata, without its name.
 fn outline(at: &ObjectRef, object: &Value) -> Value {
@@ -434,6 +473,28 @@ mod tests {
         assert!(ledger.there(&source, &at, &object("a", "2")));
         ledger.listing(&source, &kind());
         assert_eq!(ledger.listed(&source, &kind()), [at]);
+    }
+
+    #[test]
+    fn what_many_rows_share_comes_back_as_it_was() {
+        for annotations in [
+            json!({names::FOUND_FOR: "things.example.io/1abc/default/a", names::FOUND_BY: "spec.second"}),
+            json!({names::FOUND_FOR: "things.example.io/1abc//a", names::RELATED_VERSION: "7"}),
+            json!({names::FOUND_FOR: "somebody's own", names::FOUND_BY: ""}),
+            json!({names::FOUND_FOR: "a/"}),
+        ] {
+            for owned in [None, Some(json!([{"manager": "syncagent:things"}]))] {
+                let mut outline = json!({"uid": "u", "annotations": annotations});
+                if let Some(owned) = owned {
+                    outline[FIELDS] = owned;
+                }
+                let (mut rest, before) = (outline.clone(), outline);
+                if let Some(shared) = share(&mut rest) {
+                    unite(&mut rest, shared);
+                }
+                assert_eq!(rest, before);
+            }
+        }
     }
 
     #[test]

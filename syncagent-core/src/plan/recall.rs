@@ -73,10 +73,10 @@ pub(super) fn by_marks(step: &mut Step<'_>) -> bool {
     // Nothing is taken for an order that was never held. One that vanished may have been.
     let worked_on = step.is_held() || step.record.origin.is_none();
     let tells = (step.record.copy.is_some() || step.record.recalled) && !refused;
-    let Ok(copy) = step.copy_ref() else {
-        return true;
-    };
     if worked_on && !tells {
+        let Ok(copy) = step.copy_ref() else {
+            return true;
+        };
         let takes = step.publication.projection().takes.iter();
         let mut kinds: Vec<_> = takes.map(|it| it.kind.clone()).collect();
         kinds.sort();

@@ -247,7 +247,7 @@ fn an_order_that_ends_takes_along_what_it_named_before_whenever_the_agent_dies()
     let (pw, pq, delete) = (want("a", "pw"), want("a", "pq"), Act::Delete("a"));
     explore(
         &publication,
-        &[pw.clone()],
+        std::slice::from_ref(&pw),
         &[pq.clone(), delete.clone(), Act::Wait],
     );
     explore(&publication, &[], &[pw, pq, delete]);

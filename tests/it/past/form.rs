@@ -66,6 +66,10 @@ pub(crate) fn of(left: &Left) -> Form {
             labels.retain(|key, _| !key.starts_with(names::CLAIMED_PREFIX));
         }
         strings(&mut object, &change);
+        // A server sorts them by their times.
+        if let Some(Value::Array(fields)) = object.pointer_mut("/metadata/managedFields") {
+            fields.sort_by_key(Value::to_string);
+        }
         let metadata = object["metadata"].as_object_mut().unwrap();
         for version in ["resourceVersion", "uid"] {
             metadata.insert(version.to_owned(), format!("<{version}>").into());
