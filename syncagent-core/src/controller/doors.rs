@@ -15,6 +15,8 @@ pub(crate) type Which = (Place, Kind);
 #[derive(Debug, Default)]
 pub(crate) struct Doors {
     closed: BTreeMap<Which, Door>,
+    /// Before which of them an order stands: there may be one for each workspace, and every step asks.
+    standing: BTreeMap<u32, BTreeSet<Which>>,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,10 @@ impl Doors {
             } else {
                 door.waiting.insert(order);
             }
+            self.standing
+                .entry(order)
+                .or_default()
+                .insert(which.clone());
         }
         knocks
     }
@@ -45,17 +51,22 @@ impl Doors {
     /// An order stands before these doors and no others, or is gone; gives those who may try now.
     pub(crate) fn leave(&mut self, order: u32, but: &BTreeSet<Which>) -> BTreeSet<u32> {
         let mut called = BTreeSet::new();
-        self.closed.retain(|which, door| {
-            if but.contains(which) {
-                return true;
-            }
+        let Some(mut before) = self.standing.remove(&order) else {
+            return called;
+        };
+        for which in before.extract_if(.., |it| !but.contains(it)) {
+            let Some(door) = self.closed.get_mut(&which) else {
+                continue;
+            };
             door.waiting.remove(&order);
-            let open = door.knocks == order;
-            if open {
+            if door.knocks == order {
                 called.append(&mut door.waiting);
+                self.closed.remove(&which);
             }
-            !open
-        });
+        }
+        if !before.is_empty() {
+            self.standing.insert(order, before);
+        }
         called
     }
 }
@@ -87,5 +98,7 @@ mod tests {
         assert!(doors.wait(2, &one), "it was closed again");
         assert_eq!(doors.leave(4, &BTreeSet::new()), BTreeSet::new());
         assert_eq!(doors.closed.len(), 1);
+        doors.leave(2, &BTreeSet::new());
+        assert!(doors.closed.is_empty() && doors.standing.is_empty());
     }
 }

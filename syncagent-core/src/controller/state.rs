@@ -21,7 +21,7 @@ use super::index::Index;
 use super::ledger::{Ledger, Source};
 use super::orders::{Orders, Turn};
 use super::pause::Pauses;
-use super::queue::{Queue, Urgency};
+use super::queue::{Laned as _, Queue, Urgency};
 use super::referrers::Referrers;
 use super::selections::Selections;
 use crate::naming::{CopyName, Moved};
@@ -259,7 +259,7 @@ impl State {
         if let Some(order) = self.orders.find(key)
             && self.referrers.set(order, targets)
         {
-            self.wake(&key.cluster);
+            self.wake(self.orders.turn(order).lane());
         }
     }
 
@@ -273,13 +273,15 @@ impl State {
         self.referrers.wait(order, key, listed, now)
     }
 
-    /// Somebody let go of what they referred to: whoever waited for that may go on.
-    fn wake(&mut self, cluster: &str) {
-        let near =
-            |order: &u32| self.orders.has(*order) && self.orders.key(*order).cluster == cluster;
-        for order in self.referrers.awaited().filter(near) {
-            self.gated.remove(order);
-            self.queue.push(self.orders.turn(order), Urgency::Change);
+    /// Somebody of this workspace let go of what they referred to: whoever waited for that may go on.
+    fn wake(&mut self, lane: u32) {
+        let awaited = self.referrers.awaited();
+        let awaited = awaited.filter(|order| self.orders.has(*order));
+        for turn in awaited.map(|order| self.orders.turn(order)) {
+            if turn.lane() == lane {
+                self.gated.remove(turn.order);
+                self.queue.push(turn, Urgency::Change);
+            }
         }
     }
 
@@ -652,7 +654,6 @@ impl State {
             job.record.unsure |= self.orders.record(order).unsure;
         }
         let turn = self.orders.turn(order);
-        let empty = Seen::new();
         self.newcomers.remove(&order);
         if *outcome == Outcome::Rest {
             self.drop_echoes(order, &job.record);
@@ -669,13 +670,11 @@ impl State {
         }
         // What was let go has no copy any more that could refer to another.
         if job.record.released && self.referrers.let_go(order) {
-            self.wake(&job.key.cluster);
+            self.wake(turn.lane());
         }
         self.orders.keep(order, &job.record);
-        let before = match outcome {
-            Outcome::Knock(_) => job.seen.barred(),
-            _ => empty.barred(),
-        };
+        let barred = matches!(outcome, Outcome::Knock(_)).then(|| job.seen.barred());
+        let before = barred.into_iter().flatten();
         let before: BTreeSet<_> = before
             .map(|(at, kind)| (at.clone(), kind.clone()))
             .collect();
@@ -698,7 +697,7 @@ impl State {
                 let referred = self.referrers.forget(order);
                 self.orders.remove(order);
                 if referred {
-                    self.wake(&job.key.cluster);
+                    self.wake(turn.lane());
                 }
                 return moved;
             }
