@@ -377,7 +377,7 @@ fn a_workspace_may_unbind_and_leave_its_copies() {
         consumer.there(&things::core("Secret"), "pw", free).await;
         // It is listed as an orphan, also after a restart.
         let orphan = |stage: &Stage| {
-            let stuck = stage.handle.as_ref().unwrap().stuck();
+            let stuck = stage.stuck();
             stuck.iter().any(|it| it.why.contains("is an orphan"))
         };
         assert!(orphan(&stage));

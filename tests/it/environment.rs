@@ -77,6 +77,15 @@ pub(crate) async fn settled(consumer: &Consumer, kind: &Kind, names: &[&str]) {
     }
 }
 
+/// An agent at rest, and a consumer whose orders of these names it settled.
+pub(crate) async fn at_rest(names: &[&str]) -> (Stage, Consumer) {
+    let stage = Stage::running(vec![things::plain("Thing")]).await;
+    let consumer = stage.consumer("consumer").await;
+    settled(&consumer, &things::kind("Thing"), names).await;
+    stage.calm().await;
+    (stage, consumer)
+}
+
 /// A change of the consumer comes down, and one of the operator comes up.
 pub(crate) async fn alive(stage: &Stage, consumer: &Consumer, kind: &Kind, name: &str, size: u32) {
     let order = things::path(kind, "default", name);

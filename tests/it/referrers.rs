@@ -110,7 +110,7 @@ fn who_stays_keeps_nobody_waiting_for_ever() {
         consumer.delete(&pool, "big").await;
         tokio::time::sleep(Duration::from_secs(30)).await;
         stands(&stage, &consumer).await;
-        let stuck = stage.handle.as_ref().unwrap().stuck();
+        let stuck = stage.stuck();
         let [waiting] = &stuck[..] else {
             panic!("{stuck:#?}");
         };

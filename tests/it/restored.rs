@@ -223,7 +223,7 @@ fn a_kcp_that_is_restored_from_a_backup_is_agreed_with_and_costs_nobody_a_copy()
         // Nobody deleted the order that the backup did not hold: its copy stays, is told of, and is found again.
         let left = stage.copy(&consumer, &thing, "new").await;
         assert_eq!(left["metadata"]["uid"], new["metadata"]["uid"]);
-        let stuck = stage.handle.as_ref().unwrap().stuck();
+        let stuck = stage.stuck();
         let told = stuck
             .iter()
             .any(|it| it.order.name == "new" && it.why.contains("orphan"));

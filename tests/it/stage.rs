@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use syncagent::{Agent, Brake, Definition, Exit, Handle, Notice};
+use syncagent::{Agent, Brake, Definition, Exit, Handle, Notice, Stuck};
 use syncagent_core::access::{provider_rules, service_rules};
 use syncagent_core::definition::Kind;
 use syncagent_core::io::clients::{Connection, KcpAccess, Reply, Server, collection, object};
@@ -268,6 +268,11 @@ impl Stage {
         self.handle = Some(agent.handle());
         self.brake = Some(agent.brake());
         self.running = Some((token, tokio::spawn(agent.run())));
+    }
+
+    /// The orders that do not get on, as the running agent tells.
+    pub(crate) fn stuck(&self) -> Vec<Stuck> {
+        self.handle.as_ref().unwrap().stuck()
     }
 
     /// Stops the agent, in the middle of whatever it does.

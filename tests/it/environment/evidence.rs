@@ -9,7 +9,7 @@ use syncagent_embedded::faults::{Asked, Fault};
 use syncagent_embedded::status::Failure;
 use tokio::time::Instant;
 
-use super::{alive, kcp, possible, problems, retired, service, settled};
+use super::{alive, at_rest, kcp, possible, problems, retired, service};
 use crate::spent::Spent;
 use crate::stage::{Stage, gone, play, there};
 use crate::things;
@@ -51,10 +51,7 @@ fn a_kind_that_is_not_served_is_no_evidence_that_an_order_is_gone() {
             return;
         }
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
-        let consumer = stage.consumer("consumer").await;
-        settled(&consumer, &thing, &["a"]).await;
-        stage.calm().await;
+        let (mut stage, consumer) = at_rest(&["a"]).await;
         let spent = Spent::from_here(&stage);
         let server = kcp(&stage);
         // It goes while nobody can watch.
@@ -76,7 +73,7 @@ fn a_kind_that_is_not_served_is_no_evidence_that_an_order_is_gone() {
             .faults()
             .plan(usize::MAX, page_not_found(), of("get", "a"));
         eventually("it cannot be read", || async {
-            let stuck = stage.handle.as_ref().unwrap().stuck();
+            let stuck = stage.stuck();
             stuck
                 .iter()
                 .any(|it| it.why.contains("cannot be read"))
@@ -86,7 +83,7 @@ fn a_kind_that_is_not_served_is_no_evidence_that_an_order_is_gone() {
         looks_at_last(&stage).await;
         stage.copy(&consumer, &thing, "a").await;
         assert!(!retired(&stage));
-        let stuck = stage.handle.as_ref().unwrap().stuck();
+        let stuck = stage.stuck();
         assert!(stuck[0].why.contains("cannot be read"), "{stuck:#?}");
         server.faults().clear();
         gone(&stage.service, &thing, &consumer.cluster, "a").await;
@@ -103,10 +100,7 @@ fn an_order_is_held_until_it_is_its_copy_that_is_not_found() {
             return;
         }
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
-        let consumer = stage.consumer("consumer").await;
-        settled(&consumer, &thing, &["a"]).await;
-        stage.calm().await;
+        let (mut stage, consumer) = at_rest(&["a"]).await;
         let spent = Spent::from_here(&stage);
         let server = service(&stage);
         server
@@ -124,41 +118,73 @@ fn an_order_is_held_until_it_is_its_copy_that_is_not_found() {
     });
 }
 
-/// A Secret may not be read, and then it may: nothing tells of that.
+/// Secrets may not be read, and then they may: nothing tells of that. Each of these orders names one of its own.
+async fn waits_for_permission(names: &[&str]) -> (Stage, Spent) {
+    let thing = things::kind("Thing");
+    let secret = things::core("Secret");
+    let stage = Stage::running(vec![things::taking("Thing")]).await;
+    let consumer = stage.consumer("consumer").await;
+    for name in names {
+        consumer.secret(name, "x").await;
+    }
+    let spent = Spent::from_here(&stage);
+    let forbidden = Failure::forbidden("", "secrets", "any", "not yet");
+    let forbidden = Fault::Refuse(Box::new(forbidden));
+    let server = kcp(&stage);
+    server.faults().plan(usize::MAX, forbidden, |asked| {
+        asked.agent.starts_with("syncagent/")
+            && asked.verb == "get"
+            && asked.target.plural == "secrets"
+    });
+    for name in names {
+        let spec = json!({"size": 1, "first": {"name": name}});
+        consumer.order(&thing, name, &spec).await;
+    }
+    for name in names {
+        consumer
+            .there(&thing, name, |it| {
+                things::condition(it)["reason"] == "NotAllowed"
+            })
+            .await;
+    }
+    looks_at_last(&stage).await;
+    server.faults().clear();
+    let granted = Instant::now();
+    for name in names {
+        stage
+            .copy(&consumer, &secret, &format!("{name}.taken"))
+            .await;
+        consumer.there(&thing, name, things::synced).await;
+    }
+    assert!(
+        granted.elapsed() < Duration::from_secs(45),
+        "{:?}",
+        granted.elapsed()
+    );
+    (stage, spent)
+}
+
 #[test]
 fn a_permission_that_is_granted_is_noticed_within_a_few_looks() {
     play(|| async {
         if !possible() {
             return;
         }
-        let thing = things::kind("Thing");
-        let secret = things::core("Secret");
-        let mut stage = Stage::running(vec![things::taking("Thing")]).await;
-        let consumer = stage.consumer("consumer").await;
-        consumer.secret("pw", "x").await;
-        let spent = Spent::from_here(&stage);
-        let forbidden = Failure::forbidden("", "secrets", "pw", "not yet");
-        let forbidden = Fault::Refuse(Box::new(forbidden));
-        let server = kcp(&stage);
-        server.faults().plan(usize::MAX, forbidden, of("get", "pw"));
-        let spec = json!({"size": 1, "first": {"name": "pw"}});
-        consumer.order(&thing, "a", &spec).await;
-        consumer
-            .there(&thing, "a", |it| {
-                things::condition(it)["reason"] == "NotAllowed"
-            })
-            .await;
-        looks_at_last(&stage).await;
-        server.faults().clear();
-        let granted = Instant::now();
-        stage.copy(&consumer, &secret, "pw.taken").await;
-        assert!(
-            granted.elapsed() < Duration::from_secs(45),
-            "{:?}",
-            granted.elapsed()
-        );
-        consumer.there(&thing, "a", things::synced).await;
+        let (mut stage, spent) = waits_for_permission(&["a"]).await;
         spent.at_most(20);
+        stage.stop().await;
+    });
+}
+
+/// Of many orders one looks for all, and calls the others.
+#[test]
+fn who_waits_for_the_same_permission_is_called_by_the_one_who_looks() {
+    play(|| async {
+        if !possible() {
+            return;
+        }
+        let (mut stage, spent) = waits_for_permission(&["a", "b", "c", "d"]).await;
+        spent.at_most(70);
         stage.stop().await;
     });
 }
@@ -171,12 +197,9 @@ fn credentials_that_are_not_accepted_are_told_as_that_and_tried_by_one() {
             return;
         }
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
-        let consumer = stage.consumer("consumer").await;
         let names: Vec<String> = (0..30).map(|n| format!("t{n}")).collect();
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
-        settled(&consumer, &thing, &all).await;
-        stage.calm().await;
+        let (mut stage, consumer) = at_rest(&all).await;
         let spent = Spent::from_here(&stage);
         let server = service(&stage);
         let before = problems(&stage).len();
@@ -191,7 +214,7 @@ fn credentials_that_are_not_accepted_are_told_as_that_and_tried_by_one() {
             change(&consumer.api, &path, &json!({"spec": {"size": 9}})).await;
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let stuck = stage.handle.as_ref().unwrap().stuck();
+        let stuck = stage.stuck();
         assert_eq!(stuck.len(), names.len(), "{stuck:#?}");
         for one in &stuck {
             assert_eq!(one.hands, Hands::Provider, "{one}");
@@ -210,7 +233,7 @@ fn credentials_that_are_not_accepted_are_told_as_that_and_tried_by_one() {
             .await;
         }
         eventually("nothing is stuck", || async {
-            let stuck = stage.handle.as_ref().unwrap().stuck();
+            let stuck = stage.stuck();
             stuck.is_empty().then_some(())
         })
         .await;
@@ -227,10 +250,7 @@ fn a_namespace_that_went_unseen_is_made_again_at_once() {
             return;
         }
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
-        let consumer = stage.consumer("consumer").await;
-        settled(&consumer, &thing, &["a"]).await;
-        stage.calm().await;
+        let (mut stage, consumer) = at_rest(&["a"]).await;
         let spent = Spent::from_here(&stage);
         service(&stage).faults().mute_watches();
         let namespace = format!("/api/v1/namespaces/{}", consumer.cluster);
@@ -265,10 +285,7 @@ fn an_order_that_meets_a_namespace_on_its_way_out_waits_for_no_pause() {
             return;
         }
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
-        let consumer = stage.consumer("consumer").await;
-        settled(&consumer, &thing, &["a"]).await;
-        stage.calm().await;
+        let (mut stage, consumer) = at_rest(&["a"]).await;
         let spent = Spent::from_here(&stage);
         let copy = things::path(&thing, &consumer.cluster, "a");
         // The operator takes its time.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{alive, retired, settled};
+use super::{alive, at_rest, retired, settled};
 use crate::spent::{MINUTE, Spent, pass};
 use crate::stage::{CRDS, EXPORT, Stage, play};
 use crate::things;
@@ -61,12 +61,9 @@ fn an_export_that_is_deleted_and_made_again_loses_nothing() {
 fn a_kind_that_is_deleted_at_the_service_is_waited_for() {
     play(|| async {
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
-        let consumer = stage.consumer("consumer").await;
         let names: Vec<String> = (0..30).map(|n| format!("t{n}")).collect();
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
-        settled(&consumer, &thing, &all).await;
-        stage.calm().await;
+        let (mut stage, consumer) = at_rest(&all).await;
         let spent = Spent::from_here(&stage);
         let path = format!("{CRDS}/{}", things::named("Thing"));
         assert!(
@@ -100,12 +97,9 @@ fn a_kind_that_is_deleted_at_the_service_is_waited_for() {
 fn a_kind_that_changes_all_the_time_is_followed_quietly() {
     play(|| async {
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
-        let consumer = stage.consumer("consumer").await;
         let names: Vec<String> = (0..20).map(|n| format!("t{n}")).collect();
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
-        settled(&consumer, &thing, &all).await;
-        stage.calm().await;
+        let (mut stage, consumer) = at_rest(&all).await;
         let path = &format!("{CRDS}/{}", things::named("Thing"));
         let rounds = if World::is_real() { 6 } else { 60 };
         let changing = async {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{kcp, possible, retired, service, settled};
+use super::{at_rest, kcp, possible, retired, service};
 use crate::spent::Spent;
-use crate::stage::{Stage, play};
+use crate::stage::play;
 use crate::things;
 
 /// More objects than a page holds, and each time the second page is asked for the first has expired.
@@ -17,12 +17,9 @@ fn a_list_that_expires_half_way_says_nothing_about_what_it_did_not_show() {
             return;
         }
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
-        let consumer = stage.consumer("consumer").await;
         let names: Vec<String> = (0..620).map(|n| format!("t{n}")).collect();
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
-        settled(&consumer, &thing, &all).await;
-        stage.calm().await;
+        let (mut stage, consumer) = at_rest(&all).await;
         let servers = [kcp(&stage), service(&stage)];
         for server in &servers {
             let expired = syncagent_embedded::status::Failure::expired("too old");

@@ -7,7 +7,7 @@ use syncagent_embedded::Server;
 use syncagent_embedded::kcp::{Delays, KcpVersion};
 use tokio::time::Instant;
 
-use super::{alive, kcp, possible, service, settled};
+use super::{alive, at_rest, kcp, possible, service};
 use crate::spent::Spent;
 use crate::stage::{Stage, play};
 use crate::things;
@@ -61,10 +61,7 @@ fn watches_that_are_half_open_are_found_out() {
             return;
         }
         let thing = things::kind("Thing");
-        let mut stage = Stage::running(vec![things::plain("Thing")]).await;
-        let consumer = stage.consumer("consumer").await;
-        settled(&consumer, &thing, &["a", "gone"]).await;
-        stage.calm().await;
+        let (mut stage, consumer) = at_rest(&["a", "gone"]).await;
         let spent = Spent::from_here(&stage);
         for server in [kcp(&stage), service(&stage)] {
             server.faults().mute_watches();
