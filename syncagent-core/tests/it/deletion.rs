@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 use syncagent_core::definition::Drift;
-use syncagent_core::plan::{Ending, Heard, Later, Reply, Sight, absorb};
+use syncagent_core::plan::{
+    Effect, Ending, Heard, Later, Plan, Record, Reply, Seen, Sight, absorb,
+};
+use syncagent_core::publication::Publication;
 
 use crate::filter::{Case, held, served};
 use crate::fixture::{compile, full_thing, key, order, thing};
@@ -18,6 +21,44 @@ fn settled<'a>(agent: &mut Agent<'a>) -> World {
     agent.run(&mut world, None);
     agent.take_sent();
     world
+}
+
+/// An order that is deleted, at the moment in which its copy is to be.
+struct Retiring<'a> {
+    agent: Agent<'a>,
+    planned: Plan,
+}
+
+impl<'a> Retiring<'a> {
+    fn new(publication: &'a Publication) -> Self {
+        let mut agent = Agent::new(publication, &key(publication, "a"));
+        let mut world = settled(&mut agent);
+        world.delete(&agent.origin());
+        agent.event(&world, &agent.origin());
+        let planned = agent.plan();
+        Self { agent, planned }
+    }
+
+    fn retire(&self) -> &Effect {
+        let first = self.planned.effects.first();
+        first.expect("the copy is retired")
+    }
+
+    /// What an answer to the deletion of the copy is taken for.
+    fn hears(&self, code: u16, body: Value) -> (Heard, Record, Seen) {
+        let (publication, key) = (self.agent.publication, &self.agent.key);
+        let (mut record, mut seen) = (self.planned.record.clone(), self.agent.seen.clone());
+        let reply = Reply { code, body };
+        let heard = absorb(
+            publication,
+            key,
+            &mut record,
+            &mut seen,
+            self.retire(),
+            reply,
+        );
+        (heard, record, seen)
+    }
 }
 
 #[test]
@@ -195,13 +236,8 @@ fn an_order_that_ends_before_its_first_step_leaves_what_another_takes() {
 #[test]
 fn a_404_that_is_about_something_else_is_no_evidence() {
     let publication = compile(thing());
-    let mut agent = Agent::new(&publication, &key(&publication, "a"));
-    let mut world = settled(&mut agent);
-    world.delete(&agent.origin());
-    agent.event(&world, &agent.origin());
-    let planned = agent.plan();
-    let retire = planned.effects.first().expect("the copy is retired");
-    let copy = &retire.request.object;
+    let retiring = Retiring::new(&publication);
+    let copy = &retiring.retire().request.object;
     let status = |details: Value| json!({"kind": "Status", "reason": "NotFound", "code": 404, "details": details});
     // As recorded from kube-apiserver 1.36 and kcp: a kind or an endpoint that is not served, a namespace, a workspace.
     let page = json!({"causes": [{"reason": "UnexpectedServerResponse", "message": "404 page not found"}]});
@@ -216,16 +252,7 @@ fn a_404_that_is_about_something_else_is_no_evidence() {
     ];
     for body in others {
         assert!(!copy.is_missing_by(&body), "{body}");
-        let (mut record, mut seen) = (planned.record.clone(), agent.seen.clone());
-        let reply = Reply { code: 404, body };
-        let heard = absorb(
-            &publication,
-            &agent.key,
-            &mut record,
-            &mut seen,
-            retire,
-            reply,
-        );
+        let (heard, record, seen) = retiring.hears(404, body);
         assert_eq!(heard, Heard::Later(Later::Unavailable));
         assert!(record.copy.is_some() && !record.copy_absent);
         assert_eq!(*seen.of(copy), Sight::Unseen);
@@ -233,16 +260,7 @@ fn a_404_that_is_about_something_else_is_no_evidence() {
     let body =
         status(json!({"group": copy.kind.group, "kind": copy.kind.plural, "name": copy.name}));
     assert!(copy.is_missing_by(&body));
-    let (mut record, mut seen) = (planned.record.clone(), agent.seen.clone());
-    let reply = Reply { code: 404, body };
-    let heard = absorb(
-        &publication,
-        &agent.key,
-        &mut record,
-        &mut seen,
-        retire,
-        reply,
-    );
+    let (heard, record, _) = retiring.hears(404, body);
     assert_eq!(heard, Heard::Next);
     assert!(record.copy.is_none() && record.copy_absent);
 }
@@ -250,24 +268,10 @@ fn a_404_that_is_about_something_else_is_no_evidence() {
 #[test]
 fn who_is_not_known_to_a_server_is_told_apart_from_who_may_not() {
     let publication = compile(thing());
-    let mut agent = Agent::new(&publication, &key(&publication, "a"));
-    let mut world = settled(&mut agent);
-    world.delete(&agent.origin());
-    agent.event(&world, &agent.origin());
-    let planned = agent.plan();
-    let retire = planned.effects.first().expect("the copy is retired");
+    let retiring = Retiring::new(&publication);
     for (code, later) in [(401, Later::Unaccepted), (403, Later::Denied)] {
-        let (mut record, mut seen) = (planned.record.clone(), agent.seen.clone());
         let body = json!({"kind": "Status", "code": code, "message": "no"});
-        let reply = Reply { code, body };
-        let heard = absorb(
-            &publication,
-            &agent.key,
-            &mut record,
-            &mut seen,
-            retire,
-            reply,
-        );
+        let (heard, ..) = retiring.hears(code, body);
         assert_eq!(heard, Heard::Later(later));
     }
 }
