@@ -1,6 +1,7 @@
 //! Servers that are restored from a backup under a running agent: what was written since is lost, and versions begin again
 //! where the backup ends.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,19 +20,33 @@ const TOKEN: &str = "restored";
 
 /// Where clients find a server, whichever it is.
 #[derive(Clone)]
-struct Address(Arc<Mutex<Embedded>>);
+struct Address {
+    server: Arc<Mutex<Embedded>>,
+    /// No watch of Secrets gets through.
+    closed: Arc<AtomicBool>,
+}
 
 impl Address {
     fn of(server: &Embedded) -> Self {
         server.token(TOKEN, "restored", &["system:masters", "system:kcp:admin"]);
-        Self(Arc::new(Mutex::new(server.clone())))
+        Self {
+            server: Arc::new(Mutex::new(server.clone())),
+            closed: Arc::default(),
+        }
     }
 
     fn client(&self, path: &str) -> kube::Client {
-        let (server, path) = (self.0.clone(), path.to_owned());
+        let (this, path) = (self.clone(), path.to_owned());
         let front = move |request: http::Request<kube::client::Body>| {
-            let server = server.lock().unwrap().in_process();
-            tower::ServiceExt::oneshot(server.as_user(TOKEN).at(&path), request)
+            let closed = this.closed.load(Relaxed) && request.uri().path() == "/api/v1/secrets";
+            let server = this.server.lock().unwrap().in_process();
+            let reply = tower::ServiceExt::oneshot(server.as_user(TOKEN).at(&path), request);
+            async move {
+                if closed {
+                    return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into());
+                }
+                reply.await.map_err(Into::<tower::BoxError>::into)
+            }
         };
         kube::Client::new(tower::service_fn(front), "default")
     }
@@ -42,12 +57,12 @@ impl Address {
 
     /// The server is away for a while, and another one with an older state has its address.
     async fn restore(&self, other: Embedded) {
-        let before = self.0.lock().unwrap().clone();
+        let before = self.server.lock().unwrap().clone();
         before.faults().outage(true);
         tokio::time::sleep(Duration::from_secs(10)).await;
         let next = Self::of(&other);
-        let next = next.0.lock().unwrap().clone();
-        *self.0.lock().unwrap() = next;
+        let next = next.server.lock().unwrap().clone();
+        *self.server.lock().unwrap() = next;
     }
 }
 
@@ -79,8 +94,18 @@ fn was_told(stage: &Stage) -> usize {
     notices.iter().filter(told).count()
 }
 
-/// `ahead`: whoever restored it let its versions begin beyond the lost ones, and forgot all history, as one should.
-async fn service_restored(ahead: bool) {
+/// How a server goes on after its restoration.
+#[derive(Clone, Copy, PartialEq)]
+enum Versions {
+    /// From where the backup ends.
+    Back,
+    /// Likewise, and they are beyond the lost ones before every watch is back.
+    Overtaken,
+    /// From beyond the lost ones, and without history, as whoever restores should see to.
+    Ahead,
+}
+
+async fn service_restored(versions: Versions) {
     let thing = things::kind("Thing");
     let secret = things::core("Secret");
     let mut stage = Stage::set(vec![things::taking("Thing")]).await;
@@ -124,11 +149,13 @@ async fn service_restored(ahead: bool) {
     stage.calm().await;
 
     let restored = Embedded::kubernetes().holding(backup).build();
-    if ahead {
+    if versions == Versions::Ahead {
         restored.token(TOKEN, "restored", &["system:masters"]);
         age(&Address::of(&restored).api(""), 900).await;
         restored.faults().compact();
     }
+    let overtaken = versions == Versions::Overtaken;
+    address.closed.store(overtaken, Relaxed);
     address.restore(restored).await;
     stage.service = address.api("");
 
@@ -137,6 +164,12 @@ async fn service_restored(ahead: bool) {
     })
     .await;
     there(&stage.service, &thing, &consumer.cluster, "new", |_| true).await;
+    if overtaken {
+        age(&stage.service, 600).await;
+        let copy = stage.service.get(&taken).await.unwrap().body;
+        assert_eq!(copy["data"]["password"], "YmVmb3Jl", "nothing told of it");
+        address.closed.store(false, Relaxed);
+    }
     eventually("the Secret is current", || async {
         let copy = stage.service.get(&taken).await.unwrap().body;
         (copy["data"]["password"] == "YWZ0ZXI=").then_some(())
@@ -154,7 +187,16 @@ async fn service_restored(ahead: bool) {
 fn a_service_cluster_that_is_restored_from_a_backup_is_agreed_with() {
     play(|| async {
         if possible() {
-            service_restored(false).await;
+            service_restored(Versions::Back).await;
+        }
+    });
+}
+
+#[test]
+fn a_service_cluster_that_wrote_more_than_was_lost_before_a_watch_is_back_is_agreed_with() {
+    play(|| async {
+        if possible() {
+            service_restored(Versions::Overtaken).await;
         }
     });
 }
@@ -163,7 +205,7 @@ fn a_service_cluster_that_is_restored_from_a_backup_is_agreed_with() {
 fn a_service_cluster_whose_versions_go_on_after_its_restoration_is_agreed_with() {
     play(|| async {
         if possible() {
-            service_restored(true).await;
+            service_restored(Versions::Ahead).await;
         }
     });
 }

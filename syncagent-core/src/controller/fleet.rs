@@ -312,6 +312,7 @@ fn listen(
         .state()
         .follow(source.clone(), role.subject(), Instant::now());
     let (tx, mut rx) = mpsc::channel(64);
+    let server = target.server.clone();
     let watching = tasks.spawn(related_first(
         shared.clone(),
         source.clone(),
@@ -345,6 +346,7 @@ fn listen(
                     let went_back = |at: &String| went_back(&shared, &source, &role, told, at);
                     if list.as_ref().is_some_and(went_back) {
                         shared.restored(&source, &role.subject(), true);
+                        server.went_back();
                     }
                 }
                 Event::Left(_) | Event::Trouble(_) => {}

@@ -19,6 +19,7 @@ use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::metrics::Metrics;
@@ -336,6 +337,8 @@ struct Line {
     host: Option<String>,
     origin: tokio::sync::Mutex<Origin>,
     pace: Pace,
+    /// How often it was seen to have an older state than it had.
+    restorations: watch::Sender<u64>,
 }
 
 /// Where a client came from.
@@ -357,6 +360,7 @@ impl Line {
             host,
             origin: tokio::sync::Mutex::new(Origin { source, read: None }),
             pace: Pace::default(),
+            restorations: watch::Sender::new(0),
         }
     }
 
@@ -453,6 +457,16 @@ impl Server {
     #[must_use]
     pub fn everywhere(&self) -> Self {
         self.below("/clusters/*")
+    }
+
+    /// It has an older state than it had, as somebody found out: every watch of it lists again.
+    pub(crate) fn went_back(&self) {
+        self.line.restorations.send_modify(|count| *count += 1);
+    }
+
+    /// Changes when somebody found that this server [went back](Self::went_back).
+    pub(crate) fn restorations(&self) -> watch::Receiver<u64> {
+        self.line.restorations.subscribe()
     }
 
     /// How people call it.

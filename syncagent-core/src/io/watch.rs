@@ -12,7 +12,7 @@
 //! | 410 between two pages, and the listener had a part in that | lists again in pages: in one piece it would fill the memory, and what is settled passes quickly |
 //! | a list without a resourceVersion, or 404 | takes it for "not served yet" (kcp answers so), asks again in a second |
 //! | a stream without a sign of life | lists again: bookmarks come every minute, so silence is not calm |
-//! | was away, and is back with an older version than it had | says so, and lists again: it was restored from a backup |
+//! | was away, and is back with an older version than it had | says so, and lists again, as does every other watch of the server: it was restored from a backup |
 //!
 //! Only [`Event::Listed`] says that everything that exists has been told. A list that failed half way says nothing.
 
@@ -159,15 +159,22 @@ pub async fn watch(target: Target, events: mpsc::Sender<Event>) {
     let mut pause = PAUSE.0;
     let mut page = PAGE;
     let mut missing: Option<Instant> = None;
-    // The newest version that the server showed, and whether it was away since.
-    let mut newest: Option<String> = None;
+    // Whether the server was away since it was heard last.
     let mut away = false;
+    let mut past = Past {
+        newest: None,
+        restorations: target.server.restorations(),
+        called: false,
+    };
     loop {
         let started = Instant::now();
+        if past.is_called() {
+            at = None;
+        }
         let end = match at.take() {
-            None => match list(&target, page, newest.as_deref(), &events).await {
+            None => match list(&target, page, &mut past, &events).await {
                 Ok(version) => {
-                    newest = Some(version.clone());
+                    past.newest = Some(version.clone());
                     at = Some(version);
                     page = PAGE;
                     missing = None;
@@ -189,8 +196,12 @@ pub async fn watch(target: Target, events: mpsc::Sender<Event>) {
                 }
             },
             Some(mut version) => {
-                let end = follow(&target, &mut version, &events).await;
-                newest = Some(version.clone());
+                let end = tokio::select! {
+                    end = follow(&target, &mut version, &events) => end,
+                    // What it was about to tell is listed.
+                    () = past.call() => End::Gone,
+                };
+                past.newest = Some(version.clone());
                 if !matches!(end, End::Gone) {
                     at = Some(version);
                 }
@@ -267,12 +278,55 @@ fn refused(target: &Target, verb: &str, reply: &Reply) -> End {
     End::Failed(target.server.refused(&request, reply), wait)
 }
 
-/// Pages through a list, or has it in one piece where pages hold nothing; returns the version to watch from. `newest` is the
-/// newest version that was seen before.
+/// What a watch knows of the server's past.
+struct Past {
+    /// The newest version that the server showed here.
+    newest: Option<String>,
+    /// What all watches of the server know.
+    restorations: tokio::sync::watch::Receiver<u64>,
+    /// Whether another watch found that the server went back, and nothing was listed here since. The versions here may look
+    /// as if nothing had happened, when the server wrote more since than was lost.
+    called: bool,
+}
+
+impl Past {
+    /// Waits until another watch calls.
+    async fn call(&mut self) {
+        if self.restorations.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        self.called = true;
+    }
+
+    fn is_called(&mut self) -> bool {
+        if self.restorations.has_changed().unwrap_or_default() {
+            self.restorations.mark_unchanged();
+            self.called = true;
+        }
+        self.called
+    }
+
+    /// Whether a list of this version is one of a server that went back; whoever finds it first calls the others.
+    fn is_lost(&mut self, version: &str, server: &Server) -> bool {
+        if std::mem::take(&mut self.called) {
+            return true;
+        }
+        let lost = matches!(&self.newest, Some(newest) if is_older(version, newest));
+        if lost {
+            if !self.restorations.has_changed().unwrap_or_default() {
+                server.went_back();
+            }
+            self.restorations.mark_unchanged();
+        }
+        lost
+    }
+}
+
+/// Pages through a list, or has it in one piece where pages hold nothing; returns the version to watch from.
 async fn list(
     target: &Target,
     page: usize,
-    newest: Option<&str>,
+    past: &mut Past,
     events: &mpsc::Sender<Event>,
 ) -> Result<String, End> {
     let accept = match target.form {
@@ -315,7 +369,7 @@ async fn list(
         };
         if !begun {
             begun = true;
-            if newest.is_some_and(|it| is_older(&version, it)) {
+            if past.is_lost(&version, &target.server) {
                 tell(events, Event::Restored).await?;
             }
             tell(events, Event::Listing(version.clone())).await?;

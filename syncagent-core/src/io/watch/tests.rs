@@ -15,6 +15,9 @@ use super::*;
 type Script = Arc<Mutex<VecDeque<(u16, String)>>>;
 type Asked = Arc<Mutex<Vec<String>>>;
 
+/// Instead of a code: no answer.
+const SILENT: u16 = 0;
+
 /// A server that gives the answers of a script, one per request, and then stays silent.
 fn scripted(answers: &[(u16, Vec<Value>)]) -> (Target, Asked) {
     let script: Script = Arc::new(Mutex::new(
@@ -32,7 +35,7 @@ fn scripted(answers: &[(u16, Vec<Value>)]) -> (Target, Asked) {
             .unwrap()
             .push(uri.split_once('?').unwrap().1.to_owned());
         async move {
-            let Some((code, text)) = answer else {
+            let Some((code, text)) = answer.filter(|(code, _)| *code != SILENT) else {
                 return std::future::pending().await;
             };
             Ok::<_, std::io::Error>(
@@ -369,4 +372,39 @@ async fn a_server_that_comes_back_older_is_listed_again_and_said_to_be_restored(
     );
     assert_eq!((&*asked[4], &*asked[5]), ("limit=1", "limit=500"));
     assert!(asked[6].ends_with("resourceVersion=6"), "{}", asked[6]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_finds_that_a_server_went_back_calls_every_other_watch_of_it_once() {
+    let (target, asked) = scripted(&[
+        (200, page("5", "", &["a"])),
+        (SILENT, vec![]),
+        (200, page("9", "", &["b"])),
+        (200, page("9", "", &["b"])),
+    ]);
+    let (tx, mut quiet) = mpsc::channel(100);
+    let watching = tokio::spawn(watch(target.clone(), tx));
+    for expected in ["listing", "there a", "listed"] {
+        assert_eq!(told(&quiet.recv().await.unwrap()), expected);
+    }
+    while asked.lock().unwrap().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    // Two others were told of a newer version than there is now. To the quiet one it looks as if nothing had happened.
+    let other = || Past {
+        newest: Some("12".into()),
+        restorations: target.server.restorations(),
+        called: false,
+    };
+    let (mut first, mut second) = (other(), other());
+    let (tx, mut heard) = mpsc::channel(100);
+    list(&target, PAGE, &mut first, &tx).await.ok().unwrap();
+    assert_eq!(told(&heard.recv().await.unwrap()), "restored");
+    assert!(second.is_lost("9", &target.server));
+    assert!(!first.is_called() && !second.is_called());
+    for expected in ["restored", "listing", "there b", "listed"] {
+        assert_eq!(told(&quiet.recv().await.unwrap()), expected);
+    }
+    watching.abort();
 }
