@@ -295,7 +295,7 @@ impl Past {
         if self.restorations.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
-        self.called = true;
+        self.restorations.mark_changed();
     }
 
     fn is_called(&mut self) -> bool {
