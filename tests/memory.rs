@@ -46,9 +46,9 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 /// How many bytes of the engine an order may have at rest.
 const MOST: usize = 1024;
-/// How many bytes a connection may keep for reading after a burst, in hyper (`DEFAULT_MAX_BUFFER_SIZE`): one has them when
-/// there are few orders, or when there are many, or not. With ten thousand orders that is 42 bytes for each.
-const BUFFER: usize = 8192 + 4096 * 100;
+/// How many bytes a connection may keep for reading after a burst (`io/connect.rs`): one has them when there are few orders,
+/// or when there are many, or not. With ten thousand orders that is 7 bytes for each.
+const BUFFER: usize = 64 << 10;
 /// How many bytes of the engine an order may have at the highest point of a restart: both of its bodies wait, packed, until
 /// the lists of both sides are complete, and a page of each list is in hand.
 const PEAK: usize = 24 << 10;

@@ -59,6 +59,7 @@ mod referrers;
 pub(crate) mod roster;
 mod schema;
 pub(crate) mod selections;
+mod shelf;
 pub(crate) mod state;
 pub(crate) mod states;
 mod sweep;

@@ -20,6 +20,7 @@ pub mod announce;
 pub(crate) mod apply;
 pub mod clients;
 pub(crate) mod clock;
+mod connect;
 pub mod discovery;
 pub mod endpoints;
 pub(crate) mod events;

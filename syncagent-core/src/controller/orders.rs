@@ -1,7 +1,8 @@
 //! Every order that is known, by number: its key and its record at rest, and what is in hand while it is not at rest.
 //!
-//! An agent of many tenants is mostly this table, so a row is small: the key and the record lie packed in one piece, and
-//! everything that only an order with work to do has is beside it, in a box that is gone when the work is done.
+//! An agent of many tenants is mostly this table, so a row is small: the key and the record lie packed in one piece on a
+//! [`Shelf`], and everything that only an order with work to do has is beside it, in a box that is gone when the work is
+//! done.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::numbered::Numbered;
 use super::pack::{Words, number, numbers, pack, raw, raws, unpack};
 use super::parked::Parked;
 use super::queue::Laned;
+use super::shelf::Shelf;
 use crate::plan::{Key, ObjectRef, Record, Sight};
 
 /// An order in the queue: its publication, its workspace, itself.
@@ -39,8 +41,6 @@ impl Laned for Turn {
 /// What is kept of one order.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
-    /// The key, then the record, packed. Empty when the number is free.
-    row: Box<[u8]>,
     /// What only an order with work to do has.
     busy: Option<Box<Busy>>,
     /// The endpoint that told of it, by number plus one.
@@ -99,6 +99,8 @@ pub(crate) struct Orders {
     endpoints: Numbered<str>,
     /// By the hash of the key.
     numbers: Sets,
+    /// The key, then the record, packed. Nothing where the number is free.
+    rows: Shelf,
     entries: Vec<Entry>,
     free: Vec<u32>,
 }
@@ -116,7 +118,7 @@ impl Orders {
         let name = Called::new(publication, cluster, key).bytes();
         self.numbers
             .of(self.secret.hash_one(&name))
-            .find(|order| self.entries[*order as usize].row.starts_with(&name))
+            .find(|order| self.rows.get(*order).starts_with(&name))
     }
 
     /// The number of an order, which is new if it is not known.
@@ -133,14 +135,14 @@ impl Orders {
         });
         self.numbers.add(self.secret.hash_one(&name), order);
         // Nothing behind what it is called is a record that knows nothing.
-        self.entries[order as usize].row = name.into();
+        self.rows.put(order, &name);
         order
     }
 
     /// Forgets an order.
     pub(crate) fn remove(&mut self, order: u32) {
         let entry = std::mem::take(&mut self.entries[order as usize]);
-        let (called, _) = Called::read(&entry.row);
+        let (called, _) = Called::read(self.rows.get(order));
         let hash = self.secret.hash_one(called.bytes());
         self.numbers.remove(hash, order);
         self.clusters.give_back(called.cluster);
@@ -148,14 +150,15 @@ impl Orders {
         if let Some(number) = entry.endpoint.checked_sub(1) {
             self.endpoints.give_back(number);
         }
+        self.rows.put(order, &[]);
         self.free.push(order);
     }
 
     /// Forgets everything of an order but that it is there.
     pub(crate) fn wipe(&mut self, order: u32) {
-        let entry = &mut self.entries[order as usize];
-        entry.row = Called::read(&entry.row).0.bytes().into();
-        entry.busy = None;
+        let called = Called::read(self.rows.get(order)).0.bytes();
+        self.rows.put(order, &called);
+        self.entries[order as usize].busy = None;
     }
 
     /// Makes what is in hand of an order small.
@@ -174,22 +177,18 @@ impl Orders {
 
     /// Whether no step of an order has come to its end yet.
     pub(crate) fn is_new(&self, order: u32) -> bool {
-        Called::read(&self.entry(order).row).1.is_empty()
+        Called::read(self.rows.get(order)).1.is_empty()
     }
 
     /// Whether there is an order of this number.
     pub(crate) fn has(&self, order: u32) -> bool {
-        self.entries
-            .get(order as usize)
-            .is_some_and(|entry| !entry.row.is_empty())
+        !self.rows.get(order).is_empty()
     }
 
     /// All orders, by number.
     pub(crate) fn all(&self) -> impl Iterator<Item = u32> {
-        let entries = self.entries.iter().enumerate();
-        entries
-            .filter(|(_, entry)| !entry.row.is_empty())
-            .filter_map(|(at, _)| u32::try_from(at).ok())
+        let numbers = (0_u32..).take(self.entries.len());
+        numbers.filter(|order| self.has(*order))
     }
 
     pub(crate) fn entry(&self, order: u32) -> &Entry {
@@ -202,7 +201,7 @@ impl Orders {
 
     /// The order's place in the queue.
     pub(crate) fn turn(&self, order: u32) -> Turn {
-        let (called, _) = Called::read(&self.entry(order).row);
+        let (called, _) = Called::read(self.rows.get(order));
         Turn {
             publication: called.publication,
             cluster: called.cluster,
@@ -227,7 +226,7 @@ impl Orders {
 
     /// The order's key.
     pub(crate) fn key(&self, order: u32) -> Key {
-        self.named(&Called::read(&self.entry(order).row).0)
+        self.named(&Called::read(self.rows.get(order)).0)
     }
 
     fn named(&self, called: &Called<'_>) -> Key {
@@ -241,7 +240,7 @@ impl Orders {
 
     /// What is remembered of an order.
     pub(crate) fn record(&self, order: u32) -> Record {
-        let (called, packed) = Called::read(&self.entry(order).row);
+        let (called, packed) = Called::read(self.rows.get(order));
         let near = [
             &**self.clusters.of(called.cluster),
             called.namespace,
@@ -255,8 +254,7 @@ impl Orders {
 
     /// Remembers it.
     pub(crate) fn keep(&mut self, order: u32, record: &Record) {
-        let row = std::mem::take(&mut self.entries[order as usize].row);
-        let (called, _) = Called::read(&row);
+        let (called, _) = Called::read(self.rows.get(order));
         let mut packed = called.bytes();
         let near = [
             &**self.clusters.of(called.cluster),
@@ -264,7 +262,7 @@ impl Orders {
             called.name,
         ];
         pack(record, &mut self.words, &near, &mut packed).expect("records are made to be packed");
-        self.entries[order as usize].row = packed.into();
+        self.rows.put(order, &packed);
     }
 
     /// The endpoint that told of an order.

@@ -22,6 +22,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::connect;
 use super::metrics::Metrics;
 use super::pace::{Pace, Wait, Why};
 use super::source::{Reason, Source};
@@ -80,7 +81,7 @@ impl Connection {
         let (client, source) = match &self.0 {
             Inner::Client(client) => (client.clone(), None),
             Inner::Source(source) => {
-                let client = client_of(source.config().clone(), name)?;
+                let client = connect::client(source.config().clone(), name)?;
                 (client, Some(source.clone()))
             }
         };
@@ -248,16 +249,6 @@ impl fmt::Debug for KcpAccess {
     }
 }
 
-fn client_of(mut config: kube::Config, server: &str) -> Result<kube::Client, Error> {
-    // Retries belong to the queue: a client that retries for minutes inside one call holds a worker and hides the
-    // failure from whoever has to decide.
-    config.default_retry = false;
-    kube::Client::try_from(config).map_err(|source| Error::Connect {
-        server: server.to_owned(),
-        source: Box::new(source),
-    })
-}
-
 async fn read_kubeconfig(path: Option<&str>) -> Result<Source, Error> {
     let fail = |source| Error::Kubeconfig {
         path: "of the environment".to_owned(),
@@ -385,7 +376,7 @@ impl Line {
         }
         let now = Instant::now();
         let config = source.again(reason).await;
-        let fresh = match config.map(|it| client_of(it, server)) {
+        let fresh = match config.map(|it| connect::client(it, server)) {
             Some(Ok(fresh)) => Some(fresh),
             Some(Err(error)) => {
                 tracing::warn!("{}", error.chain());
