@@ -98,9 +98,8 @@ struct DatabaseStatus {
 
 /// Everything needed to connect: where the Service leads, and the consumer's own credentials.
 fn connection(order: &View<Cluster>) -> Option<Secret> {
-    let service: Service = order.read()?;
-    let address = service.status?.load_balancer?.ingress?.pop()?;
-    let (host, port) = (address.ip?, address.ports?.pop()?.port.to_string());
+    let (host, port) = address(&order.read()?)?;
+    let port = port.to_string();
     let login: Secret = order.taken("spec.bootstrap.initdb.secret")?;
     let login = login.data?;
     let text = |key: &str| String::from_utf8(login.get(key)?.0.clone()).ok();
@@ -110,6 +109,22 @@ fn connection(order: &View<Cluster>) -> Option<Secret> {
     let text = serde_json::json!({ "host": host, "port": port, "user": user, "password": password,
         "dbname": dbname, "uri": uri });
     serde_json::from_value(serde_json::json!({ "stringData": text })).ok()
+}
+
+/// Where a Service leads: its load balancer, which may take its time; without one, a name that the cluster alone knows.
+fn address(service: &Service) -> Option<(String, i32)> {
+    let spec = service.spec.as_ref()?;
+    let port = spec.ports.as_ref()?.first()?.port;
+    if spec.type_.as_deref() != Some("LoadBalancer") {
+        let meta = &service.metadata;
+        let (name, namespace) = (meta.name.as_ref()?, meta.namespace.as_ref()?);
+        return Some((format!("{name}.{namespace}.svc"), port));
+    }
+    let balancer = service.status.as_ref()?.load_balancer.as_ref()?;
+    let ingress = balancer.ingress.as_ref()?.first()?;
+    let host = ingress.ip.as_ref().or(ingress.hostname.as_ref())?.clone();
+    let own = ingress.ports.as_ref().and_then(|it| it.first());
+    Some((host, own.map_or(port, |it| it.port)))
 }
 
 #[tokio::main]

@@ -49,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) data: PathBuf,
     /// The directory with PostgreSQL's programs.
     pub(crate) programs: PathBuf,
+    /// Whether Services have a load balancer. CloudNativePG's have none, unless somebody asks for one.
+    pub(crate) load_balancer: bool,
 }
 
 /// Why the operator could not start.
@@ -71,6 +73,7 @@ pub(crate) struct Context {
     client: Client,
     installation: Installation,
     data: PathBuf,
+    load_balancer: bool,
     clusters: Store<Cluster>,
     databases: Store<Database>,
 }
@@ -128,6 +131,7 @@ pub(crate) async fn run_until(
         client,
         installation,
         data: options.data,
+        load_balancer: options.load_balancer,
         clusters,
         databases,
     };

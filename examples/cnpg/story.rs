@@ -254,7 +254,7 @@ async fn play(
         let told = stage.narrate_service(narrator);
         let (first, second) = tokio::try_join!(one.order(narrator), two.order(narrator))?;
         stage.show_namespaces(narrator, [&one, &two]).await?;
-        let counted = proof::show(narrator, (&one, &first), (&two, &second)).await?;
+        let counted = proof::show(narrator, home, (&one, &first), (&two, &second)).await?;
         if keep {
             home.kept = true;
             curtain::keep(narrator, home, &one, &first);
@@ -262,7 +262,7 @@ async fn play(
         }
         curtain::fall(narrator, stage, home, [&one, &two]).await?;
         told.abort();
-        Ok::<_, Trouble>(curtain::summary(narrator, stage, &counted))
+        Ok::<_, Trouble>(curtain::summary(narrator, stage, counted.as_ref()))
     };
     let summary = tokio::select! {
         outcome = rest => outcome?,

@@ -79,8 +79,13 @@ fn meta(cluster: &Cluster, name: String) -> ObjectMeta {
     }
 }
 
-/// The Services: the primary, the replicas, any. Outside a cloud, the server's own port is its load balancer.
-pub(crate) fn services(cluster: &Cluster) -> Vec<Service> {
+/// The Services: the primary, the replicas, any. Outside a cloud, the server's own port is its load balancer, if it has one.
+pub(crate) fn services(cluster: &Cluster, load_balancer: bool) -> Vec<Service> {
+    let kind = if load_balancer {
+        "LoadBalancer"
+    } else {
+        "ClusterIP"
+    };
     let role = [("rw", "primary"), ("ro", "replica"), ("r", "")];
     role.iter()
         .map(|(suffix, role)| {
@@ -90,7 +95,7 @@ pub(crate) fn services(cluster: &Cluster) -> Vec<Service> {
                 role => selector.insert("cnpg.io/instanceRole".to_owned(), role.to_owned()),
             };
             let spec = json!({
-                "type": "LoadBalancer",
+                "type": kind,
                 "selector": selector,
                 "ports": [{ "name": "postgres", "port": PORT, "targetPort": PORT, "protocol": "TCP" }],
             });
@@ -195,16 +200,14 @@ mod tests {
 
     #[test]
     fn the_services_are_rw_ro_and_r() {
-        let names: Vec<_> = services(&cluster())
-            .iter()
-            .map(ResourceExt::name_any)
-            .collect();
-        assert_eq!(names, ["kcp-rw", "kcp-ro", "kcp-r"]);
-        assert!(
-            services(&cluster())
-                .iter()
-                .all(|service| service.spec.is_some())
-        );
+        for (load_balancer, kind) in [(true, "LoadBalancer"), (false, "ClusterIP")] {
+            let services = services(&cluster(), load_balancer);
+            let names: Vec<_> = services.iter().map(ResourceExt::name_any).collect();
+            assert_eq!(names, ["kcp-rw", "kcp-ro", "kcp-r"]);
+            for service in services {
+                assert_eq!(service.spec.and_then(|it| it.type_).as_deref(), Some(kind));
+            }
+        }
     }
 
     #[test]

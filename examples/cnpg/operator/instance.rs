@@ -170,7 +170,7 @@ impl Instance {
         let fresh = self.generation != cluster.metadata.generation;
         if !self.served {
             self.tell(&Stage::SettingUp, None).await?;
-            for service in children::services(cluster) {
+            for service in children::services(cluster, self.context.load_balancer) {
                 self.create(cluster, &service).await?;
             }
             self.served = true;
@@ -197,7 +197,7 @@ impl Instance {
         let Some(server) = &self.server else {
             return Ok(None);
         };
-        if self.announced != Some(server.port()) {
+        if self.context.load_balancer && self.announced != Some(server.port()) {
             let services: Api<Service> = self.api();
             for name in children::served(&cluster.name_any()) {
                 let patch = Patch::Merge(children::address(server.port()));

@@ -106,6 +106,7 @@ pub(super) fn parse() -> Args {
             kubeconfig,
             data,
             programs,
+            load_balancer: true,
         }),
         (None, Some(service), Some(kcp)) if agent => Part::Agent { service, kcp },
         (None, service, kcp) => Part::Story {

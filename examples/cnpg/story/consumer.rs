@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::api::DynamicObject;
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
@@ -277,6 +277,7 @@ impl Consumer {
                 let service = self.services.get(SERVICE).await;
                 let service = service.map_err(Trouble::api(format!("read Service {SERVICE}")))?;
                 address(&service)
+                    .map(|(host, port)| (host, port.to_string()))
                     .ok_or_else(|| Trouble::Wrong(format!("Service {SERVICE} has no address")))?
             }
         };
@@ -299,13 +300,11 @@ impl Consumer {
 }
 
 /// The Service of the ordered cluster.
-const SERVICE: &str = "kcp-rw";
+pub(crate) const SERVICE: &str = "kcp-rw";
 
-/// Where a Service is reached from outside.
-fn address(service: &DynamicObject) -> Option<(String, String)> {
-    let ingress = &service.data["status"]["loadBalancer"]["ingress"][0];
-    let port = ingress["ports"][0]["port"].as_u64()?;
-    Some((ingress["ip"].as_str()?.to_owned(), port.to_string()))
+/// Where a Service leads, as the types of `main.rs` see it.
+fn address(service: &DynamicObject) -> Option<(String, i32)> {
+    crate::address(&service.clone().try_parse::<Service>().ok()?)
 }
 
 fn kind_of(object: &DynamicObject) -> &str {

@@ -149,14 +149,18 @@ pub(crate) fn keep(narrator: &Narrator, home: &Home, consumer: &Consumer, connec
         narrator.plain(&format!("  $ {command}"));
     }
     narrator.plain("");
+    let inside = match connection.is_inside() {
+        true => ", inside the service cluster",
+        false => "",
+    };
     narrator.plain(&format!(
-        "PostgreSQL listens on {}:{}. Ctrl-C ends it all.",
+        "PostgreSQL listens on {}:{}{inside}. Ctrl-C ends it all.",
         connection.host, connection.port
     ));
 }
 
 /// What was shown, in a few lines; true once the home is left.
-pub(crate) fn summary(narrator: &Narrator, stage: &Stage, counted: &Counted) -> String {
+pub(crate) fn summary(narrator: &Narrator, stage: &Stage, counted: Option<&Counted>) -> String {
     let agent = |plane: &Plane| {
         let Plane::Embedded(server, _) = plane else {
             return None;
@@ -193,11 +197,18 @@ pub(crate) fn summary(narrator: &Narrator, stage: &Stage, counted: &Counted) -> 
         }
         _ => "nothing is left: no process, no directory; what was made on given servers is deleted",
     };
-    let (tables, version) = (counted.tables, &counted.version);
+    let shown = match counted {
+        Some(Counted { tables, version }) => format!(
+            "Two consumers ordered PostgreSQL {version} in workspaces of kcp, and used it.\n  \
+             {tables} rows came out of database one"
+        ),
+        None => "Two consumers ordered PostgreSQL in workspaces of kcp, and it is ready.\n  \
+             nobody logged in: its Services have no load balancer, and the story is outside the service cluster"
+            .to_owned(),
+    };
     let seconds = narrator.elapsed().as_secs_f64();
     format!(
-        "\nTwo consumers ordered PostgreSQL {version} in workspaces of kcp, and used it.\n  \
-         {tables} rows came out of database one\n  \
+        "\n{shown}\n  \
          {counts}{seconds:.1} s on {planes}\n  \
          {left}"
     )

@@ -126,6 +126,38 @@ async fn a_cloudnativepg_that_is_there_is_used_and_stays() {
     all.leave().await;
 }
 
+/// As CloudNativePG is where nobody asked for load balancers.
+#[tokio::test]
+async fn without_a_load_balancer_it_is_told_how_databases_are_reached() {
+    let all = Rehearsal::with(false).await;
+    install_cnpg(&all).await;
+    let before = inventory(&all).await;
+    for (way, says) in [
+        (Way::Derived, "Secret kcp-connection says kcp-rw."),
+        (Way::NoCode, "tells consumer 1 the address kcp-rw."),
+    ] {
+        all.narrator.printed();
+        let end = told(&all, way, None, std::future::pending()).await;
+        let summary = end.unwrap_or_else(|trouble| panic!("{trouble}"));
+        let summary = summary.expect("nobody interrupts");
+        assert!(summary.contains("no load balancer"), "{summary}");
+        let printed = all.narrator.printed();
+        for words in [
+            says,
+            ".svc:5432 leads there inside the service cluster only",
+            "port-forward service/kcp-rw 15432:5432",
+            "psql -h 127.0.0.1 -p 15432 -U postgres -d one",
+        ] {
+            assert!(
+                printed.iter().any(|it| it.contains(words)),
+                "{words}: {printed:#?}"
+            );
+        }
+        left(&all, &before).await;
+    }
+    all.leave().await;
+}
+
 #[tokio::test]
 async fn crds_that_nobody_acts_on_are_told_of_and_left_alone() {
     let all = Rehearsal::set().await;

@@ -45,8 +45,18 @@ fn sources(service: Option<Value>) -> Sources {
         .with_taken("spec.bootstrap.initdb.secret", Some(credentials("app")))
 }
 
-fn service(status: &Value) -> Value {
-    json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "kcp-rw" }, "status": status })
+fn service(of: &str, status: &Value) -> Value {
+    let spec = json!({ "type": of, "ports": [{ "port": 5432, "protocol": "TCP" }] });
+    json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "kcp-rw", "namespace": "tenant" },
+        "spec": spec, "status": status })
+}
+
+/// What a Secret says of how to connect, with such a Service.
+fn composed(service: Value) -> [String; 3] {
+    let view = View::<Cluster>::of(&sources(Some(service)));
+    let secret = connection(&view).expect("everything is there");
+    let text = secret.string_data.expect("it has text");
+    ["host", "port", "uri"].map(|key| text[key].clone())
 }
 
 #[test]
@@ -68,7 +78,10 @@ fn nothing_is_wrong_with_it() {
 #[test]
 fn a_connection_is_made_of_the_address_and_the_consumers_credentials() {
     let ingress = json!({ "ip": "127.0.0.1", "ports": [{ "port": 40123, "protocol": "TCP" }] });
-    let there = service(&json!({ "loadBalancer": { "ingress": [ingress] } }));
+    let there = service(
+        "LoadBalancer",
+        &json!({ "loadBalancer": { "ingress": [ingress] } }),
+    );
     let view = View::<Cluster>::of(&sources(Some(there)));
     let secret = connection(&view).expect("everything is there");
     let text = secret.string_data.expect("it has text");
@@ -89,8 +102,28 @@ fn a_connection_is_made_of_the_address_and_the_consumers_credentials() {
 
 #[test]
 fn without_an_address_there_is_no_connection_yet() {
-    for service in [None, Some(service(&json!({ "loadBalancer": {} })))] {
+    let pending = service("LoadBalancer", &json!({ "loadBalancer": {} }));
+    for service in [None, Some(pending)] {
         let view = View::<Cluster>::of(&sources(service));
         assert!(connection(&view).is_none());
     }
+}
+
+#[test]
+fn a_load_balancer_of_a_cloud_has_the_port_of_its_service_and_may_have_a_name() {
+    for (ingress, host) in [
+        (json!({ "ip": "192.0.2.7" }), "192.0.2.7"),
+        (json!({ "hostname": "lb.example.com" }), "lb.example.com"),
+    ] {
+        let status = json!({ "loadBalancer": { "ingress": [ingress] } });
+        let [told, port, _] = composed(service("LoadBalancer", &status));
+        assert_eq!((told.as_str(), port.as_str()), (host, "5432"));
+    }
+}
+
+#[test]
+fn without_a_load_balancer_the_connection_leads_there_inside_the_cluster() {
+    let told = composed(service("ClusterIP", &json!({ "loadBalancer": {} })));
+    let uri = "postgresql://app:pw@kcp-rw.tenant.svc:5432/app";
+    assert_eq!(told, ["kcp-rw.tenant.svc", "5432", uri]);
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 use tokio_postgres::Config;
 
 use super::Trouble;
-use super::consumer::{Connection, Consumer, NAMESPACE};
+use super::consumer::{Connection, Consumer, NAMESPACE, SERVICE};
+use super::home::Home;
 use super::say::{Narrator, Who};
 use super::wait::{self, kind, objects};
 use crate::postgres::{Error, sql};
@@ -23,20 +24,64 @@ pub(crate) struct Counted {
 
 type Guest<'a> = (&'a Consumer, &'a Connection);
 
-/// Shows everything that was promised.
+/// Shows everything that was promised; of databases that cannot be reached from here, how they are reached.
 pub(crate) async fn show(
     narrator: &Narrator,
+    home: &Home,
     one: Guest<'_>,
     two: Guest<'_>,
-) -> Result<Counted, Trouble> {
+) -> Result<Option<Counted>, Trouble> {
+    if one.1.is_inside() || two.1.is_inside() {
+        refused(narrator, one.0, two.0).await?;
+        directions(narrator, home, one);
+        return Ok(None);
+    }
     let counted = tables(narrator, one).await?;
     isolated(narrator, one, two).await?;
     refused(narrator, one.0, two.0).await?;
     password(narrator, one).await?;
-    Ok(counted)
+    Ok(Some(counted))
+}
+
+/// The port of this machine that leads to a database inside the service cluster.
+const FORWARDED: u16 = 15432;
+
+/// How a database without a load balancer is reached from here.
+fn directions(narrator: &Narrator, home: &Home, (consumer, connection): Guest<'_>) {
+    let Connection { host, port, .. } = connection;
+    let line = format!(
+        "{host}:{port} leads there inside the service cluster only: Service {SERVICE} has no load balancer"
+    );
+    narrator.say(Who::Provider, &line);
+    narrator.say(
+        Who::Story,
+        "from here it takes two terminals (while it runs, as with --keep):",
+    );
+    narrator.show(&connection.forward(home, &consumer.cluster));
+    let here = Connection {
+        host: "127.0.0.1".to_owned(),
+        port: FORWARDED,
+        ..connection.clone()
+    };
+    narrator.show(&here.psql(&here.superuser.1));
 }
 
 impl Connection {
+    /// Whether only the service cluster itself knows the host.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.host.ends_with(".svc")
+    }
+
+    /// The line for a terminal that leads from here into the service cluster.
+    fn forward(&self, home: &Home, namespace: &str) -> String {
+        let admin = home.dir().join("service-admin.kubeconfig");
+        format!(
+            "kubectl --kubeconfig {} --namespace {namespace} port-forward service/{SERVICE} {FORWARDED}:{}",
+            admin.display(),
+            self.port
+        )
+    }
+
     /// As `postgres` to the database `one`.
     fn config(&self) -> Config {
         let mut config = Config::new();

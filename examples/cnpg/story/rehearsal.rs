@@ -33,6 +33,11 @@ pub(super) struct Rehearsal {
 
 impl Rehearsal {
     pub(super) async fn set() -> Self {
+        Self::with(true).await
+    }
+
+    /// An operator whose Services have a load balancer, or have none.
+    pub(super) async fn with(load_balancer: bool) -> Self {
         let narrator = Narrator::new(true);
         let home = Home::make().expect("temporary directories can be made");
         let server = Server::kubernetes().build();
@@ -66,6 +71,7 @@ impl Rehearsal {
             kubeconfig,
             data: home.data(),
             programs: installation.programs.clone(),
+            load_balancer,
         };
         let stop = CancellationToken::new();
         let operator = tokio::spawn(operator::run_until(options, stop.clone().cancelled_owned()));

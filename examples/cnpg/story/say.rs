@@ -51,6 +51,9 @@ struct Mouth {
     frame: usize,
     next: usize,
     awaited: Vec<(usize, String)>,
+    /// What was printed, for tests to read.
+    #[cfg(test)]
+    printed: Vec<String>,
 }
 
 const FRAMES: [char; 4] = ['|', '/', '-', '\\'];
@@ -68,6 +71,8 @@ impl Narrator {
             frame: 0,
             next: 0,
             awaited: Vec::new(),
+            #[cfg(test)]
+            printed: Vec::new(),
         };
         let narrator = Self(Arc::new(Mutex::new(mouth)));
         if spins {
@@ -134,6 +139,12 @@ impl Narrator {
         mouth.spins = false;
     }
 
+    /// What was printed since this was asked last.
+    #[cfg(test)]
+    pub(crate) fn printed(&self) -> Vec<String> {
+        std::mem::take(&mut self.mouth().printed)
+    }
+
     pub(crate) fn elapsed(&self) -> Duration {
         self.mouth().since.elapsed()
     }
@@ -182,6 +193,8 @@ impl Mouth {
 
     fn print(&mut self, line: &str) {
         self.wipe();
+        #[cfg(test)]
+        self.printed.push(line.to_owned());
         let mut out = std::io::stdout().lock();
         // Who closed our output does not want to read on; the story ends the same way.
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
