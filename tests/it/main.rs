@@ -11,6 +11,7 @@ mod copies;
 mod declared;
 mod drift;
 mod environment;
+mod facts;
 mod fairness;
 mod found;
 mod generations;

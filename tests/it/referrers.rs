@@ -9,7 +9,7 @@ use syncagent_core::definition::{FieldRule, Rule};
 use crate::spent::Spent;
 use crate::stage::{Consumer, Stage, gone, play, there};
 use crate::things;
-use crate::world::{World, change, skipped};
+use crate::world::{World, change};
 
 /// Pools, and things whose field names one.
 fn neighbours() -> Vec<Definition> {
@@ -97,9 +97,6 @@ fn a_copy_goes_after_those_that_refer_to_it() {
 
 #[test]
 fn who_stays_keeps_nobody_waiting_for_ever() {
-    if World::is_real() {
-        return skipped("it waits for a minute");
-    }
     play(|| async {
         let (pool, thing) = (things::kind("Pool"), things::kind("Thing"));
         let mut stage = Stage::running(neighbours()).await;

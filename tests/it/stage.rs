@@ -176,6 +176,16 @@ impl Stage {
         }
     }
 
+    /// Somebody may do this in the provider's workspace, from now on; of who may not even enter no server says when.
+    pub(crate) async fn enable(&self, user: &User, rules: &[Value]) {
+        let (api, name) = (&self.provider.api, &user.kcp.name);
+        grant(api, name, rules).await;
+        let enters = rules.iter().any(|it| it["nonResourceURLs"].is_array());
+        for rule in rules.iter().filter(|_| enters && World::is_real()) {
+            in_force(api, name, rule, &rule["verbs"][0], true).await;
+        }
+    }
+
     /// The same, and nobody waits until a server knows of it: what may not even be looked at is never seen in force.
     pub(crate) async fn give(&self, service: &[Value], provider: &[Value]) {
         grant(&self.service, &self.user.service.name, service).await;
@@ -460,6 +470,16 @@ impl Consumer {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
             "type": "kubernetes.io/basic-auth", "stringData": {"username": "app", "password": password}});
         made(&self.api, "/api/v1/namespaces/default/secrets", &secret).await
+    }
+}
+
+/// Makes a user the owner of a workspace.
+pub(crate) async fn own(workspace: &Server, user: &str) {
+    let everything = json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]});
+    let enter = json!({"nonResourceURLs": ["*"], "verbs": ["*"]});
+    grant(workspace, user, &[everything.clone(), enter]).await;
+    if World::is_real() {
+        in_force(workspace, user, &everything, &json!("*"), true).await;
     }
 }
 

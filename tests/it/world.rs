@@ -231,6 +231,15 @@ impl World {
         assert!(deleted.is_success(), "{deleted:?}");
     }
 
+    /// Whether a workspace is there, if only to end.
+    pub(crate) async fn has_workspace(&self, name: &str) -> bool {
+        let name = self.unique(name);
+        let path = format!("/apis/tenancy.kcp.io/v1alpha1/workspaces/{name}");
+        let reply = self.kcp.parent().get(&path).await.unwrap();
+        assert!(reply.is_success() || reply.code == 404, "{reply:?}");
+        reply.is_success()
+    }
+
     async fn workspace_with(&self, name: &str, spec: &Value) -> Workspace {
         let path = "/apis/tenancy.kcp.io/v1alpha1/workspaces";
         let workspace = json!({"apiVersion": "tenancy.kcp.io/v1alpha1", "kind": "Workspace",
@@ -268,6 +277,18 @@ impl World {
     /// A client of the service cluster's admin.
     pub(crate) fn service_client(&self) -> kube::Client {
         self.service.client("")
+    }
+
+    /// A path of the kcp, as this user sees it.
+    pub(crate) fn seen_by(&self, user: &User, path: &str) -> Server {
+        let client = match &self.kcp {
+            Side::Embedded(server, ..) => client(server, user.kcp.token(), path),
+            Side::Real(config, _) => {
+                let config = at(user.kcp.on((**config).clone()), path);
+                kube::Client::try_from(config).unwrap()
+            }
+        };
+        Server::new(client, "test", "test")
     }
 
     /// A fresh user of both servers, who may do nothing yet.

@@ -134,6 +134,15 @@ impl Access<'_> {
         policy.allows(who, what).is_some()
     }
 
+    /// Whether somebody may enter a workspace, without which nothing there is theirs.
+    fn enters(&self, user: &User, cluster: &str) -> bool {
+        let access = What::Path {
+            verb: "access",
+            path: "/",
+        };
+        self.allowed(user, cluster, access)
+    }
+
     fn workspace(&self, request: &Attributes<'_>) -> Result<(), Failure> {
         let Attributes {
             user, place, verb, ..
@@ -186,14 +195,7 @@ impl Access<'_> {
                 && target.subresource == "status"
                 && matches!(target.plural.as_str(), "apibindings" | "apiexports")
         });
-        let access = What::Path {
-            verb: "access",
-            path: "/",
-        };
-        if system
-            || !self.allowed(user, &cluster, access)
-            || !self.allowed(user, &cluster, request.what())
-        {
+        if system || !self.enters(user, &cluster) || !self.allowed(user, &cluster, request.what()) {
             return refuse();
         }
         Ok(())
@@ -226,14 +228,17 @@ impl Access<'_> {
                     ),
                 ));
             }
-            if !self.may(
-                user,
-                view.cluster,
-                verb,
-                "apiexports",
-                "content",
-                view.export,
-            ) {
+            let content = |verb| {
+                self.may(
+                    user,
+                    view.cluster,
+                    verb,
+                    "apiexports",
+                    "content",
+                    view.export,
+                )
+            };
+            if !self.enters(user, view.cluster) || !content(verb) {
                 return refuse();
             }
         }

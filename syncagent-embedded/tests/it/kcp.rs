@@ -1,8 +1,8 @@
 //! What the engine relies on in a kcp, each fact a test.
 //!
-//! A fact is *live* where a real kcp was seen to behave so (the recordings were live: kcp 0.32.0 and main of
-//! 2026-08-07, recorded in November 2026), and *assumed* where it was only read about. `facts_are_counted` prints how
-//! many there are of each.
+//! A real kcp was seen to behave so: in the recordings (kcp 0.32.0 and main of 2026-08-07, recorded in November 2026), or
+//! when it was asked (kcp 0.32.3, in November 2026), which `tests/it/facts.rs` of the whole repository does with whatever
+//! kcp it is given. `facts_are_counted` prints how many there are of each.
 
 use std::time::Duration;
 
@@ -15,45 +15,48 @@ use tower::ServiceExt as _;
 /// How a fact is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
-    /// Seen on a real kcp, in the recordings.
-    Live,
-    /// Only read about.
-    Assumed,
+    /// From the recordings.
+    Recorded,
+    /// From asking.
+    Asked,
 }
 
-use Known::{Assumed, Live};
+use Known::{Asked, Recorded};
 
 /// The facts, by the name of their test.
 const FACTS: &[(&str, Known)] = &[
-    ("an_export_gets_an_identity_and_a_slice", Live),
+    ("an_export_gets_an_identity_and_a_slice", Recorded),
     (
         "an_annotation_is_added_where_there_are_none_but_that_of_kcp",
-        Assumed,
+        Asked,
     ),
-    ("a_slice_has_no_endpoint_before_the_first_binding", Live),
-    ("an_empty_export_can_be_bound_and_filled_later", Live),
-    ("objects_of_all_consumers_show_in_the_wildcard", Live),
-    ("reads_name_the_logical_cluster", Live),
-    ("claimed_objects_carry_a_label_and_are_seen_by_it", Live),
-    ("claims_are_intersected_literally", Live),
-    ("a_claim_that_is_not_accepted_is_refused", Live),
-    ("status_is_written_through_the_virtual_workspace", Live),
-    ("a_failed_guard_is_422", Live),
-    ("an_unbound_consumer_is_refused", Live),
-    ("unbinding_waits_for_finalizers", Live),
-    ("an_agent_needs_content_of_the_export_only", Assumed),
-    ("a_consumer_cannot_read_another_workspace", Assumed),
-    ("deleting_a_workspace_waits_for_finalizers", Assumed),
+    ("a_slice_has_no_endpoint_before_the_first_binding", Recorded),
+    ("an_empty_export_can_be_bound_and_filled_later", Recorded),
+    ("objects_of_all_consumers_show_in_the_wildcard", Recorded),
+    ("reads_name_the_logical_cluster", Recorded),
+    ("claimed_objects_carry_a_label_and_are_seen_by_it", Recorded),
+    ("claims_are_intersected_literally", Recorded),
+    ("a_claim_that_is_not_accepted_is_refused", Recorded),
+    ("status_is_written_through_the_virtual_workspace", Recorded),
+    ("a_failed_guard_is_422", Recorded),
+    ("an_unbound_consumer_is_refused", Recorded),
+    ("unbinding_waits_for_finalizers", Recorded),
+    (
+        "an_agent_needs_to_enter_and_content_of_the_export_only",
+        Asked,
+    ),
+    ("a_consumer_cannot_read_another_workspace", Asked),
+    ("deleting_a_workspace_waits_for_finalizers", Asked),
 ];
 
 #[test]
 fn facts_are_counted() {
-    let live = FACTS.iter().filter(|(_, known)| *known == Live).count();
-    let assumed = FACTS.iter().filter(|(_, known)| *known == Assumed).count();
+    let count = |how| FACTS.iter().filter(|(_, known)| *known == how).count();
+    let (recorded, asked) = (count(Recorded), count(Asked));
     // The README says these numbers; `cargo test facts -- --nocapture` prints them.
     #[allow(clippy::print_stdout, reason = "the count is for people")]
     {
-        println!("{live} live, {assumed} assumed");
+        println!("{recorded} recorded, {asked} asked");
     }
     let source = include_str!("kcp.rs");
     for (name, _) in FACTS {
@@ -237,6 +240,25 @@ impl World {
         let path = format!("{}/{EXPORT}", self.apis(&self.provider, "apiexports"));
         let (code, answer) = self.ask("PATCH", &path, patch).await;
         assert_eq!(code, 200, "{answer}");
+    }
+
+    /// Lets a user do this in the provider's workspace.
+    async fn permit(&self, user: &str, rules: Value) {
+        let group = "rbac.authorization.k8s.io";
+        let rbac = format!("/clusters/{}/apis/{group}/v1", self.provider);
+        let version = format!("{group}/v1");
+        let role = json!({
+            "apiVersion": version, "kind": "ClusterRole", "metadata": {"name": user}, "rules": rules,
+        });
+        let binding = json!({
+            "apiVersion": version, "kind": "ClusterRoleBinding", "metadata": {"name": user},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": user},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+        });
+        for (plural, object) in [("clusterroles", role), ("clusterrolebindings", binding)] {
+            let (code, answer) = self.ask("POST", &format!("{rbac}/{plural}"), object).await;
+            assert_eq!(code, 201, "{answer}");
+        }
     }
 
     fn view(&self, cluster: &str) -> String {
@@ -593,55 +615,29 @@ async fn unbinding_waits_for_finalizers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_agent_needs_content_of_the_export_only() {
+async fn an_agent_needs_to_enter_and_content_of_the_export_only() {
     let world = World::ready().await;
     world.order(0, &[]).await;
-    let agent = world.kcp.user("agent", &[]);
+    let enter = json!({"nonResourceURLs": ["/"], "verbs": ["access"]});
+    let content = json!({
+        "apiGroups": ["apis.kcp.io"], "resources": ["apiexports/content"], "resourceNames": [EXPORT],
+        "verbs": ["*"],
+    });
     let path = world.clusters(&world.view(&world.consumers[0]));
-    assert_eq!(world.ask_as(&agent, "GET", &path, Value::Null).await.0, 403);
-    let rbac = format!(
-        "/clusters/{}/apis/rbac.authorization.k8s.io/v1",
-        world.provider
-    );
-    let role = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "agent"},
-        "rules": [{
-            "apiGroups": ["apis.kcp.io"], "resources": ["apiexports/content"], "resourceNames": [EXPORT],
-            "verbs": ["*"],
-        }],
-    });
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "agent"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "agent"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "agent"}],
-    });
-    assert_eq!(
-        world
-            .ask("POST", &format!("{rbac}/clusterroles"), role)
-            .await
-            .0,
-        201
-    );
-    assert_eq!(
-        world
-            .ask("POST", &format!("{rbac}/clusterrolebindings"), binding)
-            .await
-            .0,
-        201
-    );
-    assert_eq!(world.ask_as(&agent, "GET", &path, Value::Null).await.0, 200);
-    assert_eq!(
-        world
-            .ask_as(
-                &agent,
-                "GET",
-                &world.clusters(&world.consumer(0)),
-                Value::Null
-            )
-            .await
-            .0,
-        403
-    );
+    for (name, rules, code) in [
+        ("nobody", vec![], 403),
+        ("visitor", vec![enter.clone()], 403),
+        ("outsider", vec![content.clone()], 403),
+        ("agent", vec![enter, content], 200),
+    ] {
+        let user = world.kcp.user(name, &[]);
+        world.permit(name, json!(rules)).await;
+        let answer = world.ask_as(&user, "GET", &path, Value::Null).await;
+        assert_eq!(answer.0, code, "{name}: {answer:?}");
+        let own = world.clusters(&world.consumer(0));
+        let answer = world.ask_as(&user, "GET", &own, Value::Null).await;
+        assert_eq!(answer.0, 403, "{name}: {answer:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
