@@ -3,6 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,7 +12,9 @@ use syncagent_core::api::published_resource::{self, PublishedResource};
 use syncagent_core::compat::{Projected, Source};
 use syncagent_core::io::clients::{MERGE_PATCH, Server as Api};
 use syncagent_embedded::Server;
+use syncagent_embedded::faults::Fault;
 use syncagent_real::guard::Guard;
+use tokio_util::sync::CancellationToken;
 
 const ORDERS: &str = "/apis/kcp.example.io/v1/namespaces/default/things";
 
@@ -357,6 +361,13 @@ async fn lease(service: &Server) -> Value {
     api.get(path).await.unwrap().body
 }
 
+fn terminate(child: &Child) {
+    let told = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(told.unwrap().success());
+}
+
 async fn ended(mut child: Child) -> Output {
     tokio::task::spawn_blocking(move || {
         child.wait().unwrap();
@@ -410,10 +421,7 @@ async fn a_process_that_is_terminated_gives_its_lease_back_and_ends_with_0() {
             "{line} is not in {answer}"
         );
     }
-    let told = Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
-        .status();
-    assert!(told.unwrap().success());
+    terminate(&child);
     let output = ended(child).await;
     let log = std::fs::read_to_string(&log).unwrap();
     assert_eq!(output.status.code(), Some(0), "{log}");
@@ -482,18 +490,21 @@ impl Servers {
         .unwrap()
     }
 
-    /// Runs an agent that serves these orders of the root workspace, until there are so many things on the service cluster.
-    async fn serve(&self, names: &[&str], copies: usize) {
-        let mut command =
-            syncagent(&["--namespace=default", "--apiexportendpointslice-ref=things"]);
-        let mut agent = command
+    /// Starts an agent with these flags, too.
+    fn start(&self, more: &[String], words: impl Into<Stdio>) -> Child {
+        let base = ["--namespace=default", "--apiexportendpointslice-ref=things"];
+        syncagent(&base)
             .arg(format!("--kcp-kubeconfig={}", self.kcp))
             .arg(format!("--kubeconfig={}", self.kubeconfig))
-            .arg("--metrics-address=0")
-            .stderr(Stdio::null())
+            .args(more)
+            .stderr(words)
             .spawn()
-            .unwrap();
-        let (root, service) = (&self.root, &self.admin());
+            .unwrap()
+    }
+
+    /// Binds the export in the root workspace, once it is filled.
+    async fn bind(&self) {
+        let root = &self.root;
         until("the export is filled", || async {
             let export = root.get(EXPORT).await.unwrap().body;
             export["spec"]["resources"].is_array()
@@ -507,10 +518,21 @@ impl Servers {
             root.get(ORDERS).await.unwrap().is_success()
         })
         .await;
+    }
+
+    async fn order(&self, name: &str) {
+        let order = json!({"apiVersion": "kcp.example.io/v1", "kind": "Thing",
+            "metadata": {"name": name, "namespace": "default"}, "spec": {"size": 3}});
+        made(&self.root, ORDERS, &order).await;
+    }
+
+    /// Runs an agent that serves these orders of the root workspace, until there are so many things on the service cluster.
+    async fn serve(&self, names: &[&str], copies: usize) {
+        let agent = self.start(&["--metrics-address=0".to_owned()], Stdio::null());
+        let service = &self.admin();
+        self.bind().await;
         for name in names {
-            let order = json!({"apiVersion": "kcp.example.io/v1", "kind": "Thing",
-                "metadata": {"name": name, "namespace": "default"}, "spec": {"size": 3}});
-            made(root, ORDERS, &order).await;
+            self.order(name).await;
         }
         until("there are copies", || async {
             let things = service.get("/apis/example.io/v1/things").await.unwrap();
@@ -518,12 +540,8 @@ impl Servers {
             things.is_some_and(|it| it.len() == copies)
         })
         .await;
-        let told = Command::new("kill")
-            .args(["-TERM", &agent.id().to_string()])
-            .status();
-        assert!(told.unwrap().success());
-        let status = tokio::task::spawn_blocking(move || agent.wait().unwrap());
-        assert_eq!(status.await.unwrap().code(), Some(0));
+        terminate(&agent);
+        assert_eq!(ended(agent).await.status.code(), Some(0));
     }
 
     /// What an object makes of the CRD that the service cluster shows.
@@ -532,6 +550,82 @@ impl Servers {
         let pr: PublishedResource = serde_json::from_value(object.clone()).unwrap();
         Projected::of(&pr, &Source::from_crd(&crd.unwrap().body)).unwrap()
     }
+}
+
+/// The answer comes after the word to stop. A write whose connection was closed before would never have been done.
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_2_sigterm_finishes_the_write_in_hand_gives_the_lease_back_and_ends_with_0() {
+    let servers = servers("in-hand").await;
+    servers.publish(&things(json!({}))).await;
+    let log = servers.folder.write("log", "");
+    let words = std::fs::File::create(&log).unwrap();
+    let more = ["--metrics-address=0", "--enable-leader-election"].map(str::to_owned);
+    let agent = servers.start(&more, words);
+    servers.bind().await;
+    let (answer, in_hand) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
+    let seen = in_hand.clone();
+    let held = Fault::Hold(answer.clone());
+    servers.service.faults().plan(1, held, move |asked| {
+        let places = ["create", "patch"].contains(&asked.verb) && asked.target.plural == "things";
+        seen.fetch_or(places, Ordering::SeqCst);
+        places
+    });
+    servers.order("a").await;
+    until("a write is in hand", || async {
+        in_hand.load(Ordering::SeqCst)
+    })
+    .await;
+    let holder = lease(&servers.service).await["spec"]["holderIdentity"].clone();
+    assert!(holder.as_str().unwrap().contains('_'), "{holder}");
+    terminate(&agent);
+    let log = || std::fs::read_to_string(&log).unwrap();
+    until("it hears that it is to stop", || async {
+        log().contains("was told to stop")
+    })
+    .await;
+    let things = || async {
+        let all = servers.admin().get("/apis/example.io/v1/things").await;
+        all.unwrap().body["items"].as_array().unwrap().clone()
+    };
+    assert_eq!(things().await, [Value::Null; 0]);
+    answer.cancel();
+    let output = ended(agent).await;
+    assert_eq!(output.status.code(), Some(0), "{}", log());
+    let things = things().await;
+    assert_eq!(things.len(), 1, "{}", log());
+    assert_eq!(things[0]["spec"]["size"], 3);
+    let lease = lease(&servers.service).await;
+    assert_eq!(lease["spec"]["holderIdentity"], "", "{}", log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_4_the_metric_counts_what_is_being_deleted_until_it_is_gone() {
+    let servers = servers("leaving").await;
+    let mut held = things(json!({}));
+    held["metadata"]["finalizers"] = json!(["example.io/somebody"]);
+    servers.publish(&held).await;
+    let metrics = free();
+    let agent = servers.start(&[format!("--metrics-address={metrics}")], Stdio::null());
+    let counts = async |count: usize| {
+        let line = format!("sync_agent_published_resource {count}");
+        until(&line, || async {
+            page(metrics, "/metrics").await.lines().any(|it| it == line)
+        })
+        .await;
+    };
+    counts(1).await;
+    let (service, at) = (servers.admin(), format!("{PUBLISHED}/things"));
+    service.delete(&at, &json!({})).await.unwrap();
+    // What comes after it is counted beside it.
+    let mut more = things(json!({"synchronization": {"enabled": false}}));
+    more["metadata"]["name"] = "more".into();
+    made(&service, PUBLISHED, &more).await;
+    counts(2).await;
+    let free = json!({"metadata": {"finalizers": null}});
+    service.patch(&at, MERGE_PATCH, &free).await.unwrap();
+    counts(1).await;
+    terminate(&agent);
+    assert_eq!(ended(agent).await.status.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,13 +2,14 @@
 //!
 //! Three kinds of trouble: the whole server ([`Faults::outage`], [`Faults::compact`]), its open watches
 //! ([`Faults::cut_watches`], [`Faults::mute_watches`]), and single requests ([`Faults::plan`]), which are refused, taken
-//! and never answered, or done without telling.
+//! and never answered, held back, or done without telling.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::core::{Core, lock};
 use crate::request::Target;
@@ -38,6 +39,8 @@ pub enum Fault {
     Refuse(Box<Failure>),
     /// It is taken and never answered, as on a connection of which the other half is gone.
     Stall,
+    /// It is taken, and done when this is cancelled; who hangs up before has asked for nothing.
+    Hold(CancellationToken),
     /// It is done, and the connection breaks before the answer arrives.
     Lose,
 }

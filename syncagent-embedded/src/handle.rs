@@ -12,6 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::audit::Entry;
 use crate::builtin::protobuf;
@@ -53,12 +54,16 @@ pub async fn handle(
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
-    let answer = answer(&core, request, credentials, &mut entry);
-    if matches!(answer, Ok(Reply::Never)) {
+    let mut answered = answer(&core, request, credentials, &mut entry);
+    while let Ok(Reply::Held(request, until)) = answered {
+        until.cancelled().await;
+        answered = answer(&core, *request, credentials, &mut entry);
+    }
+    if matches!(answered, Ok(Reply::Never)) {
         core.audit.record(entry);
         return std::future::pending().await;
     }
-    let mut response = match answer {
+    let mut response = match answered {
         Ok(reply) => reply.into_response(),
         Err(failure) => refusal(&failure, accept.as_deref()),
     };
@@ -91,6 +96,8 @@ enum Reply {
     },
     /// Nothing, for ever.
     Never,
+    /// Nothing yet: the request is looked at again when this is cancelled.
+    Held(Box<http::Request<Bytes>>, CancellationToken),
     /// A connection that breaks.
     Broken,
 }
@@ -142,7 +149,7 @@ impl Reply {
                 "text/plain; charset=utf-8",
                 full(Bytes::from_static(text.as_bytes())),
             ),
-            Self::Never | Self::Broken => {
+            Self::Never | Self::Held(..) | Self::Broken => {
                 let lost =
                     std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the answer was lost");
                 let frames = futures::stream::iter([Err::<Frame<Bytes>, _>(lost)]);
@@ -295,6 +302,7 @@ fn answer(
             match fault {
                 Some(Fault::Refuse(failure)) => return Err(*failure),
                 Some(Fault::Stall) => return Ok(Reply::Never),
+                Some(Fault::Hold(until)) => return Ok(Reply::Held(Box::new(request), until)),
                 Some(Fault::Lose) | None => {}
             }
             let reply = resource(

@@ -2,6 +2,7 @@
 
 mod election;
 mod older;
+mod stopping;
 mod wiring;
 
 use std::future::Future;

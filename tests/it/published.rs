@@ -69,7 +69,7 @@ fn unmistakable(name: &str, spec: Value) -> Value {
 }
 
 /// Servers with things and the definition of the kind.
-async fn site() -> Site {
+pub(crate) async fn site() -> Site {
     let site = Site::new(vec![things::plain("Thing")]).await;
     install(&site.0.service, &definition()).await;
     site

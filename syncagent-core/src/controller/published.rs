@@ -156,6 +156,8 @@ impl Driver {
         let mut kinds = Kinds::default();
         let mut standings = self.definitions.follow();
         let mut known: BTreeMap<String, Resource> = BTreeMap::new();
+        // What is being deleted counts until it is gone, and does nothing else.
+        let mut leaving: BTreeSet<String> = BTreeSet::new();
         let mut fresh: Option<BTreeSet<String>> = None;
         let mut listed = false;
         let mut troubled = false;
@@ -164,6 +166,7 @@ impl Driver {
             let named: BTreeSet<Named> = known.values().filter_map(Resource::named).collect();
             behind.retain(|it, _| named.contains(it));
             sources.follow(&named);
+            self.board.metrics.published(known.len() + leaving.len());
             let waiting = self.convert(&mut known, &behind, &mut kinds).await;
             let told = standings.borrow_and_update().clone();
             let unsaid = self.report(&mut known, &told).await;
@@ -185,7 +188,12 @@ impl Driver {
                         if let Some(fresh) = &mut fresh {
                             fresh.insert(uid.clone());
                         }
-                        self.there(&mut known, uid, object);
+                        if object::is_deleting(&object) {
+                            self.left(&mut known, &uid);
+                            leaving.insert(uid);
+                        } else {
+                            Self::there(&mut known, uid, object);
+                        }
                     }
                     Event::Listed => {
                         if let Some(fresh) = fresh.take() {
@@ -193,12 +201,15 @@ impl Driver {
                             for uid in gone.cloned().collect::<Vec<_>>() {
                                 self.left(&mut known, &uid);
                             }
+                            leaving.retain(|it| fresh.contains(it));
                         }
                         listed = true;
                         troubled = false;
-                        self.board.metrics.published(known.len());
                     }
-                    Event::Left(object) => self.left(&mut known, object::uid(&object)),
+                    Event::Left(object) => {
+                        self.left(&mut known, object::uid(&object));
+                        leaving.remove(object::uid(&object));
+                    }
                     Event::Restored => {}
                     Event::Trouble(trouble) => {
                         if !self.announcer.heard(&trouble) && !std::mem::replace(&mut troubled, true) {
@@ -224,24 +235,19 @@ impl Driver {
         }
     }
 
-    fn there(&self, known: &mut BTreeMap<String, Resource>, uid: String, object: Value) {
-        if object::is_deleting(&object) {
-            return self.left(known, &uid);
-        }
+    fn there(known: &mut BTreeMap<String, Resource>, uid: String, object: Value) {
         match known.get_mut(&uid) {
             Some(resource) => resource.change(object),
             None => {
                 known.insert(uid, Resource::new(object));
             }
         }
-        self.board.metrics.published(known.len());
     }
 
     /// An object is not ours to look after any more. What it made stays.
     fn left(&self, known: &mut BTreeMap<String, Resource>, uid: &str) {
         known.remove(uid);
         self.definitions.remove(uid);
-        self.board.metrics.published(known.len());
     }
 
     /// Why there are no objects, and what to do about it.

@@ -12,7 +12,7 @@
 //! | `syncagent_orders` | | orders that are known |
 //! | `syncagent_waiting` | | orders that wait for their turn |
 //! | `syncagent_stuck` | | orders that do not get on |
-//! | `sync_agent_published_resource` | | `PublishedResource` objects that the agent looks after |
+//! | `sync_agent_published_resource` | | `PublishedResource` objects that are selected, also while they are being deleted |
 //! | `workqueue_depth` | `name`, `controller` | as `syncagent_waiting` |
 //! | `workqueue_adds_total`, `workqueue_retries_total` | `name`, `controller` | turns of orders, and those that are tries of the same again |
 //! | `workqueue_queue_duration_seconds` | `name`, `controller` | how long an order waits for its turn after news of it |
@@ -185,7 +185,7 @@ mod on {
             let published = Gauge::default();
             whole.register(
                 "sync_agent_published_resource",
-                "PublishedResource objects that the agent looks after",
+                "PublishedResource objects that are selected",
                 published.clone(),
             );
             let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 15));

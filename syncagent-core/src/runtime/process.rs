@@ -122,6 +122,7 @@ impl Process {
         let shutdown = self.shutdown.clone();
         let _listening = AbortOnDrop(tokio::spawn(async move {
             shutdown::requested(shutdown).await;
+            tracing::info!("was told to stop, and finishes what is under way");
             asked.cancel();
         }));
         match self.begin(stop).await {

@@ -16,6 +16,9 @@ use crate::io::clock::Clock;
 const RETRY: Duration = Duration::from_secs(2);
 /// How long a holder that cannot renew its Lease goes on working.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// How long giving it back may take: what was under way before that had its time (`LAST_STEPS`), and both together stay
+/// below the five seconds after which nobody waits for the process any more.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// One agent's part in an election.
 pub(crate) struct Election {
@@ -96,8 +99,16 @@ impl Election {
         }
     }
 
-    /// Gives the Lease back, so that nobody has to wait for it to run out.
+    /// Gives the Lease back, so that nobody has to wait for it to run out. Nobody waits long for that either.
     pub(crate) async fn release(&mut self) {
+        if timeout(GOODBYE, self.give_back()).await.is_err() {
+            tracing::warn!(
+                "could not give the Lease back: the service cluster did not answer in time; it runs out by itself"
+            );
+        }
+    }
+
+    async fn give_back(&mut self) {
         for _ in 0..2 {
             if self.lease.is_none() {
                 self.lease = self.read().await.ok().flatten();
