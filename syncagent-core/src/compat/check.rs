@@ -218,7 +218,8 @@ impl Inspection<'_> {
                     self.say(Weight::Warning, warning);
                 }
                 let converted = convert_offer(typed, offer, &self.options.agent, &sight);
-                match converted {
+                // The binary continues what the Go agent began; in which namespace changes nothing of what there is to say.
+                match converted.map(|it| it.continued("default")) {
                     Ok(conversion) => {
                         for warning in &conversion.warnings {
                             let refused =

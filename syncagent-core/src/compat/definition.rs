@@ -89,6 +89,7 @@ impl Conversion {
                 rule.drift = Drift::Keep;
             }
         }
+        self.warnings.extend(policy::uncorrected(&self.definition));
         self
     }
 

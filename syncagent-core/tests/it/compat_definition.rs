@@ -543,6 +543,37 @@ fn s2_published_secrets_are_set_right_with_a_warning() {
     compile(continued.definition);
 }
 
+/// The copies of orders are set right then, those of related objects are not, and that is said: by name, where an
+/// installation is continued, and nowhere else.
+#[test]
+fn s2_related_copies_that_are_not_set_right_are_named() {
+    let related = json!([
+        {"identifier": "password", "origin": "kcp", "version": "v1", "resource": "secrets",
+            "object": {"reference": {"path": "spec.secret.name"}}},
+        {"identifier": "creds", "origin": "service", "version": "v1", "resource": "secrets",
+            "object": {"reference": {"path": "spec.secret.name"}}},
+    ]);
+    let said = |spec: Value| {
+        let before = converted(&spec);
+        let known = before.warnings.clone();
+        let mut after = before.continued("kcp-system").warnings;
+        after.retain(|it| !known.contains(it));
+        after
+    };
+    let warnings = said(json!({"related": related, "syncagent": {"drift": "Correct"}}));
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0].path, "spec.syncagent.drift");
+    let what = warnings[0].to_string();
+    assert!(what.contains("(password, creds)"), "{what}");
+    for quiet in [
+        json!({"related": related}),
+        json!({"related": related, "syncagent": {"drift": "Keep"}}),
+        json!({"syncagent": {"drift": "Correct"}}),
+    ] {
+        assert_eq!(said(quiet.clone()), [], "{quiet}");
+    }
+}
+
 #[test]
 fn s2_own_fields_project_the_status_and_follow_names() {
     let it = converted(&json!({"syncagent": {

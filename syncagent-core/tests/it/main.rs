@@ -31,6 +31,8 @@ mod compat_openapi;
 mod compat_related;
 #[cfg(feature = "compat")]
 mod compat_schema;
+#[cfg(feature = "compat")]
+mod compat_sentences;
 mod contract;
 mod convergence;
 mod defects;

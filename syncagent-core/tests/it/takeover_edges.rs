@@ -185,6 +185,43 @@ fn an_order_that_vanished_holds_nothing_and_its_copies_stay() {
     assert_eq!(finalizers(&world.objects[&at.password]), [CLEANUP]);
 }
 
+/// The Go agent is done with an order that is not there: neither the copy nor what was held for it is touched, for nobody can
+/// tell any more who else holds it with the finalizer that all of them share. So it is here, and the copy is reported. An
+/// order of the same name takes all of it over, and lets it go in the end.
+#[test]
+fn s5_1_an_order_that_vanished_while_no_agent_ran_leaves_all_as_it_is() {
+    let publication = compile(both_ways());
+    for ran_before in [false, true] {
+        let (mut world, mut agent, at) = taken_over(&publication);
+        if ran_before {
+            settle(&mut world, &mut agent);
+        }
+        world.objects.remove(&agent.origin());
+        let before = world.objects.clone();
+        assert_eq!(go(&publication).pass(&mut world, &agent.key), [""; 0]);
+        let ending = settle(&mut world, &mut agent);
+        let Some(Ending::Refused(why)) = ending else {
+            panic!("{ending:?}");
+        };
+        assert!(why.contains("orphan"), "{why}");
+        assert_eq!(agent.take_sent(), [""; 0]);
+        assert_eq!(world.objects, before);
+        assert_eq!(finalizers(&world.objects[&at.password]), [CLEANUP]);
+
+        let spec = json!({"size": 1, "secret": {"name": "pw"}});
+        world.put(&agent.origin(), order(&publication, &agent.key, &spec));
+        agent.event(&world, &agent.origin());
+        assert_eq!(agent.run(&mut world, None), Some(Ending::Settled));
+        world.delete(&agent.origin());
+        agent.event(&world, &agent.origin());
+        agent.run(&mut world, None);
+        assert_eq!(finalizers(&world.objects[&at.password]), [""; 0]);
+        for gone in [&agent.origin(), &agent.copy(), &at.taken] {
+            assert!(!world.objects.contains_key(gone), "{gone}");
+        }
+    }
+}
+
 #[test]
 fn what_was_written_since_counts_more_than_the_state() {
     let publication = compile(both_ways());

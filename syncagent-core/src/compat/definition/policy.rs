@@ -1,6 +1,6 @@
 //! What only this agent knows (`spec.syncagent`), over what the Go agent does.
 
-use super::{Kinds, Notes};
+use super::{FieldProblem, Kinds, Notes};
 use crate::api::published_resource::PublishedResource;
 use crate::definition::{
     Adoption, Definition, Drift, FieldRule, Policy, Rule, StatusField, StatusRule, StatusSource,
@@ -11,6 +11,21 @@ pub(super) const SECRETS: (&str, &str) = (
     "spec.resource.kind",
     "the copies of Secrets are set right when somebody changes them: what would be kept could only be told by hashes of their data; say `drift: Correct` under spec.syncagent to agree",
 );
+
+/// What is said where copies are to be set right and an installation of the Go agent is continued: what somebody set on the
+/// copy of a related object stays there whatever is said, for nothing tells whether the Go agent let it stand.
+pub(super) fn uncorrected(definition: &Definition) -> Option<FieldProblem> {
+    let ids: Vec<_> = definition.related.iter().map(|it| it.id.as_str()).collect();
+    if definition.policy.drift != Drift::Correct || ids.is_empty() {
+        return None;
+    }
+    let what = format!(
+        "`Correct` sets the copies of `{}` right, and those of related objects not ({}): what somebody changes on these stays until their originals change, as under the Go agent",
+        definition.offered.kind,
+        ids.join(", ")
+    );
+    Some(FieldProblem::new("spec.syncagent.drift", what))
+}
 
 pub(super) fn policy(resource: &PublishedResource, definition: &mut Definition, notes: &mut Notes) {
     let said = resource.spec.syncagent.clone().unwrap_or_default();
