@@ -57,6 +57,10 @@ pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
         Ok(Some(lost)) => return keep(step, leaving, lost),
         Ok(None) => {}
     }
+    let go = step.publication.follows_go_agent();
+    if go && leaving == Leaving::Deleted && step.record.copy.is_some() {
+        returned::bring_up_what_stays(step);
+    }
     let done = match leaving {
         // The service may need what was taken until the copy is gone.
         Leaving::Deleted | Leaving::Unselected => retire(step) && clean_up(step),

@@ -17,7 +17,7 @@ use super::record::{ReadKnown, ReturnedKnown, StatusKnown};
 use super::seen::{Depth, Sight};
 use super::step::Step;
 use super::withdraw::{goes_with_origin, let_go, withdraw_all_but_kept};
-use crate::definition::{Scope, Side};
+use crate::definition::{Cleanup, Scope, Side};
 use crate::names;
 use crate::object::fingerprint::Fingerprint;
 use crate::object::reference::{Known, ObjectRef};
@@ -68,6 +68,30 @@ pub(super) fn returned(step: &mut Step<'_>, origin: Option<&Value>, copy: Option
         kept.push(entry);
     }
     step.record.returned = kept;
+}
+
+/// Brings up what stays behind in any case, while the order is being deleted and its copy is still there: the Go agent does,
+/// and whoever waits for the end may still need it.
+pub(super) fn bring_up_what_stays(step: &mut Step<'_>) {
+    let origin = step.origin_body();
+    let copy = step.copy_ref().ok().and_then(|it| step.seen.of(&it).body());
+    let mut entries = std::mem::take(&mut step.record.returned);
+    for entry in entries.iter_mut().filter(|it| !it.dropped) {
+        let Some(maker @ Maker::Found(rule)) = maker(step.publication, entry) else {
+            continue;
+        };
+        if rule.cleanup != Cleanup::Never {
+            continue;
+        }
+        step.concern(&entry.object);
+        for read in &entry.reads {
+            step.concern(&read.object);
+        }
+        if learn(step, entry) {
+            make(step, entry, maker, origin, copy);
+        }
+    }
+    step.record.returned = entries;
 }
 
 /// Fills in what the rules name, once.
