@@ -16,6 +16,7 @@ mod fairness;
 mod found;
 mod generations;
 mod go_agent;
+mod immutable;
 mod lines;
 mod mutations;
 mod offering;

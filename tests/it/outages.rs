@@ -221,7 +221,7 @@ fn an_agent_that_is_stopped_after_any_write_converges_when_it_is_started_again()
 }
 
 /// Stops the agent when it has made so many writes, or when it makes no more, and starts it again.
-async fn interrupt(stage: &mut Stage, writes: usize) {
+pub(crate) async fn interrupt(stage: &mut Stage, writes: usize) {
     let mut quiet = 0;
     loop {
         let now = stage.requests();

@@ -49,7 +49,7 @@ pub(super) fn prepare_secret(write: Write<'_>, secret: &mut Value) {
 }
 
 pub(super) fn validate_config_map(old: Option<&Value>, map: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
+    let mut causes = frozen(old, map, &["data", "binaryData"]);
     let (data, binary) = (members(map, "data"), members(map, "binaryData"));
     for key in data.keys() {
         causes.extend(key_problems("data", key));
@@ -70,30 +70,27 @@ pub(super) fn validate_config_map(old: Option<&Value>, map: &Value) -> Vec<Cause
             &format!("may not be more than {MOST} bytes"),
         ));
     }
-    causes.extend(frozen(old, map, &["data", "binaryData"]));
     causes
 }
 
 pub(super) fn validate_secret(old: Option<&Value>, secret: &Value) -> Vec<Cause> {
-    let data = members(secret, "data");
-    let mut causes: Vec<Cause> = data
-        .keys()
-        .flat_map(|key| key_problems("data", key))
-        .collect();
-    if size(&data, true) > MOST {
-        causes.push(Cause::too_long(
-            "data",
-            &format!("may not be more than {MOST} bytes"),
-        ));
-    }
-    let kind = text(secret, "/type");
-    causes.extend(required_keys(secret, &data));
+    let (data, kind) = (members(secret, "data"), text(secret, "/type"));
+    // What an update may not do comes first.
+    let mut causes = Vec::new();
     if let Some(old) = old
         && text(old, "/type") != kind
     {
         causes.push(Cause::invalid("type", &json!(kind), "field is immutable"));
     }
     causes.extend(frozen(old, secret, &["data"]));
+    causes.extend(data.keys().flat_map(|key| key_problems("data", key)));
+    if size(&data, true) > MOST {
+        causes.push(Cause::too_long(
+            "data",
+            &format!("may not be more than {MOST} bytes"),
+        ));
+    }
+    causes.extend(required_keys(secret, &data));
     causes
 }
 
