@@ -64,3 +64,7 @@ pub(crate) mod state;
 pub(crate) mod states;
 mod sweep;
 pub(crate) mod sync;
+
+#[cfg(test)]
+#[path = "../tests/it/chance.rs"]
+mod chance;

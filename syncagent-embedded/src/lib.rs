@@ -52,6 +52,10 @@ pub mod snapshot;
 mod versions;
 mod webhook;
 
+#[cfg(test)]
+#[path = "../../syncagent-core/tests/it/chance.rs"]
+mod chance;
+
 pub mod kcp;
 
 pub mod replay;

@@ -3,6 +3,8 @@
 //! The seed is the same in every run, so that a run says of a change whether it is right, and of nothing else. Whoever wants
 //! other cases, or more, says so as proptest has it: `PROPTEST_RNG_SEED=7 PROPTEST_CASES=5000 cargo test -p syncagent-core`.
 //! A test that fails prints its seed beside the smallest case that it found.
+//!
+//! The properties beside sources, here and in the embedded servers, are tried in the same way, by this very file.
 
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::RngSeed;

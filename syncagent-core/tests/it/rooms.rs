@@ -110,6 +110,38 @@ fn balanced(text: &str) -> &str {
     text
 }
 
+/// Every property of the repository is tried from a seed that can be had again.
+#[test]
+fn every_property_says_its_seed() {
+    let mut properties = 0;
+    for room in [
+        "src",
+        "tests",
+        "examples",
+        "benches",
+        "syncagent-core",
+        "syncagent-derive",
+        "syncagent-embedded",
+        "syncagent-real",
+    ] {
+        for (file, code) in sources(room) {
+            for (at, start) in code.match_indices("proptest! {") {
+                let rest = code[at + start.len()..].trim_start();
+                let config = rest.strip_prefix("#![proptest_config(crate::");
+                let config = config.and_then(|it| it.split_once("chance::cases("));
+                let module = config.map(|(module, _)| module);
+                assert!(
+                    module.is_some_and(|it| ["", "controller::"].contains(&it)),
+                    "{file} leaves it to chance: {}",
+                    &rest[..rest.len().min(80)]
+                );
+                properties += 1;
+            }
+        }
+    }
+    assert!(properties > 15, "{properties} blocks of properties");
+}
+
 /// The layers of the engine, from the words to the process. A module knows its own layer and those above it.
 const LAYERS: [&[&str]; 7] = [
     &["api", "definition", "names", "object", "template"],

@@ -409,6 +409,8 @@ mod laws {
     }
 
     proptest! {
+        #![proptest_config(crate::chance::cases(256))]
+
         #[test]
         fn fields_v1_can_be_read_back(set in field_set()) {
             prop_assert_eq!(FieldSet::decode(&set.encode()), Some(set));

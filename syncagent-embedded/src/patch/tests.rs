@@ -131,6 +131,8 @@ mod laws {
     }
 
     proptest! {
+        #![proptest_config(crate::chance::cases(256))]
+
         #[test]
         fn a_diff_leads_there(a in values(false), b in values(false)) {
             prop_assert_eq!(merged(&a, &diff(&a, &b)), b);

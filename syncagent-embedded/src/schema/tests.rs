@@ -514,6 +514,8 @@ mod laws {
     }
 
     proptest! {
+        #![proptest_config(crate::chance::cases(256))]
+
         #[test]
         fn admitting_twice_is_admitting_once(schema in schemas(), value in values()) {
             let schema = of_spec(&schema);

@@ -156,7 +156,7 @@ fn little_to_do_teaches_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(crate::controller::chance::cases(32))]
 
     #[test]
     fn it_stays_within_its_bounds(most in 1_usize..200, told in prop::collection::vec((any::<bool>(), any::<bool>(), 0_u64..2000), 0..2000)) {

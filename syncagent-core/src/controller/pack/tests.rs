@@ -110,6 +110,8 @@ fn json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(crate::controller::chance::cases(256))]
+
     #[test]
     fn what_is_packed_comes_out_as_it_went_in(first in all(), second in all()) {
         let mut words = Words::default();

@@ -51,7 +51,7 @@ fn a_piece_larger_than_a_block_has_its_own() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(crate::controller::chance::cases(64))]
 
     #[test]
     fn it_is_a_map(steps in proptest::collection::vec((0_u32..40, 0_usize..20_000, any::<u8>()), 1..300)) {
