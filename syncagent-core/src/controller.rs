@@ -19,6 +19,7 @@
 //! index    whose order does this object belong to
 //! referrers who refers to whom, and goes first
 //! ledger   what metadata watches say about related objects
+//! sorted   where its rows lie
 //! pack     records at rest
 //! parked   bodies that wait for a step
 //! orders   all orders: key, record, and what is in hand
@@ -60,6 +61,7 @@ pub(crate) mod roster;
 mod schema;
 pub(crate) mod selections;
 mod shelf;
+mod sorted;
 pub(crate) mod state;
 pub(crate) mod states;
 mod sweep;

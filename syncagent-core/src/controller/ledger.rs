@@ -7,15 +7,14 @@
 //! which says whether somebody took a field. Nothing else is kept: whoever needs other labels finds them in the event, or
 //! asks for the object.
 
-use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::hash::{Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::numbered::Numbered;
 use super::pack::{Words, number, numbers, plant, raw, raws, root};
+use super::sorted::Sorted;
 use crate::definition::Kind;
 use crate::names;
 use crate::object;
@@ -48,83 +47,124 @@ struct Sheet {
     listing: bool,
     /// Which list is read, or was read last.
     round: u8,
-    rows: HashSet<Row>,
+    /// What is kept of each object, by what it is called.
+    rows: Sorted,
 }
 
-/// One object: the round that told of it, what it is called, the number of its fields plus one, and its outline, packed.
-#[derive(Debug)]
-struct Row(Box<[u8]>);
-
-impl Row {
-    /// What is compared: what the object is called, within its sheet.
-    fn called(at: &ObjectRef) -> Vec<u8> {
-        let cluster = match &at.place {
-            Place::Workspace(cluster) => cluster.as_str(),
-            Place::Service => "",
-        };
-        let mut out = Vec::new();
-        for text in [cluster, &at.namespace, &at.name] {
-            raw(text, &mut out);
-        }
-        out
+impl Sheet {
+    /// Whether it tells of everything that there is.
+    fn is_complete(&self) -> bool {
+        self.synced && !self.listing
     }
 
-    /// Packs an outline. What is the same for many objects is shared.
-    fn new(
-        round: u8,
-        called: &[u8],
-        mut outline: Value,
-        words: &Words,
-        fields: &mut Fields,
-    ) -> Self {
-        let mut row = vec![round];
-        row.extend_from_slice(called);
-        let shared = share(&mut outline).map(|shared| {
-            let mut packed = Vec::new();
-            plant(&shared, words, &[], &mut packed);
-            u64::from(fields.take(&packed[..])) + 1
-        });
-        number(shared.unwrap_or_default(), &mut row);
-        let near = texts(&mut &*called);
-        plant(&outline, words, &near, &mut row);
-        Self(row.into())
+    fn row<'a>(&'a self, called: &'a [u8]) -> Option<Row<'a>> {
+        let kept = self.rows.get(called)?;
+        Some(Row { called, kept })
     }
 
-    /// The number of its fields.
-    fn fields(&self) -> Option<u32> {
-        let mut rest = &self.0[1..];
-        texts(&mut rest);
-        let number = numbers(&mut rest).unwrap_or_default().checked_sub(1)?;
-        u32::try_from(number).ok()
+    fn all(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.all().map(Row::of)
     }
 
-    /// Lets go of what it shares.
-    fn drop(self, fields: &mut Fields) {
-        if let Some(number) = self.fields() {
-            fields.give_back(number);
-        }
+    /// What a query may be about, without a look at the rows of other places and namespaces.
+    fn within(&self, query: &Query) -> impl Iterator<Item = Row<'_>> {
+        let namespace = Some(&query.namespace).filter(|it| !it.is_empty());
+        let start = begin(&query.place, namespace.map(String::as_str));
+        self.rows.beginning(start).map(Row::of)
+    }
+}
+
+/// How what objects of a place, or of one of its namespaces, are called begins.
+fn begin(place: &Place, namespace: Option<&str>) -> Vec<u8> {
+    let cluster = match place {
+        Place::Workspace(cluster) => cluster.as_str(),
+        Place::Service => "",
+    };
+    let mut out = Vec::new();
+    for text in [Some(cluster), namespace].into_iter().flatten() {
+        raw(text, &mut out);
+    }
+    out
+}
+
+/// What an object is called within its sheet.
+fn called(at: &ObjectRef) -> Vec<u8> {
+    let mut out = begin(&at.place, Some(&at.namespace));
+    raw(&at.name, &mut out);
+    out
+}
+
+/// Reads what an object is called.
+fn texts(mut called: &[u8]) -> [&str; 3] {
+    [(); 3].map(|()| raws(&mut called).expect("it says what the object is called"))
+}
+
+/// Packs what is kept of an object: the round that told of it, the number of its fields plus one, and its outline. What is
+/// the same for many objects is shared.
+fn pack(
+    round: u8,
+    called: &[u8],
+    mut outline: Value,
+    words: &Words,
+    fields: &mut Fields,
+) -> Vec<u8> {
+    let mut kept = vec![round];
+    let shared = share(&mut outline).map(|shared| {
+        let mut packed = Vec::new();
+        plant(&shared, words, &[], &mut packed);
+        u64::from(fields.take(&packed[..])) + 1
+    });
+    number(shared.unwrap_or_default(), &mut kept);
+    plant(&outline, words, &texts(called), &mut kept);
+    kept
+}
+
+/// The number of the fields that something kept shares.
+fn shares(kept: &[u8]) -> Option<u32> {
+    let number = numbers(&mut &kept[1..])
+        .unwrap_or_default()
+        .checked_sub(1)?;
+    u32::try_from(number).ok()
+}
+
+/// Lets go of what it shares.
+fn let_go(kept: &[u8], fields: &mut Fields) {
+    if let Some(number) = shares(kept) {
+        fields.give_back(number);
+    }
+}
+
+/// One object: what it is called, and what is kept of it.
+#[derive(Clone, Copy, Debug)]
+struct Row<'a> {
+    called: &'a [u8],
+    kept: &'a [u8],
+}
+
+impl<'a> Row<'a> {
+    fn of((called, kept): (&'a [u8], &'a [u8])) -> Self {
+        Self { called, kept }
     }
 
-    fn round(&self) -> u8 {
-        self.0[0]
+    fn round(self) -> u8 {
+        self.kept[0]
     }
 
-    fn outline(&self, words: &Words, fields: &Fields) -> Value {
-        let mut rest = &self.0[1..];
-        let near = texts(&mut rest);
+    fn outline(self, words: &Words, fields: &Fields) -> Value {
+        let mut rest = &self.kept[1..];
         numbers(&mut rest);
         let read = |mut bytes: &[u8], near: &[&str]| {
             root(&mut bytes, words, near).expect("what was packed can be unpacked")
         };
-        let mut outline = read(rest, &near);
-        if let Some(number) = self.fields() {
+        let mut outline = read(rest, &texts(self.called));
+        if let Some(number) = shares(self.kept) {
             unite(&mut outline, read(fields.of(number), &[]));
         }
         outline
     }
 
-    fn object(&self, source: &Source, kind: &Kind) -> ObjectRef {
-        let [cluster, namespace, name] = texts(&mut &self.0[1..]);
+    fn object(self, source: &Source, kind: &Kind) -> ObjectRef {
+        let [cluster, namespace, name] = texts(self.called);
         ObjectRef {
             place: match source {
                 Source::Service => Place::Service,
@@ -137,33 +177,9 @@ impl Row {
     }
 }
 
-/// Reads what a row's object is called.
-fn texts<'a>(bytes: &mut &'a [u8]) -> [&'a str; 3] {
-    [(); 3].map(|()| raws(bytes).expect("a row starts with what the object is called"))
-}
-
-impl Borrow<[u8]> for Row {
-    fn borrow(&self) -> &[u8] {
-        let whole = &self.0[1..];
-        let mut rest = whole;
-        texts(&mut rest);
-        &whole[..whole.len() - rest.len()]
-    }
-}
-
-impl Hash for Row {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Borrow::<[u8]>::borrow(self).hash(state);
-    }
-}
-
-impl PartialEq for Row {
-    fn eq(&self, other: &Self) -> bool {
-        Borrow::<[u8]>::borrow(self) == Borrow::<[u8]>::borrow(other)
-    }
-}
-
-impl Eq for Row {}
+/// Where a walk through many rows goes on, and how many it looks at before others have their turn.
+pub(crate) type Bookmark = (Kind, Vec<u8>);
+const STRETCH: usize = 1000;
 
 /// The part of an outline that says who owns which field.
 const FIELDS: &str = "managedFields";
@@ -265,16 +281,22 @@ impl Ledger {
 
     /// A list is complete; returns what is no longer there.
     pub(crate) fn listed(&mut self, source: &Source, kind: &Kind) -> Vec<ObjectRef> {
-        let sheet = self.sheet(source, kind);
+        let sheet = self.sheets.entry((source.clone(), kind.clone()));
+        let sheet = sheet.or_default();
         sheet.synced = true;
         if !std::mem::take(&mut sheet.listing) {
             return Vec::new();
         }
-        let round = sheet.round;
-        let rows: Vec<_> = sheet.rows.extract_if(|row| row.round() != round).collect();
-        let mut gone: Vec<_> = rows.iter().map(|row| row.object(source, kind)).collect();
+        let old = sheet.all().filter(|row| row.round() != sheet.round);
+        let old: Vec<_> = old.map(|row| row.called.to_vec()).collect();
+        for called in &old {
+            if let Some(kept) = sheet.rows.remove(called) {
+                let_go(&kept, &mut self.fields);
+            }
+        }
+        let object = |called: &Vec<u8>| Row { called, kept: &[] }.object(source, kind);
+        let mut gone: Vec<_> = old.iter().map(object).collect();
         gone.sort();
-        rows.into_iter().for_each(|row| row.drop(&mut self.fields));
         gone
     }
 
@@ -283,22 +305,22 @@ impl Ledger {
         self.words.learn(object);
         let sheet = self.sheets.entry((source.clone(), at.kind.clone()));
         let sheet = sheet.or_default();
-        let called = Row::called(at);
+        let called = called(at);
         let outline = outline(at, object);
-        let row = Row::new(sheet.round, &called, outline, &self.words, &mut self.fields);
-        let Some(known) = sheet.rows.replace(row) else {
+        let kept = pack(sheet.round, &called, outline, &self.words, &mut self.fields);
+        let Some(before) = sheet.rows.put(&called, &kept) else {
             return true;
         };
-        let before = known.outline(&self.words, &self.fields);
-        known.drop(&mut self.fields);
-        before["resourceVersion"] != object::version(object)
+        let row = Row::of((&called, &before));
+        let known = row.outline(&self.words, &self.fields);
+        let_go(&before, &mut self.fields);
+        known["resourceVersion"] != object::version(object)
     }
 
     /// An object left the watch.
     pub(crate) fn left(&mut self, source: &Source, at: &ObjectRef) {
-        let called = Row::called(at);
-        if let Some(row) = self.sheet(source, &at.kind).rows.take(&called[..]) {
-            row.drop(&mut self.fields);
+        if let Some(kept) = self.sheet(source, &at.kind).rows.remove(&called(at)) {
+            let_go(&kept, &mut self.fields);
         }
     }
 
@@ -314,8 +336,8 @@ impl Ledger {
 
     fn forget_sheets(&mut self, which: impl Fn(&(Source, Kind)) -> bool) {
         for (_, sheet) in self.sheets.extract_if(.., |at, _| which(at)) {
-            let rows = sheet.rows.into_iter();
-            rows.for_each(|row| row.drop(&mut self.fields));
+            let rows = sheet.all();
+            rows.for_each(|row| let_go(row.kept, &mut self.fields));
         }
     }
 
@@ -326,10 +348,10 @@ impl Ledger {
             return None;
         }
         let sheet = self.sheets.get(&(source.clone(), query.kind.clone()))?;
-        if !sheet.synced || sheet.listing {
+        if !sheet.is_complete() {
             return None;
         }
-        let found = sheet.rows.iter().filter_map(|row| {
+        let found = sheet.within(query).filter_map(|row| {
             let at = row.object(source, &query.kind);
             if !query.covers(&at) {
                 return None;
@@ -345,10 +367,10 @@ impl Ledger {
     pub(crate) fn held(&self, finalizer: &str) -> Vec<(Source, ObjectRef, Value)> {
         let mut held = Vec::new();
         for ((source, kind), sheet) in &self.sheets {
-            if *source == Source::Service || !sheet.synced || sheet.listing {
+            if *source == Source::Service || !sheet.is_complete() {
                 continue;
             }
-            for row in &sheet.rows {
+            for row in sheet.all() {
                 let at = row.object(source, kind);
                 let object = self.show(row, &at);
                 if object::finalizers(&object).iter().any(|it| it == finalizer) {
@@ -359,16 +381,28 @@ impl Ledger {
         held
     }
 
-    /// The orders for which taken copies on the service cluster say that they were brought down, as far as complete lists show.
-    pub(crate) fn taken_for(&self) -> Vec<Key> {
-        let mut keys = BTreeSet::new();
-        for ((source, _), sheet) in &self.sheets {
-            if *source != Source::Service || !sheet.synced || sheet.listing {
+    /// The orders for which taken copies on the service cluster say that they were brought down, as far as complete lists
+    /// show: of a stretch of all that there are, from a bookmark on, and where the next one begins.
+    pub(crate) fn taken_for(&self, from: Option<&Bookmark>) -> (BTreeSet<Key>, Option<Bookmark>) {
+        let (mut keys, mut looked) = (BTreeSet::new(), 0);
+        for ((source, kind), sheet) in &self.sheets {
+            let start = match from {
+                Some((at, _)) if kind < at => continue,
+                Some((at, called)) if kind == at => &called[..],
+                _ => &[],
+            };
+            if *source != Source::Service || !sheet.is_complete() {
                 continue;
             }
-            for row in &sheet.rows {
-                let outline = row.outline(&self.words, &self.fields);
-                let object = json!({"metadata": outline});
+            for row in sheet.rows.from(start.to_vec()).map(Row::of) {
+                if looked == STRETCH {
+                    return (keys, Some((kind.clone(), row.called.to_vec())));
+                }
+                looked += 1;
+                if shares(row.kept).is_none() {
+                    continue;
+                }
+                let object = json!({"metadata": row.outline(&self.words, &self.fields)});
                 if object::annotation(&object, names::RELATED_UID).is_some()
                     && let Some(text) = object::annotation(&object, names::FOUND_FOR)
                 {
@@ -376,11 +410,11 @@ impl Ledger {
                 }
             }
         }
-        keys.into_iter().collect()
+        (keys, None)
     }
 
     /// A row as an object, with what it is called. Unless it is a consumer's namespace, most of its labels are not kept.
-    fn show(&self, row: &Row, at: &ObjectRef) -> Value {
+    fn show(&self, row: Row<'_>, at: &ObjectRef) -> Value {
         let mut metadata = row.outline(&self.words, &self.fields);
         metadata["name"] = at.name.as_str().into();
         if !at.namespace.is_empty() {
@@ -396,8 +430,8 @@ impl Ledger {
     /// Which version of an object was told last.
     pub(crate) fn known(&self, source: &Source, at: &ObjectRef) -> Option<Known> {
         let sheet = self.sheets.get(&(source.clone(), at.kind.clone()))?;
-        let row = sheet.rows.get(&Row::called(at)[..])?;
-        let outline = row.outline(&self.words, &self.fields);
+        let called = called(at);
+        let outline = sheet.row(&called)?.outline(&self.words, &self.fields);
         let text = |field: &str| outline[field].as_str().unwrap_or_default().to_owned();
         Some(Known {
             uid: text("uid"),
@@ -408,9 +442,9 @@ impl Ledger {
     /// What is known of an object; `None` when the watch cannot tell.
     pub(crate) fn answer(&self, source: &Source, at: &ObjectRef) -> Option<Sight> {
         let sheet = self.sheets.get(&(source.clone(), at.kind.clone()))?;
-        match sheet.rows.get(&Row::called(at)[..]) {
+        match sheet.row(&called(at)) {
             Some(row) => Some(Sight::Outline(self.show(row, at))),
-            None if sheet.synced && !sheet.listing => Some(Sight::Absent),
+            None if sheet.is_complete() => Some(Sight::Absent),
             None => None,
         }
     }
@@ -441,6 +475,9 @@ pub(crate) fn place_of(source: &Source, kind: &Kind, told: &Value) -> Option<Obj
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::sorted::tests::read;
+    use crate::definition::Scope;
+    use crate::object::labels::Labels;
 
     fn kind() -> Kind {
         ObjectRef::service_namespace("x").kind
@@ -567,6 +604,93 @@ mod tests {
             ledger.answer(&source, &all[2]),
             Some(Sight::Outline(_))
         ));
+    }
+
+    /// A ledger with so many taken Secrets, each in a namespace of its own, and for an order of its own.
+    fn many(number: usize) -> (Ledger, Kind) {
+        let mut ledger = Ledger::default();
+        let secret = Kind {
+            kind: "Secret".into(),
+            plural: "secrets".into(),
+            scope: Scope::Namespaced,
+            ..kind()
+        };
+        ledger.listing(&Source::Service, &secret);
+        for at in 0..number {
+            let at = ObjectRef {
+                kind: secret.clone(),
+                namespace: format!("ns-{at}"),
+                ..ObjectRef::service_namespace("pw")
+            };
+            let mut object = object("pw", "1");
+            object["metadata"]["labels"] = json!({names::AGENT: "things"});
+            object["metadata"]["annotations"] = json!({names::RELATED_UID: "u",
+                names::FOUND_FOR: format!("things.example.io/1abc/{}/a", at.namespace)});
+            ledger.there(&Source::Service, &at, &object);
+        }
+        ledger.listed(&Source::Service, &secret);
+        (ledger, secret)
+    }
+
+    #[test]
+    fn a_selection_in_a_namespace_reads_no_other_however_many_there_are() {
+        let reads = [100, 10_000].map(|number| {
+            let (ledger, kind) = many(number);
+            let query = Query {
+                place: Place::Service,
+                kind,
+                namespace: "ns-70".into(),
+                labels: Labels::one(names::AGENT, "things"),
+            };
+            let (found, read) = read(|| ledger.select(&Source::Service, &query).unwrap());
+            let members: Vec<_> = found.into_iter().map(|it| it.0).collect();
+            assert_eq!(
+                members,
+                [Member {
+                    namespace: "ns-70".into(),
+                    name: "pw".into()
+                }]
+            );
+            read
+        });
+        assert!(reads[1] <= reads[0] + 40, "{reads:?} rows were read");
+        // One of all namespaces, and one of a workspace that has nothing, are answered likewise.
+        let (ledger, kind) = many(100);
+        let labels = Labels::one(names::AGENT, "things");
+        let namespace = String::new();
+        let mut query = Query {
+            place: Place::Service,
+            kind,
+            namespace,
+            labels,
+        };
+        assert_eq!(ledger.select(&Source::Service, &query).unwrap().len(), 100);
+        query.namespace = "ns-7".into();
+        assert_eq!(ledger.select(&Source::Service, &query).unwrap().len(), 1);
+        query.namespace = "ns".into();
+        assert_eq!(ledger.select(&Source::Service, &query).unwrap(), []);
+    }
+
+    #[test]
+    fn a_walk_through_what_was_taken_reads_a_stretch_at_a_time_and_misses_nothing() {
+        const MANY: usize = 5 * STRETCH / 2;
+        let (mut ledger, secret) = many(MANY);
+        let (mut keys, mut from, mut stretches) = (BTreeSet::new(), None, 0);
+        loop {
+            let ((found, next), read) = read(|| ledger.taken_for(from.as_ref()));
+            assert!(read <= STRETCH + 100, "{read} rows were read");
+            keys.extend(found);
+            stretches += 1;
+            let Some(next) = next else { break };
+            // What the bookmark names may be gone when the walk goes on.
+            let row = Row {
+                called: &next.1,
+                kept: &[],
+            };
+            ledger.left(&Source::Service, &row.object(&Source::Service, &secret));
+            from = Some(next);
+        }
+        assert_eq!((keys.len(), stretches), (MANY - 2, 3));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::gate::Gates;
 pub(crate) use super::gate::Subject;
 use super::gated::{Gated, Side};
 use super::index::Index;
-use super::ledger::{Ledger, Source};
+use super::ledger::{Bookmark, Ledger, Source};
 use super::orders::{Orders, Turn};
 use super::pause::Pauses;
 use super::queue::{Laned as _, Queue, Urgency};
@@ -544,15 +544,20 @@ impl State {
         held
     }
 
-    /// Orders of which nothing is known but what was taken for them, as far as that can be told now.
-    pub(crate) fn strays(&self, now: Instant) -> Vec<Key> {
+    /// Orders of which nothing is known but what was taken for them, as far as that can be told now: a stretch of a walk
+    /// through all that was taken, and where the next one begins.
+    pub(crate) fn strays(
+        &self,
+        from: Option<&Bookmark>,
+        now: Instant,
+    ) -> (BTreeSet<Key>, Option<Bookmark>) {
         let known = self.gates.is_complete(now) && self.gates.orders_listed();
         if !known || self.queue.waiting() > 0 || !self.gated.is_empty() {
-            return Vec::new();
+            return (BTreeSet::new(), None);
         }
-        let mut keys = self.ledger.taken_for();
+        let (mut keys, next) = self.ledger.taken_for(from);
         keys.retain(|key| self.orders.find(key).is_none());
-        keys
+        (keys, next)
     }
 
     /// Lets a step find out whether there is such an order.

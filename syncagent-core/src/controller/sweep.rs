@@ -34,7 +34,7 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(EVERY).await;
         let all = shared.publications.all();
-        look_for_strays(&shared, &all, &mut looked_for);
+        look_for_strays(&shared, &all, &mut looked_for).await;
         // The Go agent's finalizer is shared: what we do not need another agent may hold.
         let own = all.iter().find(|it| !it.follows_go_agent());
         let Some(finalizer) = own.map(|it| it.finalizer()) else {
@@ -62,9 +62,25 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
 }
 
 /// Has a step look for orders of which nothing is known but what was taken for them, once each.
-fn look_for_strays(shared: &Shared, all: &[Arc<Publication>], looked_for: &mut BTreeSet<Key>) {
+async fn look_for_strays(
+    shared: &Shared,
+    all: &[Arc<Publication>],
+    looked_for: &mut BTreeSet<Key>,
+) {
+    let mut strays = BTreeSet::new();
+    let mut from = None;
+    loop {
+        let (found, next) = shared.state().strays(from.as_ref(), Instant::now());
+        strays.extend(found);
+        from = next;
+        if from.is_none() {
+            break;
+        }
+        // Everybody else has a turn between two stretches.
+        tokio::task::yield_now().await;
+    }
     let mut state = shared.state();
-    for key in state.strays(Instant::now()) {
+    for key in strays {
         let publication = all.iter().find(|it| it.id() == key.publication);
         let Some(publication) = publication.filter(|it| !it.follows_go_agent()) else {
             continue;
