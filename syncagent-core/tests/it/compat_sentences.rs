@@ -59,7 +59,7 @@ fn s5_6_who_else_holds_the_order_is_not_waited_for() {
     let (origin, copy) = (case.agent.origin(), case.copy_ref());
     assert_eq!(finalizers(case.order()), [FOREIGN, CLEANUP]);
     case.world.edit(&copy, |it| {
-        it["metadata"]["finalizers"] = json!(["example.io/operator"])
+        it["metadata"]["finalizers"] = json!(["example.io/operator"]);
     });
     case.world.delete(&origin);
     case.see(&[&origin]);
@@ -78,7 +78,7 @@ fn s5_5_4_a_status_that_goes_away_goes_away_on_the_order() {
     case.begin();
     let copy = case.copy_ref();
     case.world.edit(&copy, |it| {
-        it["status"] = json!({"phase": "ready", "list": []})
+        it["status"] = json!({"phase": "ready", "list": []});
     });
     case.see(&[&copy]);
     assert_eq!(case.order()["status"]["phase"], "ready");
@@ -128,7 +128,7 @@ fn s6_7_what_stays_behind_is_brought_up_while_the_order_goes() {
     let login = at(workspace(), "default", "it");
     assert_eq!(case.world.objects[&login]["data"]["a"], "eA==");
     case.world.edit(&copy, |it| {
-        it["metadata"]["finalizers"] = json!(["example.io/operator"])
+        it["metadata"]["finalizers"] = json!(["example.io/operator"]);
     });
     case.world.delete(&origin);
     case.see(&[&origin]);
