@@ -8,8 +8,8 @@
 //! | refuses, is away, cuts the stream | tries again with a growing pause, and goes on from where it was |
 //! | asks for time (`Retry-After`) | gives it |
 //! | 410, in the answer or in the stream | lists again, with a growing pause if that does not help |
-//! | 410 between two pages of a list | lists again in one piece: what takes too long in pages would never be complete |
-//! | 410 between two pages, and the listener had a part in that | lists again in pages: in one piece it would fill the memory, and what is settled passes quickly |
+//! | 410 between two pages of a list | lists again in larger pages, at last in one: what takes too long in small ones would never be complete, and in one piece at once it might fill the memory |
+//! | 410 between two pages, and the listener had a part in that | lists again in the same pages: what is settled passes quickly |
 //! | a list without a resourceVersion, or 404 | takes it for "not served yet" (kcp answers so), asks again in a second |
 //! | a stream without a sign of life | lists again: bookmarks come every minute, so silence is not calm |
 //! | was away, and is back with an older version than it had | says so, and lists again, as does every other watch of the server: it was restored from a backup |
@@ -28,7 +28,7 @@ use super::clients::{Reply, Server, escape};
 use crate::error::{Error, ErrorKind, Trouble};
 use crate::object::is_older;
 
-/// How many objects one page of a list holds.
+/// How many objects one page of a list holds at first.
 const PAGE: usize = 500;
 /// How long the server may keep one watch open.
 const TURN: Duration = Duration::from_secs(290);
@@ -216,7 +216,9 @@ pub async fn watch(target: Target, events: mpsc::Sender<Event>) {
             }
             End::Over | End::Gone => rest(&mut pause).await,
             End::Expired { held_up } => {
-                page = if held_up { PAGE } else { 0 };
+                if !held_up {
+                    page = page.saturating_mul(4);
+                }
                 rest(&mut pause).await;
             }
             End::NotYet(why) => {
@@ -322,7 +324,7 @@ impl Past {
     }
 }
 
-/// Pages through a list, or has it in one piece where pages hold nothing; returns the version to watch from.
+/// Pages through a list; returns the version to watch from.
 async fn list(
     target: &Target,
     page: usize,

@@ -143,32 +143,34 @@ async fn an_evicted_version_lists_again() {
     assert!(asked[3].ends_with("resourceVersion=8"));
 }
 
-/// Between two pages the list expires: what was told of it counts for nothing, and the next comes in one piece.
+/// Between two pages the list expires: what was told of it counts for nothing, and the next comes in larger pages.
 #[tokio::test(start_paused = true)]
-async fn a_list_that_expires_between_pages_comes_in_one_piece() {
+async fn a_list_that_expires_between_pages_comes_in_larger_ones() {
     let gone = json!({"kind": "Status", "code": 410, "message": "too old"});
     let (events, asked) = run(
         &[
             (200, page("5", "more", &["a"])),
+            (410, vec![gone.clone()]),
+            (200, page("7", "more", &["a"])),
             (410, vec![gone]),
             (200, page("8", "", &["a", "b"])),
         ],
-        6,
+        8,
     )
     .await;
     assert_eq!(
         events,
         [
-            "listing", "there a", "listing", "there a", "there b", "listed"
+            "listing", "there a", "listing", "there a", "listing", "there a", "there b", "listed"
         ]
     );
     assert_eq!(asked[1], "limit=500&continue=more");
-    assert_eq!(asked[2], "limit=0");
-    assert!(asked[3].ends_with("resourceVersion=8"));
+    assert_eq!((&*asked[2], &*asked[4]), ("limit=2000", "limit=8000"));
+    assert!(asked[5].ends_with("resourceVersion=8"));
 }
 
-/// It expires because whoever listens has much to do: in one piece it would fill the memory, and what is settled by now
-/// passes quickly the next time.
+/// It expires because whoever listens has much to do: what is settled by now passes quickly the next time, and larger pages
+/// would take more memory.
 #[tokio::test(start_paused = true)]
 async fn a_list_that_expires_while_its_listener_is_busy_comes_in_pages_again() {
     let gone = json!({"kind": "Status", "code": 410, "message": "too old"});
