@@ -139,6 +139,11 @@ impl Orders {
         order
     }
 
+    /// What an order is called, and its record as it lies there.
+    fn row(&self, order: u32) -> (Called<'_>, &[u8]) {
+        Called::read(self.rows.get(order))
+    }
+
     /// Forgets an order.
     pub(crate) fn remove(&mut self, order: u32) {
         let entry = std::mem::take(&mut self.entries[order as usize]);
@@ -156,7 +161,7 @@ impl Orders {
 
     /// Forgets everything of an order but that it is there.
     pub(crate) fn wipe(&mut self, order: u32) {
-        let called = Called::read(self.rows.get(order)).0.bytes();
+        let called = self.row(order).0.bytes();
         self.rows.put(order, &called);
         self.entries[order as usize].busy = None;
     }
@@ -177,7 +182,7 @@ impl Orders {
 
     /// Whether no step of an order has come to its end yet.
     pub(crate) fn is_new(&self, order: u32) -> bool {
-        Called::read(self.rows.get(order)).1.is_empty()
+        self.row(order).1.is_empty()
     }
 
     /// Whether there is an order of this number.
@@ -201,7 +206,7 @@ impl Orders {
 
     /// The order's place in the queue.
     pub(crate) fn turn(&self, order: u32) -> Turn {
-        let (called, _) = Called::read(self.rows.get(order));
+        let (called, _) = self.row(order);
         Turn {
             publication: called.publication,
             cluster: called.cluster,
@@ -226,7 +231,7 @@ impl Orders {
 
     /// The order's key.
     pub(crate) fn key(&self, order: u32) -> Key {
-        self.named(&Called::read(self.rows.get(order)).0)
+        self.named(&self.row(order).0)
     }
 
     fn named(&self, called: &Called<'_>) -> Key {
@@ -240,7 +245,7 @@ impl Orders {
 
     /// What is remembered of an order.
     pub(crate) fn record(&self, order: u32) -> Record {
-        let (called, packed) = Called::read(self.rows.get(order));
+        let (called, packed) = self.row(order);
         let near = [
             &**self.clusters.of(called.cluster),
             called.namespace,

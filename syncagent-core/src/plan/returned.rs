@@ -53,10 +53,7 @@ pub(super) fn returned(step: &mut Step<'_>, origin: Option<&Value>, copy: Option
         if entry.dropped && withdraw_all_but_kept(step, &mut entry) {
             continue;
         }
-        step.concern(&entry.object);
-        for read in &entry.reads {
-            step.concern(&read.object);
-        }
+        concern(step, &entry);
         if ready
             && !entry.dropped
             && let Some(maker) = maker(step.publication, &entry)
@@ -68,6 +65,14 @@ pub(super) fn returned(step: &mut Step<'_>, origin: Option<&Value>, copy: Option
         kept.push(entry);
     }
     step.record.returned = kept;
+}
+
+/// The step is about what came up, and about what it is made of.
+fn concern(step: &mut Step<'_>, entry: &ReturnedKnown) {
+    step.concern(&entry.object);
+    for read in &entry.reads {
+        step.concern(&read.object);
+    }
 }
 
 /// Brings up what stays behind in any case, while the order is being deleted and its copy is still there: the Go agent does,
@@ -83,10 +88,7 @@ pub(super) fn bring_up_what_stays(step: &mut Step<'_>) {
         if rule.cleanup != Cleanup::Never {
             continue;
         }
-        step.concern(&entry.object);
-        for read in &entry.reads {
-            step.concern(&read.object);
-        }
+        concern(step, entry);
         if learn(step, entry) {
             make(step, entry, maker, origin, copy);
         }
