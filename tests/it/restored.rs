@@ -103,6 +103,8 @@ enum Versions {
     Overtaken,
     /// From beyond the lost ones, and without history, as whoever restores should see to.
     Ahead,
+    /// From beyond the lost ones, and only the watch of copies has to list again.
+    Remembered,
 }
 
 async fn service_restored(versions: Versions) {
@@ -149,10 +151,15 @@ async fn service_restored(versions: Versions) {
     stage.calm().await;
 
     let restored = Embedded::kubernetes().holding(backup).build();
-    if versions == Versions::Ahead {
+    if matches!(versions, Versions::Ahead | Versions::Remembered) {
         restored.token(TOKEN, "restored", &["system:masters"]);
         age(&Address::of(&restored).api(""), 900).await;
-        restored.faults().compact();
+        if versions == Versions::Ahead {
+            restored.faults().compact();
+        } else {
+            let faults = restored.faults();
+            faults.fail_next(1, 410, |verb, at| verb == "watch" && at.plural == "things");
+        }
     }
     let overtaken = versions == Versions::Overtaken;
     address.closed.store(overtaken, Relaxed);
@@ -197,6 +204,15 @@ fn a_service_cluster_that_wrote_more_than_was_lost_before_a_watch_is_back_is_agr
     play(|| async {
         if possible() {
             service_restored(Versions::Overtaken).await;
+        }
+    });
+}
+
+#[test]
+fn who_sees_in_a_list_that_a_service_cluster_went_back_has_everything_listed() {
+    play(|| async {
+        if possible() {
+            service_restored(Versions::Remembered).await;
         }
     });
 }
