@@ -2,16 +2,23 @@
 //!
 //! A case that shows nothing with these servers says so on a line of its own, `skipped: NAME: WHY`; the test runner counts
 //! it as passed, here it is counted as what it is. So is a combination for which a server is missing.
+//!
+//! A kcp that is started here is a fresh one for every [`FOR_ONE_KCP`] cases: with some three hundred workspaces kcp 0.32.3
+//! has both processors to itself (30,000 goroutines, most of them for schemas), and cases wait for minutes.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
 use syncagent_real::{Cluster, Error, Kcp};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::Command;
 
 /// How many cases at a time; with a real server they mostly wait.
 const AT_A_TIME: &str = "6";
+
+/// How many cases a kcp that is started here is asked for.
+const FOR_ONE_KCP: usize = 40;
 
 /// Which combinations.
 #[derive(Debug, clap::Args)]
@@ -42,6 +49,9 @@ enum Kind {
 }
 
 const KINDS: [Kind; 2] = [Kind::Embedded, Kind::Real];
+
+/// What tells the cases of their servers.
+type Environment = Vec<(&'static str, PathBuf)>;
 
 /// What came of a combination.
 struct Row {
@@ -108,29 +118,23 @@ async fn combination(args: &Args, workspace: Kind, service: Kind) -> Result<Row,
         service: side(service, "service cluster"),
         counted: Ok(Counted::default()),
     };
-    let mut environment: Vec<(&str, PathBuf)> = Vec::new();
-    // Held until the cases are through.
-    let (mut kcp, mut cluster) = (None, None);
+    let mut environment: Environment = Vec::new();
+    let mut executable = None;
     match (workspace, &args.kcp_kubeconfig) {
         (Kind::Embedded, _) => {}
         (Kind::Real, Some(given)) => {
             environment.push(("SYNCAGENT_TEST_KCP_KUBECONFIG", given.clone()));
         }
         (Kind::Real, None) => match Kcp::executable() {
-            Ok(executable) => {
-                eprintln!("starting {}", executable.display());
-                let started = kcp.insert(Kcp::start(&executable).await?);
-                row.workspace = format!("kcp {}", started.version());
-                environment.push(("SYNCAGENT_TEST_KCP_KUBECONFIG", started.kubeconfig()));
-                environment.push(("SYNCAGENT_TEST_KCP_AUDIT", started.audit()));
-                environment.push(("SYNCAGENT_TEST_KCP_USERS", started.users()));
-            }
+            Ok(found) => executable = Some(found),
             Err(missing) => {
                 row.counted = Err(missing.to_string());
                 return Ok(row);
             }
         },
     }
+    // Held until the cases are through.
+    let mut cluster = None;
     match (service, &args.kubeconfig) {
         (Kind::Embedded, _) => {}
         (Kind::Real, Some(given)) => environment.push(("SYNCAGENT_TEST_KUBECONFIG", given.clone())),
@@ -149,10 +153,50 @@ async fn combination(args: &Args, workspace: Kind, service: Kind) -> Result<Row,
             Err(other) => return Err(other),
         },
     }
-    eprintln!("\n== tests/it: {} with {}", row.workspace, row.service);
-    row.counted = Ok(cases(args, &environment).await?);
-    drop((kcp, cluster));
+    row.counted = Ok(match executable {
+        Some(executable) => in_parts(args, &executable, &environment, &mut row).await?,
+        None => {
+            eprintln!("\n== tests/it: {} with {}", row.workspace, row.service);
+            cases(args, &environment, &args.filter).await?
+        }
+    });
+    drop(cluster);
     Ok(row)
+}
+
+/// Runs the cases with one fresh kcp after the other.
+async fn in_parts(
+    args: &Args,
+    executable: &Path,
+    environment: &Environment,
+    row: &mut Row,
+) -> Result<Counted, Error> {
+    let names = names(args).await?;
+    let parts = names.chunks(FOR_ONE_KCP);
+    let of = parts.len();
+    let mut counted = Counted {
+        ended_well: true,
+        ..Counted::default()
+    };
+    for (n, part) in parts.enumerate() {
+        eprintln!("starting {}", executable.display());
+        let kcp = Kcp::start(executable).await?;
+        row.workspace = format!("kcp {}", kcp.version());
+        let mut environment = environment.clone();
+        environment.push(("SYNCAGENT_TEST_KCP_KUBECONFIG", kcp.kubeconfig()));
+        environment.push(("SYNCAGENT_TEST_KCP_AUDIT", kcp.audit()));
+        environment.push(("SYNCAGENT_TEST_KCP_USERS", kcp.users()));
+        eprintln!(
+            "\n== tests/it: {} with {}, part {} of {of}",
+            row.workspace,
+            row.service,
+            n + 1
+        );
+        let exactly = ["--exact".to_owned()];
+        let which: Vec<String> = exactly.iter().chain(part).cloned().collect();
+        counted.add(cases(args, &environment, &which).await?);
+    }
+    Ok(counted)
 }
 
 fn side(kind: Kind, what: &str) -> String {
@@ -162,8 +206,8 @@ fn side(kind: Kind, what: &str) -> String {
     }
 }
 
-/// Runs the cases, shows what they say, and counts.
-async fn cases(args: &Args, environment: &[(&str, PathBuf)]) -> Result<Counted, Error> {
+/// The test runner of the cases, with these words for it.
+fn runner(words: &[String]) -> Command {
     let mut command = super::stranger("cargo");
     // As everything else is built with every feature, so that nothing is built twice.
     command.args([
@@ -175,27 +219,54 @@ async fn cases(args: &Args, environment: &[(&str, PathBuf)]) -> Result<Counted, 
         "it",
         "--",
     ]);
+    command
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+fn cargo_did(what: &str) -> impl FnOnce(std::io::Error) -> Error {
+    |source| Error::System {
+        what: what.to_owned(),
+        source,
+    }
+}
+
+/// The names of the cases that are wanted.
+async fn names(args: &Args) -> Result<Vec<String>, Error> {
+    let words = [&["--list".to_owned()], args.filter.as_slice()].concat();
+    let listed = runner(&words)
+        .stderr(Stdio::inherit())
+        .output()
+        .await
+        .map_err(cargo_did("start cargo"))?;
+    if !listed.status.success() {
+        return Err(Error::Build {
+            program: "tests/it".to_owned(),
+            status: listed.status.to_string(),
+        });
+    }
+    let text = String::from_utf8_lossy(&listed.stdout);
+    let names = text.lines().filter_map(|line| line.strip_suffix(": test"));
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// Runs the cases that these words of the test runner choose, shows what they say, and counts.
+async fn cases(args: &Args, environment: &Environment, which: &[String]) -> Result<Counted, Error> {
+    let mut command = runner(which);
     if !environment.is_empty() {
         command.arg(format!("--test-threads={}", args.threads));
     }
     let mut child = command
-        .args(&args.filter)
         .envs(environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
-        .map_err(|source| Error::System {
-            what: "start cargo".to_owned(),
-            source,
-        })?;
+        .map_err(cargo_did("start cargo"))?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let (out, err) = tokio::join!(lines(out), lines(err));
-    let status = child.wait().await.map_err(|source| Error::System {
-        what: "wait for cargo".to_owned(),
-        source,
-    })?;
+    let status = child.wait().await.map_err(cargo_did("wait for cargo"))?;
     let mut counted = Counted {
         ended_well: status.success(),
         ..Counted::default()
@@ -208,6 +279,14 @@ async fn cases(args: &Args, environment: &[(&str, PathBuf)]) -> Result<Counted, 
 }
 
 impl Counted {
+    /// Takes what another part came to.
+    fn add(&mut self, part: Self) {
+        self.passed += part.passed;
+        self.failed += part.failed;
+        self.skipped.extend(part.skipped);
+        self.ended_well &= part.ended_well;
+    }
+
     /// Takes what a line of the test runner or of a case says.
     fn hear(&mut self, line: &str) {
         if let Some(rest) = line.strip_prefix("skipped: ") {
@@ -263,5 +342,12 @@ mod tests {
             (counted.passed, counted.skipped.len(), counted.failed),
             (58, 2, 1)
         );
+        let mut all = Counted {
+            ended_well: true,
+            ..Counted::default()
+        };
+        all.add(counted);
+        assert!(!all.ended_well, "one part that failed is a failure");
+        assert_eq!((all.passed, all.skipped.len(), all.failed), (58, 2, 1));
     }
 }
