@@ -77,6 +77,7 @@ pub use effect::{Deed, Effect, Heard, Later, Reply, Request, Subresource, Verb};
 pub use explain::{Hands, Trouble};
 pub use handback::{Handback, handback};
 pub use keep::Leaves;
+pub(crate) use keep::Shape;
 pub use record::{
     CopyKnown, Drifted, FoundKnown, Lost, MadeKnown, ReadKnown, Record, Refusal, ReturnedKnown,
     StatusKnown, TakenKnown,

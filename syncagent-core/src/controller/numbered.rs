@@ -1,5 +1,6 @@
 //! Things that many have in common, each kept once, and known by its number.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -37,11 +38,8 @@ where
     }
 
     /// The number of a thing, which is used once more.
-    pub(crate) fn take<'a>(&mut self, thing: &'a T) -> u32
-    where
-        Arc<T>: From<&'a T>,
-    {
-        if let Some(number) = self.find(thing) {
+    pub(crate) fn take(&mut self, thing: impl Borrow<T> + Into<Arc<T>>) -> u32 {
+        if let Some(number) = self.find(thing.borrow()) {
             self.things[number as usize].1 += 1;
             return number;
         }

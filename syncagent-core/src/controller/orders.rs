@@ -15,7 +15,7 @@ use super::pack::{Words, number, numbers, pack, raw, raws, unpack};
 use super::parked::Parked;
 use super::queue::Laned;
 use super::shelf::Shelf;
-use crate::plan::{Key, ObjectRef, Record, Sight};
+use crate::plan::{Key, ObjectRef, Record, Shape, Sight};
 
 /// An order in the queue: its publication, its workspace, itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,9 +97,11 @@ pub(crate) struct Orders {
     clusters: Numbered<str>,
     publications: Numbered<str>,
     endpoints: Numbered<str>,
+    shapes: Numbered<Shape>,
     /// By the hash of the key.
     numbers: Sets,
-    /// The key, then the record, packed. Nothing where the number is free.
+    /// The key, then the numbers of the record's shapes, then the record without these, packed. Nothing where the number is
+    /// free.
     rows: Shelf,
     entries: Vec<Entry>,
     free: Vec<u32>,
@@ -147,6 +149,7 @@ impl Orders {
     /// Forgets an order.
     pub(crate) fn remove(&mut self, order: u32) {
         let entry = std::mem::take(&mut self.entries[order as usize]);
+        self.give_shapes_back(order);
         let (called, _) = Called::read(self.rows.get(order));
         let hash = self.secret.hash_one(called.bytes());
         self.numbers.remove(hash, order);
@@ -161,6 +164,7 @@ impl Orders {
 
     /// Forgets everything of an order but that it is there.
     pub(crate) fn wipe(&mut self, order: u32) {
+        self.give_shapes_back(order);
         let called = self.row(order).0.bytes();
         self.rows.put(order, &called);
         self.entries[order as usize].busy = None;
@@ -254,13 +258,36 @@ impl Orders {
         if packed.is_empty() {
             return Record::default();
         }
-        unpack(packed, &self.words, &near).expect("what was packed can be unpacked")
+        let (shapes, packed) = shapes(packed);
+        let mut record: Record =
+            unpack(packed, &self.words, &near).expect("what was packed can be unpacked");
+        for (place, shape) in record.shapes_mut().zip(shapes) {
+            *place = self.shapes.of(shape).clone();
+        }
+        record
+    }
+
+    /// A record of an order uses its shapes no more.
+    fn give_shapes_back(&mut self, order: u32) {
+        for shape in shapes(self.row(order).1).0 {
+            self.shapes.give_back(shape);
+        }
     }
 
     /// Remembers it.
     pub(crate) fn keep(&mut self, order: u32, record: &Record) {
-        let (called, _) = Called::read(self.rows.get(order));
+        let (called, before) = Called::read(self.rows.get(order));
+        // Given back last: most of them are the same.
+        let before = shapes(before).0;
         let mut packed = called.bytes();
+        let shapes = record.shapes().map(|it| self.shapes.take(it.clone()));
+        let shapes: Vec<u32> = shapes.collect();
+        for it in [shapes.len() as u64]
+            .into_iter()
+            .chain(shapes.into_iter().map(u64::from))
+        {
+            number(it, &mut packed);
+        }
         let near = [
             &**self.clusters.of(called.cluster),
             called.namespace,
@@ -268,6 +295,14 @@ impl Orders {
         ];
         pack(record, &mut self.words, &near, &mut packed).expect("records are made to be packed");
         self.rows.put(order, &packed);
+        for shape in before {
+            self.shapes.give_back(shape);
+        }
+        debug_assert_eq!(
+            self.record(order),
+            *record,
+            "`Record::shapes` tells of all leaves"
+        );
     }
 
     /// The endpoint that told of an order.
@@ -288,6 +323,17 @@ impl Orders {
             self.endpoints.give_back(before);
         }
     }
+}
+
+/// The numbers of a record's shapes, and what comes behind them.
+fn shapes(mut row: &[u8]) -> (Vec<u32>, &[u8]) {
+    let mut number = || numbers(&mut row).and_then(|it| u32::try_from(it).ok());
+    let all = match number() {
+        // There is no record.
+        None => Vec::new(),
+        Some(length) => (0..length).map_while(|_| number()).collect(),
+    };
+    (all, row)
 }
 
 /// The start of a row: what the order is called.

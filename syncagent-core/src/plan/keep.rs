@@ -15,6 +15,7 @@
 //! taken for unchanged.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -34,15 +35,56 @@ const MOST: usize = 2000;
 /// What was written, leaf by leaf.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leaves {
-    paths: LeafPaths,
+    /// Kept once for all records at rest that have it (see [`Record::shapes`](super::Record::shapes)).
+    #[serde(skip)]
+    shape: Arc<Shape>,
     values: Vec<[u8; 8]>,
 }
 
-/// The paths of leaves, as JSON pointers in their order. Objects of one kind have mostly the same ones: a packed record
-/// holds the numbers of these texts, not the texts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct LeafPaths {
-    all: Arc<Vec<Box<str>>>,
+/// The paths of leaves, as JSON pointers in their order. Objects of one kind have mostly the same ones, and they are most of
+/// what there is to remember.
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Shape {
+    /// One behind the other.
+    text: Box<str>,
+    /// Where each ends.
+    ends: Box<[u32]>,
+}
+
+impl Shape {
+    fn new<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
+        let (mut text, mut ends) = (String::new(), Vec::new());
+        for path in paths {
+            text.push_str(path);
+            ends.push(u32::try_from(text.len()).expect("objects are shorter than 4 GiB"));
+        }
+        Self {
+            text: text.into(),
+            ends: ends.into(),
+        }
+    }
+
+    fn path(&self, at: usize) -> &str {
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[start as usize..self.ends[at] as usize]
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len()).map(|at| self.path(at))
+    }
+
+    fn find(&self, path: &str) -> Option<usize> {
+        let (mut from, mut to) = (0, self.ends.len());
+        while from < to {
+            let middle = usize::midpoint(from, to);
+            match self.path(middle).cmp(path) {
+                Ordering::Less => from = middle + 1,
+                Ordering::Equal => return Some(middle),
+                Ordering::Greater => to = middle,
+            }
+        }
+        None
+    }
 }
 
 impl Leaves {
@@ -102,21 +144,29 @@ impl Leaves {
 
     fn from_sorted(leaves: impl Iterator<Item = (String, u64)>) -> Self {
         let (paths, values): (Vec<_>, Vec<_>) = leaves
-            .map(|(path, value)| (path.into_boxed_str(), value.to_be_bytes()))
+            .map(|(path, value)| (path, value.to_be_bytes()))
             .unzip();
         Self {
-            paths: LeafPaths {
-                all: Arc::new(paths),
-            },
+            shape: Arc::new(Shape::new(paths.iter().map(String::as_str))),
             values,
         }
     }
 
+    /// The paths alone.
+    pub(super) fn shape(&self) -> &Arc<Shape> {
+        &self.shape
+    }
+
+    pub(super) fn shape_mut(&mut self) -> &mut Arc<Shape> {
+        &mut self.shape
+    }
+
     /// Each leaf: its path and the hash of its value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
-        let paths = self.paths.all.iter().map(|it| &**it);
         let values = self.values.iter();
-        paths.zip(values.map(|value| u64::from_be_bytes(*value)))
+        self.shape
+            .paths()
+            .zip(values.map(|value| u64::from_be_bytes(*value)))
     }
 
     /// The annotation that says the same without a path; `None` when there are too many.
@@ -172,8 +222,8 @@ impl Leaves {
     /// The hash of one leaf.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<u64> {
-        let at = self.paths.all.binary_search_by(|it| (**it).cmp(path));
-        at.ok().map(|at| u64::from_be_bytes(self.values[at]))
+        let at = self.shape.find(path)?;
+        Some(u64::from_be_bytes(self.values[at]))
     }
 }
 
