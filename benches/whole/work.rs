@@ -18,8 +18,9 @@ use crate::table::{Cell, Latency, Measured, Restart};
 
 /// How many orders the noisy neighbour makes at once.
 const NOISE: usize = 500;
-/// How long an agent has to give memory back that it needs no more.
-const GIVES_BACK: Duration = Duration::from_secs(12);
+/// How long an agent has to give memory back that it needs no more: connections are closed after half a minute, and an
+/// allocator takes a while to return pages.
+const GIVES_BACK: Duration = Duration::from_secs(60);
 /// How often the quiet tenant changes an order.
 const CALM: Duration = Duration::from_millis(200);
 
@@ -44,6 +45,9 @@ pub(crate) async fn run(
     let Some(agent) = place(scene, contender, &orders, cap, &mut measured).await else {
         return measured;
     };
+    say("resting for a minute");
+    sleep(GIVES_BACK).await;
+    measured.resident = agent.resident();
     if !deep {
         agent.stop().await;
         return measured;
@@ -153,8 +157,6 @@ async fn place(
     if scene.servers.counts_requests() {
         measured.counts = without_watches(scene.servers.counts());
     }
-    sleep(GIVES_BACK).await;
-    measured.resident = agent.resident();
     Some(agent)
 }
 

@@ -637,16 +637,18 @@ impl Stage {
 
     /// Waits until the agent has had time to do whatever it might still do.
     pub(crate) async fn calm(&self) {
-        // Paused time costs nothing; in real time a short while has to do.
-        let (pause, rounds) = if World::is_real() {
-            (2000, 3)
+        // Paused time costs nothing; in real time a short while has to do. A busy server may take longer than one pause
+        // for a request, which is in its log when it is answered.
+        let (pause, rounds, quiet) = if World::is_real() {
+            (2000, 3, 2)
         } else {
-            (1000, 20)
+            (1000, 20, 1)
         };
-        let mut before = usize::MAX;
+        let (mut before, mut alike) = (usize::MAX, 0);
         for _ in 0..rounds * 10 {
             let now = self.requests().len();
-            if now == before {
+            alike = if now == before { alike + 1 } else { 0 };
+            if alike == quiet {
                 return;
             }
             before = now;
