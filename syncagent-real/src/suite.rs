@@ -4,7 +4,7 @@
 //! it as passed, here it is counted as what it is. So is a combination for which a server is missing.
 //!
 //! A kcp that is started here is a fresh one for every [`FOR_ONE_KCP`] cases: with some three hundred workspaces kcp 0.32.3
-//! has both processors to itself (30,000 goroutines, most of them for schemas), and cases wait for minutes.
+//! has two processors to itself (three quarters of that time for OpenAPI documents), and cases wait for minutes.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
