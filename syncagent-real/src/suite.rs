@@ -65,7 +65,8 @@ struct Counted {
     passed: usize,
     skipped: BTreeSet<String>,
     failed: usize,
-    ended_well: bool,
+    /// Whether the test runner of any part ended badly.
+    went_wrong: bool,
 }
 
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Error> {
@@ -81,7 +82,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Error> {
     let date = jiff::Zoned::now().date();
     println!("\n| workspace side | service side | date | passed | skipped | failed |");
     println!("| --- | --- | --- | --- | --- | --- |");
-    let (mut passed, mut skipped, mut failed, mut well) = (0, 0, 0, true);
+    let (mut passed, mut skipped, mut failed, mut wrong) = (0, 0, 0, false);
     for row in &rows {
         let numbers = match &row.counted {
             Ok(counted) => {
@@ -89,7 +90,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Error> {
                 passed += now.0;
                 skipped += now.1;
                 failed += now.2;
-                well &= counted.ended_well;
+                wrong |= counted.went_wrong;
                 format!("{date} | {} | {} | {}", now.0, now.1, now.2)
             }
             Err(_) => {
@@ -105,7 +106,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Error> {
         }
     }
     println!("\n{passed} passed, {failed} failed, {skipped} skipped");
-    Ok(if well && failed == 0 {
+    Ok(if !wrong && failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -174,10 +175,7 @@ async fn in_parts(
     let names = names(args).await?;
     let parts = names.chunks(FOR_ONE_KCP);
     let of = parts.len();
-    let mut counted = Counted {
-        ended_well: true,
-        ..Counted::default()
-    };
+    let mut counted = Counted::default();
     for (n, part) in parts.enumerate() {
         eprintln!("starting {}", executable.display());
         let kcp = Kcp::start(executable).await?;
@@ -268,7 +266,7 @@ async fn cases(args: &Args, environment: &Environment, which: &[String]) -> Resu
     let (out, err) = tokio::join!(lines(out), lines(err));
     let status = child.wait().await.map_err(cargo_did("wait for cargo"))?;
     let mut counted = Counted {
-        ended_well: status.success(),
+        went_wrong: !status.success(),
         ..Counted::default()
     };
     for line in out.iter().chain(&err) {
@@ -284,7 +282,7 @@ impl Counted {
         self.passed += part.passed;
         self.failed += part.failed;
         self.skipped.extend(part.skipped);
-        self.ended_well &= part.ended_well;
+        self.went_wrong |= part.went_wrong;
     }
 
     /// Takes what a line of the test runner or of a case says.
@@ -342,12 +340,11 @@ mod tests {
             (counted.passed, counted.skipped.len(), counted.failed),
             (58, 2, 1)
         );
-        let mut all = Counted {
-            ended_well: true,
-            ..Counted::default()
-        };
+        counted.went_wrong = true;
+        let mut all = Counted::default();
         all.add(counted);
-        assert!(!all.ended_well, "one part that failed is a failure");
+        all.add(Counted::default());
+        assert!(all.went_wrong, "one part that failed is a failure");
         assert_eq!((all.passed, all.skipped.len(), all.failed), (58, 2, 1));
     }
 }

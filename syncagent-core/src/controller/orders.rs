@@ -282,11 +282,9 @@ impl Orders {
         let mut packed = called.bytes();
         let shapes = record.shapes().map(|it| self.shapes.take(it.clone()));
         let shapes: Vec<u32> = shapes.collect();
-        for it in [shapes.len() as u64]
-            .into_iter()
-            .chain(shapes.into_iter().map(u64::from))
-        {
-            number(it, &mut packed);
+        number(shapes.len() as u64, &mut packed);
+        for shape in shapes {
+            number(shape.into(), &mut packed);
         }
         let near = [
             &**self.clusters.of(called.cluster),
