@@ -18,6 +18,8 @@ use crate::{EXPORT, Trouble, things};
 
 /// How this program is asked to be an agent: this, which one, and two kubeconfigs.
 pub(crate) const ROLE: &str = "agent";
+/// How many deletions a minute are nobody's mistake: consumers delete by the hundred here, and mean it.
+const DELETIONS: usize = 100_000;
 
 /// How an agent is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +93,7 @@ pub(crate) async fn run(make: Make, service: &str, kcp: &str) -> ExitCode {
         let agent = Agent::new(EXPORT)
             .name("agent")
             .publish_definition(things::taking("Thing"))
-            // Consumers delete by the hundred here, and mean it.
-            .retirements_per_minute(100_000)
+            .retirements_per_minute(DELETIONS)
             .notify(|notice| println!("{notice}"))
             .connect(service.expect("a kubeconfig"), kcp.expect("a kubeconfig"));
         return agent.run().await.report();
@@ -105,6 +106,7 @@ pub(crate) async fn run(make: Make, service: &str, kcp: &str) -> ExitCode {
         agent_name: Some("agent".to_owned()),
         metrics_address: Some("0".to_owned()),
         enable_leader_election: Some(make == Make::Elected),
+        deletions_per_minute: Some(DELETIONS),
         ..Flags::default()
     };
     let settings = Settings::try_from(flags).expect("flags that make sense");
