@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::json;
 use syncagent::{Definition, Hands, Notice};
-use syncagent_core::definition::SchemaSource;
+use syncagent_core::definition::{Events, SchemaSource};
 
-use crate::stage::{Stage, play};
+use crate::stage::{Stage, play, there};
 use crate::things;
-use crate::world::{change, eventually, skipped, status};
+use crate::world::{World, change, eventually, skipped, status};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
@@ -312,6 +313,92 @@ fn a_consumer_hears_of_success_once_and_of_troubles_when_they_change() {
         .await;
         stage.calm().await;
         assert_eq!(said().await, wanted);
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn what_is_said_again_is_counted_on_the_event_that_is_there() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let mut all = things::plain("Thing");
+        all.policy.events = Events::All;
+        let mut stage = Stage::running(vec![all]).await;
+        let consumer = stage.consumer("consumer").await;
+        consumer.order(&thing, "a", &json!({"size": 1})).await;
+        stage.copy(&consumer, &thing, "a").await;
+        let path = "/api/v1/namespaces/default/events";
+        let synced = || async {
+            let events = consumer.api.get(path).await.unwrap().body;
+            let items = events["items"].as_array().cloned().unwrap_or_default();
+            let mut synced = items
+                .into_iter()
+                .filter(|it| it["reason"] == "ObjectSynced" && it["involvedObject"]["name"] == "a");
+            let one = synced.next();
+            assert_eq!(synced.next(), None, "it is one event");
+            one
+        };
+        let change_to = async |stage: &Stage, size: usize| {
+            let order = things::path(&thing, "default", "a");
+            change(&consumer.api, &order, &json!({"spec": {"size": size}})).await;
+            let ns = &consumer.cluster;
+            there(&stage.service, &thing, ns, "a", |it| {
+                it["spec"]["size"] == size
+            })
+            .await;
+        };
+        stage.calm().await;
+        stage.forget();
+        for size in 2..=4 {
+            change_to(&stage, size).await;
+            stage.calm().await;
+        }
+        let first = eventually("it is said", synced).await;
+        assert_eq!(first["count"], 1, "the others come with a later one");
+        if stage.counts() {
+            assert_eq!(stage.events().len(), 1, "{:?}", stage.events());
+        }
+        if World::is_real() {
+            skipped("five minutes pass before a count is shown, and here time is real");
+            stage.stop().await;
+            return;
+        }
+
+        let minutes = |n: u64| tokio::time::sleep(Duration::from_secs(60 * n));
+        let name = first["metadata"]["name"].as_str().unwrap().to_owned();
+        let event = format!("{path}/{name}");
+        let long_ago = json!({"lastTimestamp": "2020-01-01T00:00:00Z"});
+        change(&consumer.api, &event, &long_ago).await;
+        minutes(5).await;
+        change_to(&stage, 5).await;
+        stage.calm().await;
+        let second = synced().await.unwrap();
+        assert_eq!(second["count"], 4, "all are counted: {second}");
+        assert_ne!(second["lastTimestamp"], long_ago["lastTimestamp"]);
+        assert_eq!(second["firstTimestamp"], first["firstTimestamp"]);
+
+        // The next agent does not know how often it was said, but that it was.
+        stage.stop().await;
+        change(&consumer.api, &event, &long_ago).await;
+        stage.start();
+        stage.calm().await;
+        change_to(&stage, 6).await;
+        stage.calm().await;
+        let third = synced().await.unwrap();
+        assert_eq!(third["count"], 4);
+        assert_ne!(third["lastTimestamp"], long_ago["lastTimestamp"]);
+
+        // A server lets go of events after a while.
+        let name = third["metadata"]["name"].as_str().unwrap();
+        let gone = consumer
+            .api
+            .delete(&format!("{path}/{name}"), &json!({}))
+            .await;
+        assert!(gone.unwrap().is_success());
+        minutes(5).await;
+        change_to(&stage, 7).await;
+        stage.calm().await;
+        assert_eq!(synced().await.unwrap()["count"], 1);
         stage.stop().await;
     });
 }

@@ -596,14 +596,14 @@ impl Stage {
     /// Servers that are real do not tell. Events are counted apart: see [`Stage::events`].
     pub(crate) fn requests(&self) -> Vec<String> {
         let mut lines = self.asked(|verb| verb != "watch");
-        lines.retain(|line| !line.starts_with("kcp create events"));
+        lines.retain(|line| !of_event(line));
         lines
     }
 
-    /// The events that the agent sent, one line per request.
+    /// The events that the agent sent and sent again, one line per request.
     pub(crate) fn events(&self) -> Vec<String> {
-        let mut lines = self.asked(|verb| verb == "create");
-        lines.retain(|line| line.starts_with("kcp create events"));
+        let mut lines = self.asked(|verb| ["create", "patch"].contains(&verb));
+        lines.retain(|line| of_event(line));
         lines
     }
 
@@ -656,4 +656,10 @@ impl Stage {
         }
         panic!("the agent does not come to rest: {:#?}", self.requests());
     }
+}
+
+fn of_event(line: &str) -> bool {
+    ["kcp create events", "kcp patch events"]
+        .iter()
+        .any(|it| line.starts_with(it))
 }

@@ -3,8 +3,10 @@
 //! An event is a courtesy. It is sent after the work is done, by one task, and never holds work back: while orders wait for
 //! their turn there are two a second, where the claim on `events` is not accepted the workspace is left alone for a while,
 //! where a server is busy or more is said than can be sent events are dropped first. The
-//! name of an event follows from what it says, so an agent that starts again does not repeat itself as long as the
-//! event is there.
+//! name of an event follows from what it says: said again, it is counted on the event that is there, also by an agent
+//! that was started anew.
+
+mod lately;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,8 +16,10 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::clients::{Server, escape};
+use self::lately::{Lately, Way};
+use super::clients::{MERGE_PATCH, Reply, Server, escape};
 use crate::definition::Events;
+use crate::error::Error;
 use crate::object::fingerprint::sha1_hex;
 use crate::plan::{Deed, Trouble};
 
@@ -181,6 +185,7 @@ pub(crate) async fn send(
 ) {
     let mut closed: HashMap<String, Instant> = HashMap::new();
     let mut busy = Instant::now();
+    let mut lately = Lately::default();
     while let Some((about, said, now)) = line.0.recv().await {
         let patience = Instant::now() + COURTESY;
         while crowded() && Instant::now() < patience {
@@ -194,27 +199,76 @@ pub(crate) async fn send(
         let Some(server) = server(&about) else {
             continue;
         };
-        let path = format!("/api/v1/namespaces/{}/events", escape(home(&about)));
-        match server
-            .post(&path, &event(&about, &said, &agent, &now))
-            .await
-        {
-            // 409: it was said before.
-            Ok(reply) if reply.is_success() || reply.code == 409 => {}
-            Ok(reply) if matches!(reply.code, 403 | 404) => {
+        match tell(&server, &mut lately, &about, &said, &agent, &now).await {
+            Ok(None) => {}
+            Ok(Some(reply)) if reply.is_success() => {}
+            Ok(Some(reply)) if matches!(reply.code, 403 | 404) => {
                 tracing::debug!(workspace = %about.cluster, "events are not accepted here");
                 closed.insert(about.cluster, at + LEFT_ALONE);
             }
-            Ok(reply) if reply.code == 429 || reply.code >= 500 => {
+            Ok(Some(reply)) if reply.code == 429 || reply.code >= 500 => {
                 busy = at + reply.retry_after.unwrap_or(BUSY);
             }
-            Ok(reply) => tracing::debug!(code = reply.code, "an event was refused"),
+            Ok(Some(reply)) => tracing::debug!(code = reply.code, "an event was refused"),
             Err(error) => {
                 tracing::debug!("an event was not sent: {}", error.chain());
                 busy = at + BUSY;
             }
         }
     }
+}
+
+/// Says it once, or that it was said again. `None`: that can wait.
+async fn tell(
+    server: &Server,
+    lately: &mut Lately,
+    about: &About,
+    said: &Said,
+    agent: &str,
+    now: &str,
+) -> Result<Option<Reply>, Error> {
+    let event = event(about, said, agent, now);
+    let all = format!("/api/v1/namespaces/{}/events", escape(home(about)));
+    let name = event["metadata"]["name"].as_str().unwrap_or_default();
+    let one = format!("{all}/{}", escape(name));
+    // The same name may be an event of another workspace.
+    let key = format!("{}{one}", about.cluster);
+    let at = Instant::now();
+    match lately.again(&key, at) {
+        Way::Later => return Ok(None),
+        Way::More(so_often) => {
+            let reply = server
+                .patch(&one, MERGE_PATCH, &once_more(so_often, now))
+                .await?;
+            if reply.code != 404 {
+                return Ok(Some(reply));
+            }
+            lately.is_gone(&key);
+        }
+        Way::New => {}
+    }
+    let reply = server.post(&all, &event).await?;
+    if reply.is_success() {
+        lately.is_there(&key, Some(1), at);
+    }
+    if reply.code != 409 {
+        return Ok(Some(reply));
+    }
+    // An agent before this one said it.
+    lately.is_there(&key, None, at);
+    let reply = server
+        .patch(&one, MERGE_PATCH, &once_more(None, now))
+        .await?;
+    Ok((reply.code != 404).then_some(reply))
+}
+
+/// How an event changes that was said again.
+fn once_more(count: Option<u32>, now: &str) -> Value {
+    let mut patch = json!({"lastTimestamp": now});
+    if let Some(count) = count {
+        patch["count"] = json!(count);
+    }
+    patch
 }
 
 /// Sends one event, about what is no order. Whether it arrives is nobody's concern.
