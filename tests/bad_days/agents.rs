@@ -4,8 +4,9 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio, Termination as _};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use syncagent::Agent;
+use syncagent::{Agent, Notice};
 use syncagent_core::access::{program, provider_rules, service_rules};
 use syncagent_core::cli::flags::Flags;
 use syncagent_core::cli::settings::Settings;
@@ -18,6 +19,8 @@ use crate::{EXPORT, Trouble, things};
 
 /// How this program is asked to be an agent: this, which one, and two kubeconfigs.
 pub(crate) const ROLE: &str = "agent";
+/// How many of their last words are shown when a day went wrong.
+const LAST: usize = 15;
 /// How many deletions a minute are nobody's mistake: consumers delete by the hundred here, and mean it.
 const DELETIONS: usize = 100_000;
 
@@ -94,7 +97,7 @@ pub(crate) async fn run(make: Make, service: &str, kcp: &str) -> ExitCode {
             .name("agent")
             .publish_definition(things::taking("Thing"))
             .retirements_per_minute(DELETIONS)
-            .notify(|notice| println!("{notice}"))
+            .notify(say)
             .connect(service.expect("a kubeconfig"), kcp.expect("a kubeconfig"));
         return agent.run().await.report();
     }
@@ -110,8 +113,13 @@ pub(crate) async fn run(make: Make, service: &str, kcp: &str) -> ExitCode {
         ..Flags::default()
     };
     let settings = Settings::try_from(flags).expect("flags that make sense");
-    let process = Process::new(settings).notify(|notice| println!("{notice}"));
+    let process = Process::new(settings).notify(say);
     process.run().await.report()
+}
+
+/// What an agent tells, and when.
+fn say(notice: &Notice) {
+    println!("{:.3} {notice}", Timestamp::now());
 }
 
 /// Processes that end with the guard.
@@ -190,15 +198,25 @@ impl Agents {
         (0..self.running.len()).any(|number| log(number).contains(what))
     }
 
-    /// The end of what each of them said.
-    pub(crate) fn last_words(&self, guard: &Guard) -> String {
+    /// The end of what each of them said, and before it whatever is about what this trouble names.
+    pub(crate) fn last_words(&self, guard: &Guard, trouble: &str) -> String {
+        let mut names: Vec<&str> = trouble
+            .split(|c: char| !(c.is_ascii_alphanumeric() || "-./".contains(c)))
+            .filter_map(|word| word.rsplit('/').next())
+            .filter(|word| word.starts_with("order-") || word.starts_with("secret-"))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
         let words = |number| {
             let log = std::fs::read_to_string(log(number, guard)).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
-            lines[lines.len().saturating_sub(15)..].join("\n")
+            let (before, last) = lines.split_at(lines.len().saturating_sub(LAST));
+            let named = |line: &&&str| names.iter().any(|name| line.contains(name));
+            let told: Vec<&str> = before.iter().filter(named).chain(last).copied().collect();
+            format!("agent {number}:\n{}", told.join("\n"))
         };
         let all: Vec<String> = (0..self.running.len()).map(words).collect();
-        all.join("\n--\n")
+        all.join("\n")
     }
 }
 

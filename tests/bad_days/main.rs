@@ -201,7 +201,10 @@ type Trouble = Box<dyn std::error::Error + Send + Sync>;
 /// One day from its beginning to its end.
 async fn live(day: &Day, orders: usize, mut servers: Servers) -> Result<(), Trouble> {
     let lived = lived(day, orders, &mut servers).await;
-    lived.map_err(|why| format!("{why}\nthe agents' last words:\n{}", servers.last_words()).into())
+    lived.map_err(|why| {
+        let words = servers.last_words(&why.to_string());
+        format!("{why}\nwhat the agents said:\n{words}").into()
+    })
 }
 
 async fn lived(day: &Day, orders: usize, servers: &mut Servers) -> Result<(), Trouble> {

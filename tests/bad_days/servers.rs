@@ -133,9 +133,9 @@ impl Servers {
         self.agents.said(&self.guard, what)
     }
 
-    /// The end of what the agents said.
-    pub(crate) fn last_words(&self) -> String {
-        self.agents.last_words(&self.guard)
+    /// What the agents said about what a trouble names, and the end of it.
+    pub(crate) fn last_words(&self, trouble: &str) -> String {
+        self.agents.last_words(&self.guard, trouble)
     }
 
     /// Workspaces that bind the export and accept its claims.
