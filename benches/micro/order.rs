@@ -46,6 +46,7 @@ impl Settled {
                 now: "2026-11-22T18:00:00Z".into(),
                 paused: false,
                 referred: false,
+                torn: None,
             },
         };
         it.settle();

@@ -95,6 +95,13 @@ pub struct Context {
     pub paused: bool,
     /// Whether other orders refer to this one whose copies go first.
     pub referred: bool,
+    /// The uid of the order of this name that was deleted last while an agent took hold of it: the last state that a watch
+    /// told of it has our finalizer and no deletion timestamp.
+    ///
+    /// A server that is asked to delete an object looks for finalizers first, and one that is added between its look and
+    /// its write does not keep the object (kube-apiserver 1.36: up to one in eight when both happen at once). Nobody took
+    /// our finalizer off then: it is a deletion as every other.
+    pub torn: Option<String>,
 }
 
 /// What a step comes to.

@@ -64,6 +64,8 @@ pub struct Call {
     pub body: Bytes,
     /// How far the versions that the client sees are ahead of the store's.
     pub ahead: u64,
+    /// Whether a deletion looked before finalizers were there.
+    pub overlooks: bool,
 }
 
 /// What a request is answered with.

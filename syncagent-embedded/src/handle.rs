@@ -255,7 +255,7 @@ fn header<'a>(request: &'a http::Request<Bytes>, name: &str) -> &'a str {
 
 fn answer(
     core: &Arc<Core>,
-    request: http::Request<Bytes>,
+    mut request: http::Request<Bytes>,
     credentials: Option<&str>,
     entry: &mut Entry,
 ) -> Result<Reply, Failure> {
@@ -303,6 +303,9 @@ fn answer(
                 Some(Fault::Refuse(failure)) => return Err(*failure),
                 Some(Fault::Stall) => return Ok(Reply::Never),
                 Some(Fault::Hold(until)) => return Ok(Reply::Held(Box::new(request), until)),
+                Some(Fault::Overlook) => {
+                    request.extensions_mut().insert(Overlooks);
+                }
                 Some(Fault::Lose) | None => {}
             }
             let reply = resource(
@@ -316,8 +319,8 @@ fn answer(
                 &route.path,
             );
             match fault {
-                Some(_) => Ok(Reply::Broken),
-                None => reply,
+                Some(Fault::Lose) => Ok(Reply::Broken),
+                _ => reply,
             }
         }
     }
@@ -562,6 +565,7 @@ fn resource(
         .to_owned();
     let ahead = core.plane.ahead(core, &place);
     let agent = header(&request, USER_AGENT.as_str()).to_owned();
+    let overlooks = request.extensions().get::<Overlooks>().is_some();
     let (mut query, mut body) = (query, request.into_body());
     if ahead > 0 {
         query.lower_version(ahead);
@@ -581,6 +585,7 @@ fn resource(
         content_type,
         body,
         ahead,
+        overlooks,
     };
     match core.plane.early(core, &call.place, &call.served, call.verb) {
         Some(Early::Refused(failure)) => return Err(*failure),
@@ -602,6 +607,10 @@ fn resource(
         Answer::Watch(watcher) => Ok(Reply::Watch(watcher)),
     }
 }
+
+/// Marks a request that overlooks finalizers.
+#[derive(Clone, Copy)]
+struct Overlooks;
 
 /// A list without items and version, or a watch without events: it stays open only where it asked for the initial ones.
 fn nothing(call: &Call) -> Reply {

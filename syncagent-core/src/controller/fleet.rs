@@ -470,6 +470,10 @@ fn heed(shared: &Shared, source: &Source, role: &Role, event: Event) {
             let Some(key) = key_of_order(&publication, &told) else {
                 return;
             };
+            let held = || object::finalizers(&told).contains(&publication.finalizer());
+            if sight.is_some() && !object::is_deleting(&told) && held() {
+                state.tear(&key, object::uid(&told));
+            }
             let at = publication.origin(&key);
             let refers = sight
                 .is_none()

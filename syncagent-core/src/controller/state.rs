@@ -85,6 +85,8 @@ pub(crate) struct State {
     gated: Gated,
     /// Orders of which only their first step can tell what they use.
     newcomers: BTreeSet<u32>,
+    /// Orders that were deleted while we took hold of them, with their uids.
+    torn: HashMap<u32, String>,
     /// Orders that wait for a person's word.
     paused: BTreeSet<Turn>,
     gates: Gates,
@@ -205,6 +207,7 @@ impl State {
             self.paused.remove(&self.orders.turn(order));
             self.gated.remove(order);
             self.newcomers.remove(&order);
+            self.torn.remove(&order);
             self.referrers.forget(order);
             self.call(order, &BTreeSet::new());
             if successor {
@@ -331,6 +334,9 @@ impl State {
         let source = Source::Endpoint(url.clone());
         let subject = Subject::Orders(key.publication.clone());
         let order = self.orders.add(key);
+        if matches!(sight, Sight::There(_)) {
+            self.torn.remove(&order);
+        }
         let moved = self.orders.endpoint(order) != Some(url);
         self.orders.tell_of(order, url);
         self.orders.entry_mut(order).rounds.0 = self.gates.round(&source, &subject);
@@ -341,6 +347,21 @@ impl State {
         let there = sight.body().is_some();
         self.orders.entry_mut(order).hand().sides.0 = there;
         self.park(order, at, sight, urgency(listing));
+    }
+
+    /// The last state that a watch told of an order has our finalizer, and no deletion timestamp.
+    pub(crate) fn tear(&mut self, key: &Key, uid: &str) {
+        if let Some(order) = self.orders.find(key) {
+            self.torn.insert(order, uid.to_owned());
+        }
+    }
+
+    /// The uid of the order of this name that was deleted while we took hold of it.
+    pub(crate) fn torn(&self, key: &Key) -> Option<String> {
+        if self.torn.is_empty() {
+            return None;
+        }
+        self.torn.get(&self.orders.find(key)?).cloned()
     }
 
     /// Where copies are that are not where naming would put them.
@@ -699,6 +720,7 @@ impl State {
                 self.selections.forget(&order);
                 self.queue.cancel(&turn);
                 self.paused.remove(&turn);
+                self.torn.remove(&order);
                 let referred = self.referrers.forget(order);
                 self.orders.remove(order);
                 if referred {

@@ -151,6 +151,7 @@ impl Shared {
             now: format!("{:.0}", self.clock.now()),
             paused: false,
             referred: false,
+            torn: None,
         }
     }
 }
@@ -168,6 +169,7 @@ pub(crate) async fn step(shared: &Shared, job: &mut Job) -> Outcome {
             &Context {
                 paused,
                 referred: referred.is_some(),
+                torn: shared.state().torn(&job.key),
                 ..shared.context()
             },
             &publication,

@@ -43,7 +43,7 @@ pub(super) fn end(step: &mut Step<'_>, leaving: Leaving) {
     if !locate(step) {
         return;
     }
-    if leaving == Leaving::Vanished && step.publication.follows_go_agent() {
+    if leaving == Leaving::Vanished && !step.is_torn() && step.publication.follows_go_agent() {
         predecessor::orphaned(step);
         return;
     }

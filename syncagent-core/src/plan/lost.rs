@@ -43,8 +43,8 @@ impl Lost {
 pub(super) fn keeps(step: &mut Step<'_>, leaving: Leaving) -> Result<Option<Lost>, ()> {
     let lost = match leaving {
         Leaving::Unselected => return Ok(None),
-        Leaving::Vanished => Lost::Order,
-        Leaving::Deleted => Lost::Binding,
+        Leaving::Vanished if !step.is_torn() => Lost::Order,
+        Leaving::Deleted | Leaving::Vanished => Lost::Binding,
     };
     if lost.policy(step) == Loss::Retire {
         return Ok(None);

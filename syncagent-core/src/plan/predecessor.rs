@@ -126,7 +126,9 @@ pub(super) fn orphaned(step: &mut Step<'_>) {
         step.gone = done;
         return;
     }
-    step.record.origin = None;
+    if let Some(origin) = step.record.origin.take() {
+        step.record.orphan = Some(origin.uid.into());
+    }
     step.refused.push(format!(
         "{copy_ref} is an orphan, for its order is gone; it stays until somebody deletes it, or orders under the same name again"
     ));

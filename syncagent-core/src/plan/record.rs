@@ -35,6 +35,8 @@ pub struct Record {
     /// Whether the server of its workspace went back to an older state since it was seen: that it is missing there is no
     /// evidence that anybody wanted that.
     pub unsure: bool,
+    /// The uid of the order that was found gone, where its copy is an orphan.
+    pub orphan: Option<Box<str>>,
     /// Whether the copy vanished and is not to be made again.
     pub lost: bool,
     /// Whether the copy is marked as kept without its order.

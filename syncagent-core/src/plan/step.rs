@@ -159,6 +159,13 @@ impl<'a> Step<'a> {
         })
     }
 
+    /// Whether the order that is gone was deleted while we took hold of it.
+    pub(super) fn is_torn(&self) -> bool {
+        let gone = self.record.origin.as_ref().map(|it| it.uid.as_str());
+        let gone = gone.or(self.record.orphan.as_deref());
+        gone.is_some() && gone == self.context.torn.as_deref()
+    }
+
     fn is_current(&self, origin: &Value) -> bool {
         let known = self.record.origin.as_ref();
         known.is_some_and(|known| known.uid == uid(origin) && known.version == version(origin))
@@ -192,6 +199,7 @@ impl<'a> Step<'a> {
             .unwrap_or(&empty);
         self.record.origin = Some(known);
         self.record.unsure = false;
+        self.record.orphan = None;
         self.record.generation = generation(origin);
         self.record.wish = Some(wish(origin));
         self.record.finalizers = finalizers(origin);

@@ -55,15 +55,21 @@ fn returned(agent: &Agent<'_>) -> ObjectRef {
 }
 
 /// The workspace unbinds: kcp deletes the orders.
-fn unbind(world: &mut World, agent: &Agent<'_>) {
+fn unbind(world: &mut World, agent: &mut Agent<'_>) {
     world.put(&binding(), json!({"metadata": {"finalizers": ["kcp/x"]}}));
     world.delete(&binding());
     world.delete(&agent.origin());
 }
 
 /// Somebody strips our finalizer, and the order is gone.
-fn strip(world: &mut World, agent: &Agent<'_>) {
+fn strip(world: &mut World, agent: &mut Agent<'_>) {
     world.objects.remove(&agent.origin());
+}
+
+/// A server deletes the order although we hold it, for it had looked before.
+fn tear(world: &mut World, agent: &mut Agent<'_>) {
+    let order = world.objects.remove(&agent.origin()).expect("an order");
+    agent.torn = order["metadata"]["uid"].as_str().map(str::to_owned);
 }
 
 fn said(ending: Option<Ending>) -> String {
@@ -78,9 +84,9 @@ fn said(ending: Option<Ending>) -> String {
 
 #[test]
 fn every_loss_under_every_policy() {
-    type Happen = fn(&mut World, &Agent<'_>);
+    type Happen = fn(&mut World, &mut Agent<'_>);
     type Choose = fn(&mut Losses, Loss);
-    let losses: [(&str, Choose, Happen, &[Loss]); 3] = [
+    let losses: [(&str, Choose, Happen, &[Loss]); 4] = [
         (
             "unbound",
             |losses, loss| losses.unbound = loss,
@@ -91,6 +97,12 @@ fn every_loss_under_every_policy() {
             "stripped",
             |losses, loss| losses.stripped = loss,
             strip,
+            &[Loss::Retire, Loss::Keep, Loss::Report],
+        ),
+        (
+            "torn",
+            |losses, loss| losses.stripped = loss,
+            tear,
             &[Loss::Retire, Loss::Keep, Loss::Report],
         ),
         (
@@ -114,7 +126,7 @@ fn every_loss_under_every_policy() {
                     mut agent,
                     ..
                 } = served(&publication);
-                happen(&mut world, &agent);
+                happen(&mut world, &mut agent);
                 if restarted {
                     agent.restart(&world);
                 } else {
@@ -146,7 +158,7 @@ fn every_loss_under_every_policy() {
 #[test]
 fn what_is_kept_outlives_crashes_and_restarts_without_a_request() {
     for (loss, happen) in [
-        (Loss::Keep, unbind as fn(&mut World, &Agent<'_>)),
+        (Loss::Keep, unbind as fn(&mut World, &mut Agent<'_>)),
         (Loss::Report, strip),
     ] {
         for cut in 0..6 {
@@ -158,7 +170,7 @@ fn what_is_kept_outlives_crashes_and_restarts_without_a_request() {
                 taken,
             } = served(&publication);
             let copy = agent.copy();
-            happen(&mut world, &agent);
+            happen(&mut world, &mut agent);
             agent.event(&world, &agent.origin());
             agent.run(&mut world, Some(cut));
             agent.restart(&world);
@@ -321,7 +333,7 @@ fn what_was_taken_stays_where_a_copy_is_to_be_kept_that_is_not_ours_any_more() {
         world.objects.remove(at);
     }
     type Change = fn(&mut World, &ObjectRef);
-    type Happen = fn(&mut World, &Agent<'_>);
+    type Happen = fn(&mut World, &mut Agent<'_>);
     // Where nothing is left that could need it, it goes.
     let cases: [(Happen, bool, Change, bool); 5] = [
         (unbind, true, unmark, true),
@@ -341,7 +353,7 @@ fn what_was_taken_stays_where_a_copy_is_to_be_kept_that_is_not_ours_any_more() {
             } = served(&publication);
             change(&mut world, &agent.copy());
             let copy = world.objects.get(&agent.copy()).cloned();
-            happen(&mut world, &agent);
+            happen(&mut world, &mut agent);
             if restarted {
                 agent.restart(&world);
             }

@@ -185,6 +185,51 @@ fn an_order_that_vanished_holds_nothing_and_its_copies_stay() {
     assert_eq!(finalizers(&world.objects[&at.password]), [CLEANUP]);
 }
 
+/// A server may delete an order although it is held, where it was asked to before the hold: a deletion as every other.
+#[test]
+fn an_order_that_is_deleted_while_it_is_taken_hold_of_ends_as_every_other() {
+    let publication = compile(both_ways());
+    let left = |world: &World| -> Vec<String> {
+        let named = |(at, object): (&ObjectRef, &Value)| format!("{at} {:?}", finalizers(object));
+        world.objects.iter().map(named).collect()
+    };
+    let (mut world, mut agent, _) = taken_over(&publication);
+    settle(&mut world, &mut agent);
+    world.delete(&agent.origin());
+    agent.event(&world, &agent.origin());
+    assert_eq!(agent.run(&mut world, None), Some(Ending::Settled));
+    let wanted = left(&world);
+    assert!(!world.objects.contains_key(&agent.copy()));
+    for heard in [true, false] {
+        let (mut world, mut agent, _) = taken_over(&publication);
+        settle(&mut world, &mut agent);
+        let order = world.objects.remove(&agent.origin()).unwrap();
+        if !heard {
+            // The answer to a write is here before the watch tells what became of the order.
+            agent.event(&world, &agent.origin());
+            let ending = agent.run(&mut world, None);
+            assert!(matches!(ending, Some(Ending::Refused(_))), "{ending:?}");
+        }
+        agent.torn = order["metadata"]["uid"].as_str().map(str::to_owned);
+        agent.event(&world, &agent.origin());
+        assert_eq!(agent.run(&mut world, None), Some(Ending::Gone));
+        assert_eq!(left(&world), wanted);
+    }
+}
+
+#[test]
+fn that_an_order_before_was_deleted_while_it_was_held_says_nothing_of_this_one() {
+    let publication = compile(both_ways());
+    let (mut world, mut agent, _) = taken_over(&publication);
+    settle(&mut world, &mut agent);
+    world.objects.remove(&agent.origin());
+    agent.torn = Some("another".to_owned());
+    agent.event(&world, &agent.origin());
+    let ending = agent.run(&mut world, None);
+    assert!(matches!(ending, Some(Ending::Refused(_))), "{ending:?}");
+    assert!(world.objects.contains_key(&agent.copy()));
+}
+
 /// The Go agent is done with an order that is not there: neither the copy nor what was held for it is touched, for nobody can
 /// tell any more who else holds it with the finalizer that all of them share. So it is here, and the copy is reported. An
 /// order of the same name takes all of it over, and lets it go in the end.

@@ -566,6 +566,8 @@ pub(crate) struct Agent<'a> {
     pub(crate) twice: bool,
     /// Whether others refer to the order that go first.
     pub(crate) referred: bool,
+    /// The uid of the order that was deleted while it was held.
+    pub(crate) torn: Option<String>,
 }
 
 impl<'a> Agent<'a> {
@@ -584,6 +586,7 @@ impl<'a> Agent<'a> {
             now: "2026-01-01T00:00:00Z".into(),
             twice: false,
             referred: false,
+            torn: None,
         }
     }
 
@@ -592,6 +595,7 @@ impl<'a> Agent<'a> {
             now: self.now.clone(),
             paused: false,
             referred: self.referred,
+            torn: self.torn.clone(),
         }
     }
 

@@ -87,6 +87,7 @@ impl Call {
                 content_type: String::new(),
                 body: super::Bytes::new(),
                 ahead: self.ahead,
+                overlooks: self.overlooks,
             };
             match one.delete_named(&stored.key.name, &options) {
                 Ok(_) => items.push(object),
@@ -115,10 +116,13 @@ impl Call {
             self.admit(Verb::Delete, options.dry_run, Some(&old), None)?;
             super::kinds::check_deletion(self, name)?;
             let mut next = (*stored.object).clone();
-            let finalizers = propagated(&next, options.propagation);
-            set_finalizers(&mut next, &finalizers);
             let expect = Expect::Version(stored.version);
             let deleting = next.pointer("/metadata/deletionTimestamp").is_some();
+            let finalizers = match self.overlooks && !deleting {
+                true => Vec::new(),
+                false => propagated(&next, options.propagation),
+            };
+            set_finalizers(&mut next, &finalizers);
             if !has_finalizers(&next) {
                 if options.dry_run {
                     return Ok(Deleted::Gone(old));

@@ -5,7 +5,9 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams, WatchParams};
+use kube::api::{
+    Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
+};
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 use syncagent_embedded::Server;
@@ -51,6 +53,36 @@ async fn an_answer_can_be_lost_after_the_deed() {
     assert!(configs.get_opt("a").await.unwrap().is_some());
     server.faults().clear();
     configs.create(&params, &config("b", "1")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_may_overlook_a_finalizer_that_came_while_it_was_under_way() {
+    let server = Server::kubernetes().build();
+    let configs: Api<ConfigMap> = Api::default_namespaced(client(&server));
+    for name in ["a", "b"] {
+        let mut held = config(name, "1");
+        held.metadata.finalizers = Some(vec!["example.io/held".to_owned()]);
+        configs.create(&PostParams::default(), &held).await.unwrap();
+    }
+    let params = DeleteParams::default();
+    let watched = WatchParams::default().timeout(290);
+    let mut watch = configs.watch(&watched, "0").await.unwrap().boxed();
+    let deletes = |asked: &syncagent_embedded::faults::Asked<'_>| asked.verb == "delete";
+    server.faults().plan(1, Fault::Overlook, deletes);
+    assert!(configs.delete("a", &params).await.unwrap().is_right());
+    // The last state is that of a held object, of which nobody had asked that it go.
+    let last = loop {
+        if let WatchEvent::Deleted(last) = watch.next().await.unwrap().unwrap() {
+            break last;
+        }
+    };
+    assert_eq!(last.metadata.finalizers.unwrap(), ["example.io/held"]);
+    assert_eq!(last.metadata.deletion_timestamp, None);
+    // Who is being deleted already is held.
+    assert!(configs.delete("b", &params).await.unwrap().is_left());
+    server.faults().plan(1, Fault::Overlook, deletes);
+    assert!(configs.delete("b", &params).await.unwrap().is_left());
+    assert!(configs.get_opt("b").await.unwrap().is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use syncagent::Hands;
+use syncagent_core::definition::{Loss, Policy};
 use syncagent_embedded::faults::{Asked, Fault};
 use syncagent_embedded::status::Failure;
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use super::{alive, at_rest, kcp, possible, problems, retired, service};
 use crate::spent::Spent;
 use crate::stage::{Stage, gone, play, there};
+use crate::takeover::STATES;
 use crate::things;
 use crate::world::{change, eventually};
 
@@ -375,5 +377,56 @@ fn what_was_taken_for_an_order_that_was_lost_with_its_copy_is_cleaned_up() {
         stage.asked_exactly(&[]);
         spent.at_most(30);
         stage.stop().await;
+    });
+}
+
+/// A server deletes an order that it had looked at before our finalizer was on it, as real ones do: that is a deletion as
+/// every other. Where somebody takes our finalizer off an order that goes, what becomes of the copy is the policy's.
+#[test]
+fn an_order_that_is_deleted_while_it_is_taken_hold_of_is_no_orphan() {
+    play(|| async {
+        if !possible() {
+            return;
+        }
+        let thing = things::kind("Thing");
+        let mut reported = Policy::derived();
+        reported.losses.stripped = Loss::Report;
+        for policy in [Policy::derived(), reported, Policy::take_over(STATES)] {
+            let stays = policy != Policy::derived();
+            let mut definition = things::plain("Thing");
+            definition.policy = policy;
+            let mut stage = Stage::running(vec![definition]).await;
+            let consumer = stage.consumer("consumer").await;
+            for name in ["torn", "stripped"] {
+                consumer.order(&thing, name, &json!({"size": 1})).await;
+                stage.copy(&consumer, &thing, name).await;
+            }
+            stage.calm().await;
+            let spent = Spent::from_here(&stage);
+            let torn = |asked: &Asked<'_>| asked.verb == "delete" && asked.target.name == "torn";
+            kcp(&stage).faults().plan(1, Fault::Overlook, torn);
+            consumer.delete(&thing, "torn").await;
+            gone(&stage.service, &thing, &consumer.cluster, "torn").await;
+
+            // The other one is asked to go, and stripped before the agent hears of either.
+            kcp(&stage).faults().mute_watches();
+            consumer.delete(&thing, "stripped").await;
+            let order = things::path(&thing, "default", "stripped");
+            let free = json!({"metadata": {"finalizers": null}});
+            change(&consumer.api, &order, &free).await;
+            gone(&consumer.api, &thing, "default", "stripped").await;
+            kcp(&stage).faults().cut_watches();
+            stage.calm().await;
+            if stays {
+                stage.copy(&consumer, &thing, "stripped").await;
+                let stuck = stage.stuck();
+                assert_eq!(stuck.len(), 1, "{stuck:#?}");
+                assert!(stuck[0].why.contains("is an orphan"), "{stuck:#?}");
+            } else {
+                gone(&stage.service, &thing, &consumer.cluster, "stripped").await;
+            }
+            spent.at_most(20);
+            stage.stop().await;
+        }
     });
 }
