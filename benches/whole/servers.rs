@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use syncagent_core::io::clients::Server;
 
@@ -83,7 +85,7 @@ impl Servers {
     }
 
     /// The time of the servers on the processors, where both are embedded.
-    pub(crate) fn cpu(&self) -> Option<std::time::Duration> {
+    pub(crate) fn cpu(&self) -> Option<Duration> {
         let embedded = self.embedded.as_ref().filter(|_| self.are_embedded());
         embedded.map(|it| process::cpu(it.child.id()))
     }
@@ -94,7 +96,7 @@ impl Servers {
             embedded.ask("forget");
         }
         for (_, path, read) in &mut self.logs {
-            *read = std::fs::metadata(path).map_or(0, |it| it.len());
+            *read = length(path);
         }
     }
 
@@ -105,9 +107,26 @@ impl Servers {
             None => Counts::new(),
         };
         for (side, path, from) in &self.logs {
-            count(side, path, *from, &mut counts);
+            for (told, _) in requests(side, path, *from) {
+                *counts.entry(told).or_default() += 1;
+            }
         }
         counts
+    }
+
+    /// How far the audit logs are.
+    pub(crate) fn mark(&self) -> Vec<u64> {
+        self.logs.iter().map(|(_, path, _)| length(path)).collect()
+    }
+
+    /// How long the servers took to answer such a request of others than the bench, since a mark; nothing where no audit
+    /// log tells.
+    pub(crate) fn took(&self, what: &str, since: &[u64]) -> Vec<Duration> {
+        let logs = self.logs.iter().zip(since);
+        logs.flat_map(|((side, path, _), from)| requests(side, path, *from))
+            .filter(|(told, _)| told == what)
+            .filter_map(|(_, took)| took)
+            .collect()
     }
 
     /// The service cluster.
@@ -166,6 +185,10 @@ impl Drop for Embedded {
     }
 }
 
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |it| it.len())
+}
+
 /// A request, as it is counted: `kcp patch things/status`.
 pub(crate) fn told(side: &str, verb: &str, resource: &str, subresource: &str) -> String {
     match subresource {
@@ -174,19 +197,20 @@ pub(crate) fn told(side: &str, verb: &str, resource: &str, subresource: &str) ->
     }
 }
 
-/// Counts the requests of an audit log from a position on.
-fn count(side: &str, path: &Path, from: u64, counts: &mut Counts) {
-    let Ok(mut file) = std::fs::File::open(path) else {
-        return;
-    };
+/// What others than the bench asked for, by an audit log from a position on, and how long the server took to answer.
+fn requests(side: &str, path: &Path, from: u64) -> Vec<(String, Option<Duration>)> {
     let mut text = String::new();
-    if file.seek(SeekFrom::Start(from)).is_err() || file.read_to_string(&mut text).is_err() {
-        return;
+    let read = std::fs::File::open(path).and_then(|mut file| {
+        file.seek(SeekFrom::Start(from))?;
+        file.read_to_string(&mut text)
+    });
+    if read.is_err() {
+        return Vec::new();
     }
-    for line in text.lines() {
-        let Ok(entry) = serde_json::from_str::<Value>(line) else {
-            continue;
-        };
+    let entries = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let request = |entry: Value| {
         let word = |at: &str| {
             entry
                 .pointer(at)
@@ -200,16 +224,22 @@ fn count(side: &str, path: &Path, from: u64, counts: &mut Counts) {
             "watch" => "ResponseStarted",
             _ => "ResponseComplete",
         };
-        if agent != BENCH && !own && word("/stage") == answered {
-            let line = told(
-                side,
-                word("/verb"),
-                word("/objectRef/resource"),
-                word("/objectRef/subresource"),
-            );
-            *counts.entry(line).or_default() += 1;
-        }
-    }
+        let time = |at: &str| word(at).parse::<Timestamp>().ok();
+        let took = time("/requestReceivedTimestamp").zip(time("/stageTimestamp"));
+        let told = told(
+            side,
+            word("/verb"),
+            word("/objectRef/resource"),
+            word("/objectRef/subresource"),
+        );
+        (agent != BENCH && !own && word("/stage") == answered).then(|| {
+            (
+                told,
+                took.map(|(from, to)| to.duration_since(from).unsigned_abs()),
+            )
+        })
+    };
+    entries.filter_map(request).collect()
 }
 
 /// A kubeconfig whose paths hold wherever it is written to.

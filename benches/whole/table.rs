@@ -50,6 +50,8 @@ pub(crate) struct Latency {
     pub(crate) crossed: Vec<Duration>,
     /// How long the writes themselves took.
     pub(crate) writes: Vec<Duration>,
+    /// How long the other server took for the agent's writes that brought them over, where its audit log tells.
+    pub(crate) carried: Vec<Duration>,
     /// How many never arrived.
     pub(crate) missing: usize,
 }
@@ -287,22 +289,24 @@ impl Results {
         }
         line(
             out,
-            "\n| who | what | pace | p50 | p99 | the write itself p50 | p99 | never arrived |",
+            "\n| who | what | pace | p50 | p99 | the write itself p50 | p99 | the agent's write, as its server logged it p50 | p99 | never arrived |",
         );
         line(
             out,
-            "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
+            "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         );
         let mut row = |who: &str, what: &str, pace: &str, it: &Latency| {
             let at = |all: &[Duration], percent| millis(share(all, percent));
             line(
                 out,
                 &format!(
-                    "| {who} | {what} | {pace} | {} | {} | {} | {} | {} |",
+                    "| {who} | {what} | {pace} | {} | {} | {} | {} | {} | {} | {} |",
                     at(&it.crossed, 50),
                     at(&it.crossed, 99),
                     at(&it.writes, 50),
                     at(&it.writes, 99),
+                    at(&it.carried, 50),
+                    at(&it.carried, 99),
                     it.missing
                 ),
             );

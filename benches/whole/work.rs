@@ -64,7 +64,9 @@ pub(crate) async fn run(
             (false, Way::Up),
         ] {
             say(way.word());
-            let latency = latency(scene, some, way, steady.then_some(pause), cap).await;
+            let mark = scene.servers.mark();
+            let mut latency = latency(scene, some, way, steady.then_some(pause), cap).await;
+            latency.carried = scene.servers.took(way.carried_by(), &mark);
             measured.latencies.push((way.word(), steady, latency));
             agent.quiet(&mut scene.servers, cap).await;
         }
@@ -181,6 +183,14 @@ impl Way {
             Self::Up => "statuses",
         }
     }
+
+    /// The agent's write that brings it to the other side.
+    fn carried_by(self) -> &'static str {
+        match self {
+            Self::Down => "service patch things",
+            Self::Up => "kcp patch things/status",
+        }
+    }
 }
 
 /// Changes each order once, at a pace or as fast as the servers take it, and sees when it arrives on the other side.
@@ -250,6 +260,7 @@ async fn latency(
             .iter()
             .map(|(_, begun, answered)| *answered - *begun)
             .collect(),
+        carried: Vec::new(),
     }
 }
 
