@@ -59,12 +59,14 @@ impl Call {
         let mut remaining = None;
         let selective = !self.query.text("labelSelector").is_empty() || !fields.is_empty();
         if let Some(last) = last {
-            let left = matching.count();
-            if left > 0 {
+            let more = matching.next().is_some();
+            if more {
                 token = encode_token(page.version, &relative(&scope, last));
-                if !selective {
-                    remaining = Some(left);
-                }
+            }
+            if more && !selective {
+                // Each that is shown here matches: none has to be brought into its form to be counted.
+                let shown = page.items.iter().filter(|stored| self.in_lens(stored));
+                remaining = Some(shown.count() - items.len());
             }
         }
         Ok(Answer::value(

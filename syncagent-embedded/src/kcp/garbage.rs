@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::model::{deleting, items, remove, text};
 use crate::core::Core;
-use crate::store::Stored;
+use crate::store::{Store, Stored};
 
 const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
@@ -27,10 +27,28 @@ pub(super) async fn run(core: Arc<Core>) {
         tokio::time::sleep(PAUSE).await;
         let revision = core.store().revision();
         if revision != seen {
+            let matters = matters(&core.store(), seen);
             seen = revision;
-            pass(&core);
+            if matters {
+                pass(&core);
+            }
         }
     }
+}
+
+/// Whether something happened after a version that is the collector's business: an object went, or one was written that has
+/// owners or is being deleted. Everything else is most of what happens, and looking at all there is takes long.
+fn matters(store: &Store, version: u64) -> bool {
+    let concerns = |stored: &Stored| {
+        deleting(&stored.object) || !items(&stored.object, "/metadata/ownerReferences").is_empty()
+    };
+    store.buckets().iter().any(|bucket| {
+        store.last_change(bucket) > version
+            && store.since(bucket, version).map_or(true, |events| {
+                let mut after = events.iter().map(|event| event.after.as_deref());
+                after.any(|after| after.is_none_or(concerns))
+            })
+    })
 }
 
 fn pass(core: &Core) {
@@ -103,5 +121,53 @@ fn set_list(object: &mut Value, name: &str, list: Vec<Value>) {
         remove(&mut object["metadata"], name);
     } else {
         object["metadata"][name] = Value::Array(list);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::{Expect, Key};
+
+    fn key(name: &str) -> Key {
+        Key {
+            bucket: "widgets".into(),
+            cluster: "".into(),
+            namespace: String::new(),
+            name: name.into(),
+        }
+    }
+
+    #[test]
+    fn only_what_has_owners_or_goes_is_looked_into() {
+        let mut store = Store::new(4);
+        let owned = json!({"metadata": {"ownerReferences": [{"uid": "u"}]}});
+        let going = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        for (name, object, wanted) in [
+            ("plain", json!({"metadata": {}}), false),
+            ("owned", owned, true),
+            ("going", going, true),
+        ] {
+            let before = store.revision();
+            assert!(!matters(&store, before), "nothing happened");
+            store.put(&key(name), object, Expect::Absent).unwrap();
+            assert_eq!(matters(&store, before), wanted, "{name}");
+        }
+        let before = store.revision();
+        let plain = store.get(&key("plain")).unwrap().version;
+        store.remove(&key("plain"), Expect::Version(plain)).unwrap();
+        assert!(matters(&store, before), "one went");
+        // What is not known any more may have been anything.
+        let before = store.revision();
+        for n in 0..5 {
+            let object = json!({"metadata": {}});
+            store
+                .put(&key(&n.to_string()), object, Expect::Absent)
+                .unwrap();
+        }
+        assert!(matters(&store, before));
+        assert!(!matters(&store, store.revision() - 1));
     }
 }
