@@ -24,7 +24,6 @@ mod bindings;
 mod claims;
 mod convert;
 mod exports;
-mod garbage;
 mod hash;
 mod kinds;
 mod model;
@@ -47,6 +46,7 @@ use crate::clock::Clock;
 use crate::core::{Core, lock};
 use crate::crds;
 use crate::namespaces;
+use crate::owners;
 use crate::plane::{
     Admission, Attributes, Early, Lens, Place, Plane, Reach, Resolved, Route, User,
 };
@@ -992,7 +992,7 @@ impl Plane for Kcp {
         pass(&shared, core);
         core.spawn(crds::run(core.clone()));
         core.spawn(namespaces::run(core.clone()));
-        core.spawn(garbage::run(core.clone()));
+        core.spawn(owners::run(core.clone()));
         core.spawn(reconcile(shared, core.clone()));
     }
 }

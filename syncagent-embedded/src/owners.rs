@@ -1,9 +1,9 @@
 //! Owner references: what happens to the dependents of an object that goes.
 //!
-//! On a real cluster this is the garbage collector of kube-controller-manager; here it is a task of the server, unless
-//! the server was built bare. Dependents of a deleted owner are deleted once their last owner is gone; an owner that is
-//! deleted in the foreground waits for them, one that is deleted with `Orphan` leaves them behind without a reference.
-//! Owners are known by uid and lie in the same cluster.
+//! On a real cluster this is the garbage collector of kube-controller-manager, and kcp runs the same; here it is a task
+//! of the server, unless a Kubernetes server was built bare. Dependents of a deleted owner are deleted once their last
+//! owner is gone; an owner that is deleted in the foreground waits for them, one that is deleted with `Orphan` leaves them
+//! behind without a reference. Owners are known by uid and lie in the same cluster.
 
 use std::sync::Arc;
 

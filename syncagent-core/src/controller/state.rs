@@ -334,9 +334,6 @@ impl State {
         let source = Source::Endpoint(url.clone());
         let subject = Subject::Orders(key.publication.clone());
         let order = self.orders.add(key);
-        if matches!(sight, Sight::There(_)) {
-            self.torn.remove(&order);
-        }
         let moved = self.orders.endpoint(order) != Some(url);
         self.orders.tell_of(order, url);
         self.orders.entry_mut(order).rounds.0 = self.gates.round(&source, &subject);

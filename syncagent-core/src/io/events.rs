@@ -228,7 +228,7 @@ async fn tell(
     now: &str,
 ) -> Result<Option<Reply>, Error> {
     let event = event(about, said, agent, now);
-    let all = format!("/api/v1/namespaces/{}/events", escape(home(about)));
+    let all = collection(about);
     let name = event["metadata"]["name"].as_str().unwrap_or_default();
     let one = format!("{all}/{}", escape(name));
     // The same name may be an event of another workspace.
@@ -273,11 +273,8 @@ fn once_more(count: Option<u32>, now: &str) -> Value {
 
 /// Sends one event, about what is no order. Whether it arrives is nobody's concern.
 pub(crate) async fn post(server: &Server, about: &About, said: &Said, component: &str, now: &str) {
-    let path = format!("/api/v1/namespaces/{}/events", escape(home(about)));
-    match server
-        .post(&path, &event(about, said, component, now))
-        .await
-    {
+    let event = event(about, said, component, now);
+    match server.post(&collection(about), &event).await {
         // 409: it was said before.
         Ok(reply) if reply.is_success() || reply.code == 409 => {}
         Ok(reply) => tracing::debug!(code = reply.code, "an event was refused"),
@@ -291,6 +288,11 @@ fn home(about: &About) -> &str {
         "" => "default",
         namespace => namespace,
     }
+}
+
+/// Where the events about an order are.
+fn collection(about: &About) -> String {
+    format!("/api/v1/namespaces/{}/events", escape(home(about)))
 }
 
 fn event(about: &About, said: &Said, agent: &str, now: &str) -> Value {

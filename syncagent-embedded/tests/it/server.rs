@@ -290,7 +290,20 @@ async fn who_may_not_is_told_so() {
 #[tokio::test(start_paused = true)]
 async fn dependents_go_with_their_last_owner() {
     let server = Server::kubernetes().build();
-    let api: Api<ConfigMap> = Api::namespaced(client(&server), "default");
+    dependents_of(client(&server)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn dependents_go_with_their_last_owner_in_a_workspace_too() {
+    let kcp = Server::kcp().build();
+    let cluster = kcp.create_workspace("root:consumer").await.unwrap();
+    let user = kcp.in_process().as_user(&kcp.kcp_admin());
+    let workspace = user.at(&format!("/clusters/{cluster}"));
+    dependents_of(Client::new(workspace, "default")).await;
+}
+
+async fn dependents_of(client: Client) {
+    let api: Api<ConfigMap> = Api::namespaced(client, "default");
     let create = async |name: &str, owners: &[&ConfigMap]| {
         let owners: Vec<_> = owners
             .iter()
