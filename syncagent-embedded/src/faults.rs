@@ -1,16 +1,17 @@
 //! What goes wrong on purpose.
 //!
-//! Three kinds of trouble: the whole server ([`Faults::outage`], [`Faults::compact`]), its open watches
-//! ([`Faults::cut_watches`], [`Faults::mute_watches`]), and single requests ([`Faults::plan`]), which are refused, taken
+//! Four kinds of trouble: the whole server ([`Faults::outage`], [`Faults::compact`]), what it says of itself
+//! ([`Faults::stale_discovery`]), its open watches ([`Faults::cut_watches`], [`Faults::mute_watches`]), and single requests ([`Faults::plan`]), which are refused, taken
 //! and never answered, held back, done without telling, or done by what was true a moment ago.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::Resource;
 use crate::core::{Core, lock};
 use crate::request::Target;
 use crate::status::Failure;
@@ -62,6 +63,8 @@ pub struct Planner {
     cuts: watch::Sender<u64>,
     mutes: watch::Sender<u64>,
     planned: Mutex<Vec<Planned>>,
+    /// What discovery tells at which place, while it is stale.
+    stale: Mutex<Option<BTreeMap<Arc<str>, Vec<Resource>>>>,
 }
 
 struct Planned {
@@ -78,6 +81,7 @@ impl Default for Planner {
             cuts: watch::Sender::new(0),
             mutes: watch::Sender::new(0),
             planned: Mutex::default(),
+            stale: Mutex::default(),
         }
     }
 }
@@ -130,6 +134,12 @@ impl Faults {
         if on {
             self.cut_watches();
         }
+    }
+
+    /// While `true`: discovery and OpenAPI go on telling what they tell first from now on, whatever comes and goes. A
+    /// kube-apiserver 1.36 that had little to do showed kinds for up to a tenth of a second after their CRD was gone.
+    pub fn stale_discovery(&self, on: bool) {
+        *lock(&self.planner().stale) = on.then(BTreeMap::new);
     }
 
     /// Breaks all open watches, as a network would.
@@ -199,6 +209,14 @@ impl Planner {
 
     pub(crate) fn is_shard_out(&self, shard: &str) -> bool {
         lock(&self.shards_out).contains(shard)
+    }
+
+    /// What discovery tells at a place, where this is what is true.
+    pub(crate) fn told(&self, place: &Arc<str>, true_now: Vec<Resource>) -> Vec<Resource> {
+        match &mut *lock(&self.stale) {
+            Some(told) => told.entry(place.clone()).or_insert(true_now).clone(),
+            None => true_now,
+        }
     }
 
     pub(crate) fn outages(&self) -> watch::Receiver<bool> {

@@ -406,6 +406,7 @@ fn other(
         .iter()
         .map(|served| served.resource.clone())
         .collect();
+    let kinds = core.faults.told(&place.name(), kinds);
     let order = if place.view.is_empty() {
         discovery::Order::Precedence
     } else {

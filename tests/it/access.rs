@@ -171,6 +171,10 @@ async fn life(stage: &mut Stage) {
         things::named("Part")
     );
     eventually("it is waited for", || async {
+        assert!(
+            !stage.ended(),
+            "the agent takes it for a kind without a CRD"
+        );
         let notices = stage.notices.lock().unwrap();
         let told = notices.iter().any(|it| it.to_string().contains(&waits));
         told.then_some(())

@@ -9,7 +9,7 @@ use syncagent_core::io::clients::Server;
 
 use crate::stage::{CRDS, EXPORT, Stage, gone, install, play, there};
 use crate::things;
-use crate::world::{change, created, eventually, status};
+use crate::world::{change, created, eventually, skipped, status};
 
 const EXPORTS: &str = "/apis/apis.kcp.io/v1alpha2/apiexports";
 
@@ -255,6 +255,84 @@ fn a_crd_that_is_deleted_and_made_again_retires_nothing() {
         consumer.delete(&thing, "a").await;
         gone(&consumer.api, &thing, "default", "a").await;
         stage.stop().await;
+    });
+}
+
+/// Makes discovery of the embedded service cluster go on telling what it tells now, and deletes a CRD; says aloud where
+/// nobody can be made to lag behind.
+pub(crate) async fn deleted_unseen(stage: &Stage, kind: &Kind) -> bool {
+    let Some(server) = stage.world.embedded_service() else {
+        skipped("a real service cluster does not lag behind on request");
+        return false;
+    };
+    server.faults().stale_discovery(true);
+    let list = format!("/apis/{}/{}", kind.group, kind.version);
+    let told = stage.service.get(&list).await.unwrap();
+    assert_eq!(told.body["resources"][0]["kind"], kind.kind.as_str());
+    let path = format!("{CRDS}/{}.{}", kind.plural, kind.group);
+    let reply = stage.service.delete(&path, &json!({})).await.unwrap();
+    assert!(reply.is_success(), "{reply:?}");
+    eventually("the CRD is gone", || async {
+        (stage.service.get(&path).await.unwrap().code == 404).then_some(())
+    })
+    .await;
+    true
+}
+
+#[test]
+fn a_kind_that_discovery_still_shows_without_its_crd_is_waited_for() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        let waits = format!(
+            "waits for the service cluster to serve {}",
+            things::named("Thing")
+        );
+        // Discovery is behind for a moment, or for long; before the agent begins, or while it runs.
+        for (running, seconds) in [(false, 2), (false, 20), (true, 2), (true, 20)] {
+            let mut stage = Stage::set(vec![whole("Thing")]).await;
+            stage.export(&json!({})).await;
+            if running {
+                stage.start();
+                stage.filled().await;
+                stage.calm().await;
+            }
+            if !deleted_unseen(&stage, &thing).await {
+                return;
+            }
+            // An agent whose definitions are given ends where one is wrong; who is behind for a moment must not end it.
+            if !running && seconds == 2 {
+                stage.start();
+            } else if !running {
+                stage.drive().set("thing", whole("Thing"));
+            }
+            tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+            let case = format!("running: {running}, {seconds} s");
+            // Who shows a kind for long without a CRD is believed.
+            assert_eq!(
+                told(&stage, "shows no schema on the service cluster"),
+                seconds > 2,
+                "{case}"
+            );
+            stage.notices.lock().unwrap().clear();
+            stage
+                .world
+                .embedded_service()
+                .unwrap()
+                .faults()
+                .stale_discovery(false);
+            if running && seconds == 2 {
+                // That was told when the CRD went.
+                stage.calm().await;
+            } else {
+                eventually(&case, || async { told(&stage, &waits).then_some(()) }).await;
+            }
+            install(&stage.service, &things::service_crd(&thing)).await;
+            stage.filled().await;
+            let consumer = stage.consumer("consumer").await;
+            consumer.order(&thing, "a", &json!({"size": 1})).await;
+            consumer.there(&thing, "a", things::synced).await;
+            stage.stop().await;
+        }
     });
 }
 

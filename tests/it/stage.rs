@@ -280,6 +280,11 @@ impl Stage {
         self.running = Some((token, tokio::spawn(agent.run())));
     }
 
+    /// Whether the agent ended by itself.
+    pub(crate) fn ended(&self) -> bool {
+        self.running.as_ref().is_some_and(|it| it.1.is_finished())
+    }
+
     /// The orders that do not get on, as the running agent tells.
     pub(crate) fn stuck(&self) -> Vec<Stuck> {
         self.handle.as_ref().unwrap().stuck()

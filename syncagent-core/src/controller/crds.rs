@@ -2,12 +2,13 @@
 //!
 //! A kind that is missing is waited for: its CRD is watched, and discovery is asked now and then for kinds that come without
 //! one. A kind that is there costs nothing but its watch. A CRD that was deleted and made again is told as missing in
-//! between, for everything that was there is gone.
+//! between, for everything that was there is gone. That a kind is served without a CRD is told when discovery has said so
+//! for some seconds, and asked again for a minute.
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::follow::{Follower, Followers};
+use super::follow::{Crdless, Follower, Followers, has_crds};
 use crate::definition::Kind;
 use crate::io::AbortOnDrop;
 use crate::io::announce::Announcer;
@@ -45,17 +46,20 @@ impl Follower<Kind, Found> {
     async fn run(mut self) {
         let (events, mut heard) = mpsc::channel(4);
         let mut watching = None;
-        if !self.what.group.is_empty() {
+        if has_crds(&self.what.group) {
             let target =
                 Target::all(self.service.clone(), CRDS).named(&names::resource(&self.what));
             watching = Some(AbortOnDrop(tokio::spawn(watch(target, events))));
         }
         let mut there = false;
         let mut asking = watching.is_none();
+        let mut crdless = None;
         loop {
             let event = if asking {
                 Heard::Ask
-            } else if matches!(self.last, Some(Found::Missing)) {
+            } else if crdless.is_some_and(Crdless::is_asked_again)
+                || matches!(self.last, Some(Found::Missing))
+            {
                 // Not every kind has a CRD that would tell.
                 let event = timeout(self.poll.pause(), heard.recv()).await;
                 event.map_or(Heard::Ask, |event| understood(event, &mut there))
@@ -68,6 +72,7 @@ impl Follower<Kind, Found> {
                 Heard::Crd(found) => {
                     self.tell(*found).await;
                     self.poll.reset();
+                    crdless = None;
                     continue;
                 }
                 Heard::End => return,
@@ -77,17 +82,22 @@ impl Follower<Kind, Found> {
             }
             match find(&self.service, &self.what).await {
                 Ok(found) => {
-                    // Discovery goes on showing a kind for a moment after its CRD is gone.
-                    let lags = found == Found::Bare && matches!(self.last, Some(Found::Crd(_)));
-                    let found = if lags { Found::Missing } else { found };
                     asking = false;
                     self.answered();
-                    let bare = found == Found::Bare;
-                    self.tell(found).await;
-                    if bare && (barred || watching.is_none()) {
+                    if found == Found::Bare && (barred || watching.is_none()) {
+                        self.tell(found).await;
                         // There is no CRD that the agent could follow.
                         drop(watching);
                         return;
+                    }
+                    crdless = (found == Found::Bare)
+                        .then(|| self.poll.crdless(crdless, &self.what.group));
+                    match (crdless, &self.last) {
+                        (Some(Crdless::Doubted), Some(Found::Crd(_))) => {
+                            self.tell(Found::Missing).await;
+                        }
+                        (Some(Crdless::Doubted), _) => {}
+                        _ => self.tell(found).await,
                     }
                     if watching.is_none() {
                         // Nothing but asking tells.

@@ -12,6 +12,8 @@ use crate::io::clients::Server;
 
 /// How soon something that is missing is asked for again, at first and at last.
 const POLL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// When asking has become so rare, a kind that shows no CRD has none: three seconds after the first time.
+const BELIEVED: Duration = Duration::from_secs(4);
 
 /// Those who follow, by what they follow.
 pub(crate) struct Followers<K, N> {
@@ -95,6 +97,27 @@ impl<K: Clone, N: Clone> Follower<K, N> {
     }
 }
 
+/// What to think of a kind that is served and shows no CRD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crdless {
+    /// Its CRD may just be gone.
+    Doubted,
+    /// It was shown often enough to go by it, and is asked for again.
+    Believed,
+    Certain,
+}
+
+/// Whether there can be a CRD of this group: kube-apiserver takes none whose group has no dot.
+pub(crate) fn has_crds(group: &str) -> bool {
+    group.contains('.')
+}
+
+impl Crdless {
+    pub(crate) fn is_asked_again(self) -> bool {
+        self != Self::Certain
+    }
+}
+
 /// How long to wait before asking again: ever longer, up to a bound.
 pub(crate) struct Poll(Duration);
 
@@ -104,6 +127,21 @@ impl Poll {
         let pause = self.0;
         self.0 = (pause * 2).min(POLL.1);
         pause
+    }
+
+    /// What to think of a kind in this group that is served and shows no CRD, where this is what was thought when it was
+    /// asked for before; `None`: it had one then, or was not served. Discovery goes on showing a kind for a moment after its
+    /// CRD is gone.
+    pub(crate) fn crdless(&mut self, before: Option<Crdless>, group: &str) -> Crdless {
+        if before.is_none() {
+            self.reset();
+        }
+        match self.0 {
+            _ if !has_crds(group) => Crdless::Certain,
+            pause if pause < BELIEVED => Crdless::Doubted,
+            pause if pause < POLL.1 => Crdless::Believed,
+            _ => Crdless::Certain,
+        }
     }
 
     /// Begins anew: there was news.
@@ -123,5 +161,25 @@ mod tests {
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         poll.reset();
         assert_eq!(poll.pause().as_secs(), 1);
+    }
+
+    #[test]
+    fn a_kind_that_shows_no_crd_is_doubted_then_believed_then_certain() {
+        let mut poll = Poll(POLL.1);
+        let mut thought = None;
+        let mut all = Vec::new();
+        for _ in 0..7 {
+            thought = Some(poll.crdless(thought, "example.io"));
+            all.extend(thought);
+            poll.pause();
+        }
+        let [doubted, believed] = [Crdless::Doubted, Crdless::Believed];
+        let expected = [doubted, doubted, believed, believed, believed, believed];
+        assert_eq!(all[..6], expected);
+        assert_eq!(all[6], Crdless::Certain);
+        for group in ["", "apps"] {
+            let thought = Poll(POLL.0).crdless(None, group);
+            assert_eq!(thought, Crdless::Certain, "no CRD can be in {group:?}");
+        }
     }
 }

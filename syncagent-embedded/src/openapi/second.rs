@@ -1,7 +1,7 @@
 //! OpenAPI v2, as far as it says what built-in kinds look like: `definitions`, without operations.
 //!
-//! That is what clients read who have to know a kind that has no CRD. A real server tells of custom kinds too, in a reduced
-//! form; those have a CRD that says more.
+//! That is what clients read who have to know a kind that has no CRD. Custom kinds are there in a reduced form, for this
+//! version knows neither null nor alternatives; their CRD says more.
 
 use serde_json::{Map, Value, json};
 
@@ -13,13 +13,16 @@ use crate::builtin;
 #[must_use]
 pub fn second<'a>(resources: impl IntoIterator<Item = &'a Resource>, version: &str) -> Value {
     let mut definitions = Map::new();
-    let built_in = |it: &&Resource| it.provenance == Provenance::BuiltIn;
-    for resource in resources.into_iter().filter(built_in) {
+    for resource in resources {
         let component = component(resource);
         if !builtin::kinds::is_review(resource) {
             definitions.insert(list_component(resource), list(resource, &component));
         }
-        definitions.insert(component, object(resource));
+        let mut schema = object(resource);
+        if resource.provenance != Provenance::BuiltIn {
+            plain(&mut schema);
+        }
+        definitions.insert(component, schema);
     }
     if !definitions.is_empty() {
         definitions.extend(meta::schemas());
@@ -34,6 +37,30 @@ pub fn second<'a>(resources: impl IntoIterator<Item = &'a Resource>, version: &s
         "securityDefinitions": {"BearerToken": {"type": "apiKey", "name": "authorization", "in": "header",
             "description": "Bearer Token authentication"}},
     })
+}
+
+/// The part of a custom kind's schema that this version can say.
+fn plain(schema: &mut Value) {
+    let Some(members) = schema.as_object_mut() else {
+        return;
+    };
+    for alternative in ["anyOf", "oneOf", "not"] {
+        members.remove(alternative);
+    }
+    let nullable = members.remove("nullable") == Some(json!(true));
+    if nullable {
+        members.remove("type");
+    }
+    if nullable || members.get("x-kubernetes-preserve-unknown-fields") == Some(&json!(true)) {
+        members.remove("properties");
+        members.remove("items");
+    }
+    if let Some(Value::Object(properties)) = members.get_mut("properties") {
+        properties.values_mut().for_each(plain);
+    }
+    for below in ["items", "additionalProperties"] {
+        members.get_mut(below).into_iter().for_each(plain);
+    }
 }
 
 /// In this version a reference may stand beside a description, and leads to a definition.
@@ -63,6 +90,24 @@ fn reduced(schema: Value) -> Value {
 mod tests {
     use super::*;
     use crate::builtin::kinds;
+
+    #[test]
+    fn of_a_custom_kind_is_said_what_this_version_can_say() {
+        let mut schema = json!({"type": "object", "properties": {
+            "port": {"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]},
+            "size": {"type": "integer", "nullable": true, "description": "how large"},
+            "more": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {"a": {}}},
+            "parts": {"type": "array", "items": {"type": "object", "oneOf": [{"required": ["a"]}]}},
+        }});
+        plain(&mut schema);
+        let expected = json!({"type": "object", "properties": {
+            "port": {"x-kubernetes-int-or-string": true},
+            "size": {"description": "how large"},
+            "more": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+            "parts": {"type": "array", "items": {"type": "object"}},
+        }});
+        assert_eq!(schema, expected);
+    }
 
     #[test]
     fn built_in_kinds_are_defined_and_every_reference_leads_somewhere() {

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use syncagent_core::cli::flags::Flags;
 
 use super::{SCHEMAS, made_by_go, publish, published, schema_of, site, things_of};
-use crate::stage::{CRDS, Stage, play};
+use crate::schemas::deleted_unseen;
+use crate::stage::{CRDS, Stage, install, play};
 use crate::things;
 use crate::world::{change, eventually};
 
@@ -93,6 +94,61 @@ fn a_schema_that_may_not_be_changed_keeps_its_name_and_nothing_waits_for_it() {
         })
         .await;
         assert!(running.stopped().await.is_stopped());
+    });
+}
+
+/// The CRD of things, with another color in its schema than it has by itself.
+fn colored(color: &str) -> Value {
+    let mut crd = things::service_crd(&things::kind("Thing"));
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["color"] =
+        json!({"type": "string", "description": color});
+    crd
+}
+
+#[test]
+fn a_kind_that_discovery_still_shows_without_its_crd_is_waited_for() {
+    play(|| async {
+        let thing = things::kind("Thing");
+        // Discovery is behind for a moment, or for longer than anybody doubts, or asks.
+        for (running, seconds) in [(false, 2), (false, 20), (false, 100), (true, 2), (true, 20)] {
+            let site = site().await;
+            let stage = &site.0;
+            publish(stage, &things_of("things", json!({}))).await;
+            let start = || site.start(site.flags());
+            let mut agent = None;
+            if running {
+                agent = Some(start());
+                schema_of(stage, "things").await;
+            }
+            if !deleted_unseen(stage, &thing).await {
+                return;
+            }
+            let agent = agent.unwrap_or_else(start);
+            tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+            let faults = stage.world.embedded_service().unwrap().faults();
+            faults.stale_discovery(false);
+            stage.calm().await;
+            // Whatever was believed meanwhile: the next CRDs count.
+            let mut before = Value::Null;
+            for color in ["red", "blue"] {
+                let crd = colored(color);
+                if before.is_null() {
+                    install(&stage.service, &crd).await;
+                } else {
+                    let versions = json!({"spec": {"versions": crd["spec"]["versions"]}});
+                    let path = format!("{CRDS}/{}", things::named("Thing"));
+                    change(&stage.service, &path, &versions).await;
+                }
+                let case = format!("running: {running}, {seconds} s, {color}");
+                before = eventually(&case, || async {
+                    let name = schema_of(stage, "things").await;
+                    let schema = schema(stage, &name).await["spec"]["versions"][0]["schema"].take();
+                    schema.to_string().contains(color).then_some(schema)
+                })
+                .await;
+            }
+            assert!(agent.stopped().await.is_stopped());
+        }
     });
 }
 

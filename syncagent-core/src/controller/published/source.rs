@@ -1,12 +1,13 @@
 //! What stands behind `PublishedResource` objects: the CRD of their kind, or what a server without a CRD says about it.
 //!
-//! A CRD is followed by its name. A kind that is not there is asked for again and again, ever more seldom; one without a CRD
-//! is part of a server, and asked for once.
+//! A CRD is followed by its name. A kind that is not there is asked for again and again, ever more seldom. One that is served
+//! without a CRD is part of a server; it is believed to be so when it showed none for some seconds, and asked for again for a
+//! minute, since discovery goes on showing a kind for a moment after its CRD is gone. Whether a CRD comes is watched on.
 
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::super::follow::{Follower, Followers};
+use super::super::follow::{Crdless, Follower, Followers, has_crds};
 use super::Named;
 use crate::compat::openapi::{Documents, Found};
 use crate::compat::{FieldProblem, Source};
@@ -43,27 +44,65 @@ impl Sources {
 enum Look {
     /// There is a CRD.
     Crd(Value),
-    Bare(Box<Source>),
+    /// There is none of this name, and it is served all the same.
+    Bare(String, Box<Source>),
     Missing(FieldProblem),
 }
 
 impl Follower<Named, Behind> {
     async fn run(mut self) {
+        let mut crdless = None;
         loop {
             match look(&self.service, &self.what).await {
                 Ok(Look::Crd(crd)) => {
+                    crdless = None;
                     self.poll.reset();
                     self.answered();
                     self.follow(object::meta(&crd, "name")).await;
                 }
-                Ok(Look::Bare(source)) => return self.tell(Behind::There(source)).await,
+                Ok(Look::Bare(name, source)) => {
+                    self.answered();
+                    let now = self.poll.crdless(crdless, &self.what.0);
+                    crdless = Some(now);
+                    match (now, &self.last) {
+                        (Crdless::Doubted, None) => {}
+                        (Crdless::Doubted, _) => {
+                            self.tell(Behind::Missing(unserved(&self.what))).await;
+                        }
+                        _ => self.tell(Behind::There(source)).await,
+                    }
+                    if now == Crdless::Certain {
+                        if !has_crds(&self.what.0) {
+                            return;
+                        }
+                        self.await_crd(&name).await;
+                        self.poll.reset();
+                    }
+                }
                 Ok(Look::Missing(problem)) => {
+                    crdless = None;
                     self.answered();
                     self.tell(Behind::Missing(problem)).await;
                 }
                 Err(error) => self.trouble(&error),
             }
             tokio::time::sleep(self.poll.pause()).await;
+        }
+    }
+
+    /// Waits until there is a CRD where none was.
+    async fn await_crd(&mut self, name: &str) {
+        let (events, mut heard) = mpsc::channel(4);
+        let target = Target::all(self.service.clone(), CRDS).named(name);
+        let _watch = AbortOnDrop(tokio::spawn(watch(target, events)));
+        while let Some(event) = heard.recv().await {
+            match event {
+                Event::There(_) => return,
+                Event::Trouble(trouble) => {
+                    self.announcer.heard(&trouble);
+                }
+                Event::Listing(_) | Event::Listed | Event::Left(_) | Event::Restored => {}
+            }
         }
     }
 
@@ -121,7 +160,7 @@ pub(crate) async fn fetch(
 ) -> Result<Result<Source, FieldProblem>, Error> {
     Ok(match look(service, named).await? {
         Look::Crd(crd) => Ok(Source::from_crd(&crd)),
-        Look::Bare(source) => Ok(*source),
+        Look::Bare(_, source) => Ok(*source),
         Look::Missing(problem) => Err(problem),
     })
 }
@@ -155,7 +194,7 @@ async fn look(service: &Server, named: &Named) -> Result<Look, Error> {
         openapi: &reply.body,
     };
     Ok(match Source::from_openapi(&found, &documents) {
-        Ok(source) => Look::Bare(Box::new(source)),
+        Ok(source) => Look::Bare(name, Box::new(source)),
         Err(problem) => Look::Missing(problem),
     })
 }
