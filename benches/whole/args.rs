@@ -86,6 +86,8 @@ pub(crate) struct Args {
 pub(crate) enum Work {
     /// What a client does that only writes.
     Ceiling,
+    /// The same, while it watches what an agent has to watch.
+    Watching,
     /// Orders that wait at start are placed.
     Place,
     /// Changes cross, at a steady rate and all at once.

@@ -1,10 +1,12 @@
-//! A client that does nothing but an agent's writes.
+//! A client that does nothing but an agent's writes; and one that watches besides what an agent has to watch, for servers
+//! that tell somebody of each write have more to do.
 
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use serde_json::json;
 use syncagent_core::io::clients::{APPLY_PATCH, JSON_PATCH};
+use syncagent_core::io::watch::Target;
 
 use crate::scene::{AT_ONCE, Order, Scene, done};
 use crate::sight::Sight;
@@ -13,6 +15,8 @@ use crate::thing::order;
 /// What the servers do at most.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ceiling {
+    /// Whether orders and copies were watched meanwhile.
+    pub(crate) watched: bool,
     /// When each copy was seen, from the start on.
     pub(crate) curve: Vec<Duration>,
     /// When all were there; `None`: not within the cap.
@@ -21,9 +25,34 @@ pub(crate) struct Ceiling {
     pub(crate) writes: Vec<Duration>,
 }
 
-pub(crate) async fn measure(scene: &Scene, orders: &[Order], cap: Duration) -> Ceiling {
+impl Ceiling {
+    /// Who it is that is measured.
+    pub(crate) fn name(&self) -> &'static str {
+        if self.watched {
+            "writing and watching"
+        } else {
+            "only writing"
+        }
+    }
+}
+
+pub(crate) async fn measure(
+    scene: &Scene,
+    orders: &[Order],
+    watched: bool,
+    cap: Duration,
+) -> Ceiling {
     let endpoint = scene.endpoint().await;
-    // An agent's copies are watched, too.
+    let everything = |server| Target::all(server, scene.collection(None));
+    let mut watches = Vec::new();
+    if watched {
+        let all = [endpoint.everywhere(), scene.service.clone()];
+        watches.extend(all.map(|server| Sight::of(everything(server))));
+    }
+    for watch in &mut watches {
+        watch.calm().await;
+    }
+    // As those of an agent are.
     let mut sight = Sight::of(scene.copies());
     sight.calm().await;
     let start = Instant::now();
@@ -55,7 +84,12 @@ pub(crate) async fn measure(scene: &Scene, orders: &[Order], cap: Duration) -> C
         .last()
         .copied()
         .filter(|last| curve.len() == orders.len() && *last <= cap);
-    Ceiling { curve, all, writes }
+    Ceiling {
+        watched,
+        curve,
+        all,
+        writes,
+    }
 }
 
 async fn write(

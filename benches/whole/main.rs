@@ -12,7 +12,8 @@
 //!
 //! The measure of all is a client that does nothing but the agent's writes: for each order a guarded patch that adds a
 //! finalizer in the workspace, and an apply on the service cluster, 32 of them in flight. It needs no watch, decides
-//! nothing and remembers nothing; an agent that is as fast keeps the servers busy, and cannot be faster.
+//! nothing and remembers nothing; an agent that is as fast keeps the servers busy, and cannot be faster. The same client is
+//! measured once more while it watches orders and copies: what that takes off is the price of watches, not of the agent.
 
 #![expect(
     clippy::print_stdout,
@@ -69,9 +70,11 @@ async fn measure(args: &Args) {
                 objects,
                 workspaces,
             };
-            if args.wants(Work::Ceiling) {
-                let rate = ceiling(args, cell).await;
-                results.ceiling(cell, rate);
+            for (work, watched) in [(Work::Ceiling, false), (Work::Watching, true)] {
+                if args.wants(work) {
+                    let rate = ceiling(args, cell, watched).await;
+                    results.ceiling(cell, rate);
+                }
             }
             for contender in &contenders {
                 if contender.is_peer && objects > args.peer_objects {
@@ -81,6 +84,7 @@ async fn measure(args: &Args) {
                 let servers = Servers::fresh(args).await;
                 let mut scene = Scene::set(servers, workspaces, deep).await;
                 let measured = work::run(args, &mut scene, contender, cell, deep).await;
+                work::progress(&contender.name, cell, "cleaning up");
                 scene.clear().await;
                 results.add(&contender.name, cell, measured);
                 results.print_row(&contender.name, cell);
@@ -97,12 +101,14 @@ async fn measure(args: &Args) {
 }
 
 /// What the servers do when nobody thinks.
-async fn ceiling(args: &Args, cell: Cell) -> ceiling::Ceiling {
+async fn ceiling(args: &Args, cell: Cell, watched: bool) -> ceiling::Ceiling {
     let servers = Servers::fresh(args).await;
     let mut scene = Scene::set(servers, cell.workspaces, false).await;
     scene.bind(&args.contenders()[0]).await;
     let orders = scene.order(cell.objects, "a").await;
-    let measured = ceiling::measure(&scene, &orders, Duration::from_secs(args.cap)).await;
+    let cap = Duration::from_secs(args.cap);
+    let measured = ceiling::measure(&scene, &orders, watched, cap).await;
+    work::progress(measured.name(), cell, "cleaning up");
     scene.clear().await;
     measured
 }

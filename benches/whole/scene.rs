@@ -21,6 +21,9 @@ pub(crate) const AT_ONCE: usize = 32;
 /// How long anything may take that is no measurement.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long servers may take to delete what a cell made: they delete one object after the other.
+const CLEANING: Duration = Duration::from_secs(900);
+
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// A provider with consumers.
@@ -254,15 +257,43 @@ impl Scene {
         self.servers.kcp(url.path()).await
     }
 
-    /// Removes what was made, as far as servers live on.
+    /// Takes all finalizers off a consumer's orders.
+    async fn let_go(&self, consumer: &Workspace) {
+        let all = self.collection(Some("default"));
+        let Ok(reply) = consumer.api.get(&all).await else {
+            return;
+        };
+        let held = |it: &&Value| it["metadata"]["finalizers"].is_array();
+        let orders = reply.body["items"].as_array().into_iter().flatten();
+        let names = orders
+            .filter(held)
+            .filter_map(|it| it["metadata"]["name"].as_str());
+        let nothing = json!({"metadata": {"finalizers": null}});
+        futures::stream::iter(names)
+            .for_each_concurrent(AT_ONCE, |name| {
+                let path = format!("{all}/{name}");
+                let (api, nothing) = (&consumer.api, &nothing);
+                async move {
+                    let _ = api.patch(&path, MERGE_PATCH, nothing).await;
+                }
+            })
+            .await;
+    }
+
+    /// Removes what was made, as far as servers live on, and waits until it is gone: who is measured next must not share the
+    /// servers with their own cleaning.
     pub(crate) async fn clear(self) {
         let given = self.servers.given;
         if given.kcp {
-            let parent = self.servers.kcp("").await;
-            for name in &self.made {
-                let path = format!("/apis/tenancy.kcp.io/v1alpha1/workspaces/{name}");
-                let _ = parent.delete(&path, &json!({})).await;
+            // What somebody holds keeps a workspace from going, and its server busy with trying.
+            let consumers = self.consumers.iter().chain(&self.neighbour);
+            for consumer in consumers {
+                self.let_go(consumer).await;
             }
+            let parent = self.servers.kcp("").await;
+            let all = "/apis/tenancy.kcp.io/v1alpha1/workspaces";
+            let paths = self.made.iter().map(|name| format!("{all}/{name}"));
+            removed(&parent, paths.collect()).await;
         }
         if given.service {
             let consumers = self.consumers.iter().chain(&self.neighbour);
@@ -276,11 +307,24 @@ impl Scene {
                 "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.{}",
                 self.group
             );
-            for path in [published, kind].into_iter().chain(namespaces) {
-                let _ = self.service.delete(&path, &json!({})).await;
-            }
+            let paths = [published, kind].into_iter().chain(namespaces);
+            removed(&self.service, paths.collect()).await;
         }
         let _ = std::fs::remove_dir_all(&self.home);
+    }
+}
+
+/// Deletes all of this, and waits until it is gone.
+async fn removed(server: &Server, paths: Vec<String>) {
+    for path in &paths {
+        let _ = server.delete(path, &json!({})).await;
+    }
+    for path in paths {
+        within(CLEANING, &format!("{path} is gone"), async || {
+            let reply = server.get(&path).await.ok()?;
+            matches!(reply.code, 403 | 404).then_some(())
+        })
+        .await;
     }
 }
 
@@ -369,8 +413,12 @@ pub(crate) fn done(reply: Result<Reply, syncagent_core::error::Error>) -> Reply 
     reply
 }
 
-async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, look).await
+}
+
+async fn within<T>(patience: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + patience;
     while Instant::now() < end {
         if let Some(found) = look().await {
             return found;

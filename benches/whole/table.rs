@@ -111,7 +111,7 @@ impl Results {
         };
         let ceilings = self.ceilings.iter().filter(|(at, _)| *at == cell);
         let mut curves: Vec<_> = ceilings
-            .map(|(_, it)| Curve::of("only writing", &it.curve))
+            .map(|(_, it)| Curve::of(it.name(), &it.curve))
             .collect();
         let agents = self.measured.iter().filter(|(_, at, _)| *at == cell);
         curves.extend(agents.map(|(who, _, it)| Curve::of(who, &it.curve)));
@@ -130,8 +130,19 @@ impl Results {
     }
 
     fn ceiling_of(&self, cell: Cell) -> Option<f64> {
-        let (_, it) = self.ceilings.iter().find(|(at, _)| *at == cell)?;
+        let mut all = self.ceilings.iter();
+        let (_, it) = all.find(|(at, it)| *at == cell && !it.watched)?;
         rate(cell.objects, it.all)
+    }
+
+    /// How many orders a second it was, and what that is of the ceiling.
+    fn pace(&self, cell: Cell, all: Option<Duration>) -> (String, String) {
+        let per = rate(cell.objects, all);
+        let share = per.zip(self.ceiling_of(cell));
+        (
+            per.map_or(String::new(), |it| format!("{it:.0}")),
+            share.map_or(String::new(), |(per, most)| format!("{:.2}", per / most)),
+        )
     }
 
     fn placed(&self, out: &mut String, cap: u64) {
@@ -146,22 +157,20 @@ impl Results {
         let beyond = format!("> {cap} s");
         for (cell, it) in &self.ceilings {
             let all = it.all.map_or(beyond.clone(), |it| seconds(Some(it)));
-            let per = rate(cell.objects, it.all).map_or("".into(), |it| format!("{it:.0}"));
+            let (per, share) = self.pace(*cell, it.all);
             line(
                 out,
                 &format!(
-                    "| {} in {} | only writing | {} | {all} | | {per} | 1.00 | | | | | |",
+                    "| {} in {} | {} | {} | {all} | | {per} | {share} | | | | | |",
                     cell.objects,
                     cell.workspaces,
+                    it.name(),
                     seconds(it.curve.first().copied())
                 ),
             );
         }
         for (who, cell, it) in &self.measured {
-            let per = rate(cell.objects, it.all);
-            let share = per
-                .zip(self.ceiling_of(*cell))
-                .map_or("".into(), |(per, most)| format!("{:.2}", per / most));
+            let (per, share) = self.pace(*cell, it.all);
             let thousand = |time: Duration| {
                 format!("{:.2} s", time.as_secs_f64() * 1000.0 / cell.objects as f64)
             };
@@ -177,7 +186,7 @@ impl Results {
                         |all| seconds(Some(all))
                     ),
                     seconds(it.quiet),
-                    per.map_or("".into(), |it| format!("{it:.0}")),
+                    per,
                     if it.all.is_some() {
                         thousand(it.cpu)
                     } else {
@@ -218,7 +227,8 @@ impl Results {
             line(
                 out,
                 &format!(
-                    "\nonly writing, {} orders in {} workspaces: a write takes p50 {}, p99 {}.",
+                    "\n{}, {} orders in {} workspaces: a write takes p50 {}, p99 {}.",
+                    it.name(),
                     cell.objects,
                     cell.workspaces,
                     at(50),

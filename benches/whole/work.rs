@@ -330,7 +330,7 @@ fn name(object: &Value) -> &str {
 }
 
 /// Says what is under way, on a line of its own that the next one covers.
-fn progress(who: &str, cell: Cell, what: &str) {
+pub(crate) fn progress(who: &str, cell: Cell, what: &str) {
     let mut out = std::io::stderr();
     let line = format!(
         "{who}, {} orders in {} workspaces: {what}",

@@ -281,6 +281,15 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The guard would end them, too, and nobody would ask then how they ended: they would stay as long as we.
+        for part in [Part::Controllers, Part::Apiserver, Part::Etcd] {
+            let _ = self.kill(part);
+        }
+    }
+}
+
 fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
     let path = dir.join(name);
     std::fs::write(&path, text).map_err(Error::write(&path))?;

@@ -186,6 +186,13 @@ impl Kcp {
     }
 }
 
+impl Drop for Kcp {
+    fn drop(&mut self) {
+        // The guard would end it, too, and nobody would ask then how it ended: it would stay as long as we.
+        let _ = self.kill();
+    }
+}
+
 /// The kubeconfig that kcp makes, of the administrator that we know; `None` while it is half written.
 fn of_admin(made: &str) -> Option<String> {
     let file = kube::config::Kubeconfig::from_yaml(made).ok()?;
