@@ -13,12 +13,19 @@
 //! The agent, the lists and the counting allocator share a process. How long the lists take to write is measured and
 //! printed beside the time of the process.
 
-#![expect(clippy::print_stdout, reason = "a bench speaks through its table")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench speaks through its table, and of its progress"
+)]
 
 #[path = "../../tests/it/lines.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod lines;
 mod many;
+#[path = "../shared/process.rs"]
+#[expect(dead_code, reason = "another bench uses the rest")]
+mod process;
 mod sheet;
 #[path = "../../tests/it/stage.rs"]
 #[expect(dead_code, reason = "the tests' stage, of which little is used here")]
@@ -229,9 +236,11 @@ async fn quiet(shared: &Shared) {
         let now = Sample::now().cpu;
         if now - cpu > Duration::from_millis(10) || !shared.complete() {
             since = Instant::now();
+            eprint!("\r{} objects of lists were handed out", shared.handed());
         }
         cpu = now;
     }
+    eprint!("\r{:<60}\r", "");
 }
 
 fn words(shared: &Shared) -> String {
@@ -249,26 +258,17 @@ fn words(shared: &Shared) -> String {
 /// What this process has taken at one moment.
 struct Sample {
     heap: usize,
-    resident: usize,
+    resident: u64,
     cpu: Duration,
 }
 
 impl Sample {
     fn now() -> Self {
-        let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-        let numbers = |text: &str| -> Vec<u64> {
-            let words = text.split_ascii_whitespace();
-            words.map(|it| it.parse().unwrap_or_default()).collect()
-        };
-        let pages = numbers(&read("/proc/self/statm"));
-        // Behind the name, which may hold blanks: user and system time, in hundredths of a second.
-        let stat = read("/proc/self/stat");
-        let stat = numbers(stat.rsplit(')').next().unwrap_or_default());
-        let ticks = stat.get(11..13).map_or(0, |it| it.iter().sum());
+        let this = std::process::id();
         Self {
             heap: ALLOCATOR.current_usage(),
-            resident: pages.get(1).map_or(0, |it| *it as usize * 4096),
-            cpu: Duration::from_millis(ticks * 10),
+            resident: process::resident(this),
+            cpu: process::cpu(this),
         }
     }
 }

@@ -1,19 +1,20 @@
 //! A server that answers lists with more than it holds, and everything else as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::{Method, Request, Response, header};
+use http::{Request, Response, header};
 use http_body::Body as HttpBody;
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use kube::client::Body;
 use serde_json::Value;
 use syncagent_core::io::clients::APPLY_PATCH;
+use syncagent_embedded::request::{Path, Query, Verb, parse_path};
 use syncagent_embedded::serve::InProcess;
 use tower::Service;
 
@@ -38,7 +39,9 @@ struct State {
     sheets: BTreeMap<String, Arc<Sheet>>,
     counts: Counts,
     /// Lists of which the end was not handed out yet.
-    open: BTreeMap<String, usize>,
+    open: BTreeSet<String>,
+    /// How many objects were handed out in lists.
+    handed: usize,
     /// What was applied on a server.
     applied: Vec<Value>,
     /// How long it took to write lists.
@@ -67,6 +70,11 @@ impl Shared {
         self.state().open.is_empty()
     }
 
+    /// How many objects were handed out in lists until now, but for their last pages.
+    pub(crate) fn handed(&self) -> usize {
+        self.state().handed
+    }
+
     /// How long it took until now to write lists.
     pub(crate) fn writing(&self) -> Duration {
         self.state().writing
@@ -86,8 +94,9 @@ impl Shared {
         let (page, next) = sheet.page(marks, from, list.limit);
         let mut state = self.state();
         state.writing += began.elapsed();
+        state.handed += next.map_or(0, |next| next - from);
         match next {
-            Some(next) => state.open.insert(list.key.clone(), next),
+            Some(_) => state.open.insert(list.key.clone()),
             None => state.open.remove(&list.key),
         };
         json(page)
@@ -127,11 +136,10 @@ impl Many {
             return Ok(self.shared.page(&list, &sheet, marks, from));
         }
         let (head, body) = self.inside.call(request).await?.into_parts();
-        let body = body.collect().await.map(|it| it.to_bytes());
-        let body = body.unwrap_or_default();
+        let body = whole(body).await;
         let parsed = serde_json::from_slice(&body).unwrap_or_default();
         let Some(sheet) = Sheet::of(parsed, marks, *workspaces) else {
-            return Ok(Response::from_parts(head, boxed(Body::from(body.to_vec()))));
+            return Ok(Response::from_parts(head, boxed(Body::from(body))));
         };
         let sheet = Arc::new(sheet);
         let page = self.shared.page(&list, &sheet, marks, 0);
@@ -146,12 +154,16 @@ impl Many {
             return request;
         }
         let (head, body) = request.into_parts();
-        let body = body.collect().await.map(|it| it.to_bytes());
-        let body = body.unwrap_or_default();
+        let body = whole(body).await;
         let applied = serde_json::from_slice(&body).unwrap_or_default();
         self.shared.state().applied.push(applied);
-        Request::from_parts(head, Body::from(body.to_vec()))
+        Request::from_parts(head, Body::from(body))
     }
+}
+
+async fn whole<B: HttpBody>(body: B) -> Vec<u8> {
+    let body = body.collect().await.map(|it| it.to_bytes());
+    body.map_or_else(|_| Vec::new(), |it| it.to_vec())
 }
 
 fn boxed<B>(body: B) -> Answer
@@ -184,43 +196,29 @@ struct List {
 impl Asked {
     fn read(side: &str, request: &Request<Body>) -> Self {
         let path = request.uri().path();
-        let query: BTreeMap<&str, &str> = request
-            .uri()
-            .query()
-            .unwrap_or_default()
-            .split('&')
-            .filter_map(|it| it.split_once('='))
-            .collect();
-        let watch = query.contains_key("watch");
-        let last = path.rsplit('/').next().unwrap_or_default();
-        let long = ["things", "secrets", "namespaces"].contains(&last);
-        let verb = match *request.method() {
-            Method::GET if watch => "watch",
-            Method::GET if long || query.contains_key("limit") => "list",
-            Method::GET => "get",
-            Method::POST => "create",
-            Method::PATCH => "patch",
-            Method::PUT => "update",
-            _ => "delete",
+        // A kcp's path begins with where it goes.
+        let below = path.rsplit_once("/clusters/");
+        let path = below.map_or(path, |(_, it)| it.find('/').map_or(it, |at| &it[at..]));
+        let Path::Resource(target) = parse_path(path) else {
+            let line = format!("{side} {} of what is served", request.method());
+            return Self { line, list: None };
         };
-        let known = |part: &&str| ["things", "secrets", "namespaces", "events"].contains(part);
-        let resource = path.rsplit('/').find(known).unwrap_or("of other kinds");
-        let list = (verb == "list" && long).then(|| List {
+        let query = Query::parse(request.uri().query().unwrap_or_default());
+        let watch = query.get("watch").is_some();
+        let verb = Verb::of(request.method(), !target.name.is_empty(), watch);
+        let verb = verb.expect("agents use the API's methods");
+        let number = |key| query.get(key).and_then(|it| it.parse().ok());
+        let list = (verb == Verb::List).then(|| List {
             key: format!(
                 "{side} {path} {} {:?}",
-                query.get("labelSelector").unwrap_or(&""),
+                query.get("labelSelector").unwrap_or_default(),
                 request.headers().get(header::ACCEPT)
             ),
-            from: query.get("continue").and_then(|it| it.parse().ok()),
-            limit: query
-                .get("limit")
-                .and_then(|it| it.parse().ok())
-                .unwrap_or(usize::MAX >> 16),
+            from: number("continue"),
+            limit: number("limit").unwrap_or(usize::MAX),
         });
-        Self {
-            line: format!("{side} {verb} {resource}"),
-            list,
-        }
+        let line = format!("{side} {} {}", verb.as_str(), target.plural);
+        Self { line, list }
     }
 }
 

@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 use serde_json::json;
 use syncagent_core::io::clients::{APPLY_PATCH, JSON_PATCH};
 use syncagent_core::io::watch::Target;
+use tokio::task::JoinSet;
 
 use crate::scene::{AT_ONCE, Order, Scene, done};
 use crate::sight::Sight;
@@ -43,14 +44,14 @@ pub(crate) async fn measure(
     cap: Duration,
 ) -> Ceiling {
     let endpoint = scene.endpoint().await;
-    let everything = |server| Target::all(server, scene.collection(None));
-    let mut watches = Vec::new();
+    // They end with it.
+    let mut watches = JoinSet::new();
     if watched {
-        let all = [endpoint.everywhere(), scene.service.clone()];
-        watches.extend(all.map(|server| Sight::of(everything(server))));
-    }
-    for watch in &mut watches {
-        watch.calm().await;
+        for server in [endpoint.everywhere(), scene.service.clone()] {
+            let mut all = Sight::of(Target::all(server, scene.collection(None)));
+            all.calm().await;
+            watches.spawn(all.idle());
+        }
     }
     // As those of an agent are.
     let mut sight = Sight::of(scene.copies());

@@ -25,6 +25,7 @@ mod agent;
 mod args;
 mod ceiling;
 mod chart;
+#[path = "../shared/process.rs"]
 mod process;
 mod scene;
 mod serve;
@@ -84,10 +85,10 @@ async fn measure(args: &Args) {
                 let servers = Servers::fresh(args).await;
                 let mut scene = Scene::set(servers, workspaces, deep).await;
                 let measured = work::run(args, &mut scene, contender, cell, deep).await;
-                work::progress(&contender.name, cell, "cleaning up");
-                scene.clear().await;
                 results.add(&contender.name, cell, measured);
                 results.print_row(&contender.name, cell);
+                work::progress(&contender.name, cell, "cleaning up");
+                scene.clear().await;
             }
         }
     }

@@ -49,6 +49,11 @@ impl Sight {
         }
     }
 
+    /// Goes on watching, and keeps nothing of it.
+    pub(crate) async fn idle(mut self) {
+        while self.seen.recv().await.is_some() {}
+    }
+
     /// The next thing that is seen before the deadline.
     pub(crate) async fn next(&mut self, deadline: Instant) -> Option<Seen> {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -9,7 +9,7 @@ use syncagent_core::access::{provider_rules, service_rules};
 use syncagent_core::definition::{Find, Labelled, RelatedRule, SchemaSource, Side, StatusRule};
 use syncagent_core::publication::Publications;
 
-use crate::stage::{CRDS, EXPORT, Stage, gone, install, play, there};
+use crate::stage::{CRDS, EXPORT, Stage, gone, install, play, there, uninstall};
 use crate::things;
 use crate::world::{change, created, eventually, skipped, status};
 
@@ -158,13 +158,7 @@ async fn life(stage: &mut Stage) {
     let (thing, part) = (things::kind("Thing"), things::kind("Part"));
     let secret = things::core("Secret");
     // One kind comes late.
-    let crd = format!("{CRDS}/{}", things::named("Part"));
-    let reply = stage.service.delete(&crd, &json!({})).await.unwrap();
-    assert!(reply.is_success(), "{reply:?}");
-    eventually("the kind is gone", || async {
-        (stage.service.get(&crd).await.unwrap().code == 404).then_some(())
-    })
-    .await;
+    uninstall(&stage.service, &part).await;
     stage.start();
     let waits = format!(
         "waits for the service cluster to serve {}",

@@ -7,7 +7,7 @@ use syncagent_core::definition::{
 };
 use syncagent_core::io::clients::Server;
 
-use crate::stage::{CRDS, EXPORT, Stage, gone, install, play, there};
+use crate::stage::{CRDS, EXPORT, Stage, gone, install, play, there, uninstall};
 use crate::things;
 use crate::world::{change, created, eventually, skipped, status};
 
@@ -24,7 +24,7 @@ fn whole(name: &str) -> Definition {
 }
 
 /// Changes the schema of a CRD's first version.
-async fn redefine(service: &Server, kind: &Kind, edit: impl FnOnce(&mut Value)) {
+pub(crate) async fn redefine(service: &Server, kind: &Kind, edit: impl FnOnce(&mut Value)) {
     let path = format!("{CRDS}/{}.{}", kind.plural, kind.group);
     let crd = service.get(&path).await.unwrap().body;
     let mut versions = crd["spec"]["versions"].clone();
@@ -201,20 +201,8 @@ fn a_crd_that_is_deleted_and_made_again_retires_nothing() {
         }
         stage.calm().await;
 
-        let path = format!("{CRDS}/{}", things::named("Thing"));
         let crd = things::service_crd(&thing);
-        assert!(
-            stage
-                .service
-                .delete(&path, &json!({}))
-                .await
-                .unwrap()
-                .is_success()
-        );
-        eventually("the kind is gone", || async {
-            (stage.service.get(&path).await.unwrap().code == 404).then_some(())
-        })
-        .await;
+        uninstall(&stage.service, &thing).await;
         eventually("it is told", || async {
             told(
                 &stage,
@@ -269,13 +257,7 @@ pub(crate) async fn deleted_unseen(stage: &Stage, kind: &Kind) -> bool {
     let list = format!("/apis/{}/{}", kind.group, kind.version);
     let told = stage.service.get(&list).await.unwrap();
     assert_eq!(told.body["resources"][0]["kind"], kind.kind.as_str());
-    let path = format!("{CRDS}/{}.{}", kind.plural, kind.group);
-    let reply = stage.service.delete(&path, &json!({})).await.unwrap();
-    assert!(reply.is_success(), "{reply:?}");
-    eventually("the CRD is gone", || async {
-        (stage.service.get(&path).await.unwrap().code == 404).then_some(())
-    })
-    .await;
+    uninstall(&stage.service, kind).await;
     true
 }
 

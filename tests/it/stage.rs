@@ -532,6 +532,17 @@ async fn in_force(api: &Server, user: &str, rule: &Value, verb: &Value, wanted: 
 /// Where CRDs are.
 pub(crate) const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
+/// Deletes the CRD of a kind, and waits until it is gone.
+pub(crate) async fn uninstall(service: &Server, kind: &Kind) {
+    let path = format!("{CRDS}/{}.{}", kind.plural, kind.group);
+    let reply = service.delete(&path, &json!({})).await.unwrap();
+    assert!(reply.is_success(), "{reply:?}");
+    eventually("the CRD is gone", || async {
+        (service.get(&path).await.unwrap().code == 404).then_some(())
+    })
+    .await;
+}
+
 /// Makes a CRD, and waits until it is in force.
 pub(crate) async fn install(service: &Server, crd: &Value) {
     created(service.post(CRDS, crd).await);

@@ -8,13 +8,13 @@
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::follow::{Crdless, Follower, Followers, has_crds};
+use super::follow::{Crdless, Follower, Followers};
 use crate::definition::Kind;
 use crate::io::AbortOnDrop;
 use crate::io::announce::Announcer;
 use crate::io::clients::Server;
-use crate::io::discovery::{CRDS, Found, find};
-use crate::io::watch::{Event, Target, watch};
+use crate::io::discovery::{Found, find, has_crds};
+use crate::io::watch::Event;
 use crate::names;
 use crate::object;
 
@@ -43,16 +43,33 @@ enum Heard {
 }
 
 impl Follower<Kind, Found> {
-    async fn run(mut self) {
-        let (events, mut heard) = mpsc::channel(4);
-        let mut watching = None;
+    async fn run(self) {
         if has_crds(&self.what.group) {
-            let target =
-                Target::all(self.service.clone(), CRDS).named(&names::resource(&self.what));
-            watching = Some(AbortOnDrop(tokio::spawn(watch(target, events))));
+            self.follow().await;
+        } else {
+            self.ask().await;
         }
+    }
+
+    /// Asks for a kind that can have no CRD until it is there.
+    async fn ask(mut self) {
+        while self.last != Some(Found::Bare) {
+            match find(&self.service, &self.what).await {
+                Ok(found) => {
+                    self.answered();
+                    self.tell(found).await;
+                }
+                Err(error) => self.trouble(&error),
+            }
+            tokio::time::sleep(self.poll.pause()).await;
+        }
+    }
+
+    /// Follows the CRD of a kind, and asks for the kind where there is none.
+    async fn follow(mut self) {
+        let (_watch, mut heard) = self.watch_crd(&names::resource(&self.what));
         let mut there = false;
-        let mut asking = watching.is_none();
+        let mut asking = false;
         let mut crdless = None;
         loop {
             let event = if asking {
@@ -84,25 +101,15 @@ impl Follower<Kind, Found> {
                 Ok(found) => {
                     asking = false;
                     self.answered();
-                    if found == Found::Bare && (barred || watching.is_none()) {
-                        self.tell(found).await;
-                        // There is no CRD that the agent could follow.
-                        drop(watching);
-                        return;
+                    if found == Found::Bare && barred {
+                        // If there is a CRD, the agent may not follow it.
+                        return self.tell(found).await;
                     }
-                    crdless = (found == Found::Bare)
-                        .then(|| self.poll.crdless(crdless, &self.what.group));
+                    crdless = (found == Found::Bare).then(|| self.poll.crdless(crdless));
                     match (crdless, &self.last) {
-                        (Some(Crdless::Doubted), Some(Found::Crd(_))) => {
-                            self.tell(Found::Missing).await;
-                        }
-                        (Some(Crdless::Doubted), _) => {}
+                        (Some(Crdless::Doubted), None) => {}
+                        (Some(Crdless::Doubted), _) => self.tell(Found::Missing).await,
                         _ => self.tell(found).await,
-                    }
-                    if watching.is_none() {
-                        // Nothing but asking tells.
-                        tokio::time::sleep(self.poll.pause()).await;
-                        asking = true;
                     }
                 }
                 Err(error) => {

@@ -9,6 +9,8 @@ use crate::error::Error;
 use crate::io::AbortOnDrop;
 use crate::io::announce::Announcer;
 use crate::io::clients::Server;
+use crate::io::discovery::CRDS;
+use crate::io::watch::{Event, Target, watch};
 
 /// How soon something that is missing is asked for again, at first and at last.
 const POLL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -91,6 +93,13 @@ impl<K: Clone, N: Clone> Follower<K, N> {
         }
     }
 
+    /// Watches the CRD of this name until the task is dropped.
+    pub(crate) fn watch_crd(&self, name: &str) -> (AbortOnDrop, mpsc::Receiver<Event>) {
+        let (events, heard) = mpsc::channel(4);
+        let target = Target::all(self.service.clone(), CRDS).named(name);
+        (AbortOnDrop(tokio::spawn(watch(target, events))), heard)
+    }
+
     /// The server answered.
     pub(crate) fn answered(&mut self) {
         self.troubled = false;
@@ -104,12 +113,8 @@ pub(crate) enum Crdless {
     Doubted,
     /// It was shown often enough to go by it, and is asked for again.
     Believed,
+    /// It has none, and is asked for no more.
     Certain,
-}
-
-/// Whether there can be a CRD of this group: kube-apiserver takes none whose group has no dot.
-pub(crate) fn has_crds(group: &str) -> bool {
-    group.contains('.')
 }
 
 impl Crdless {
@@ -129,15 +134,14 @@ impl Poll {
         pause
     }
 
-    /// What to think of a kind in this group that is served and shows no CRD, where this is what was thought when it was
+    /// What to think of a kind that is served and shows no CRD, where this is what was thought when it was
     /// asked for before; `None`: it had one then, or was not served. Discovery goes on showing a kind for a moment after its
     /// CRD is gone.
-    pub(crate) fn crdless(&mut self, before: Option<Crdless>, group: &str) -> Crdless {
+    pub(crate) fn crdless(&mut self, before: Option<Crdless>) -> Crdless {
         if before.is_none() {
             self.reset();
         }
         match self.0 {
-            _ if !has_crds(group) => Crdless::Certain,
             pause if pause < BELIEVED => Crdless::Doubted,
             pause if pause < POLL.1 => Crdless::Believed,
             _ => Crdless::Certain,
@@ -169,7 +173,7 @@ mod tests {
         let mut thought = None;
         let mut all = Vec::new();
         for _ in 0..7 {
-            thought = Some(poll.crdless(thought, "example.io"));
+            thought = Some(poll.crdless(thought));
             all.extend(thought);
             poll.pause();
         }
@@ -177,9 +181,5 @@ mod tests {
         let expected = [doubted, doubted, believed, believed, believed, believed];
         assert_eq!(all[..6], expected);
         assert_eq!(all[6], Crdless::Certain);
-        for group in ["", "apps"] {
-            let thought = Poll(POLL.0).crdless(None, group);
-            assert_eq!(thought, Crdless::Certain, "no CRD can be in {group:?}");
-        }
     }
 }

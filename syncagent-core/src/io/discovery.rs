@@ -12,6 +12,11 @@ use crate::error::Error;
 /// Where CRDs are.
 pub(crate) const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
+/// Whether there can be a CRD of this group: kube-apiserver takes none whose group has no dot.
+pub(crate) fn has_crds(group: &str) -> bool {
+    group.contains('.')
+}
+
 /// What is known about a kind on the service cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
@@ -57,7 +62,7 @@ impl Found {
 ///
 /// When the server does not answer, or answers what says nothing about the kind.
 pub async fn find(service: &Server, kind: &Kind) -> Result<Found, Error> {
-    if !kind.group.is_empty() {
+    if has_crds(&kind.group) {
         let path = format!("{CRDS}/{}.{}", kind.plural, kind.group);
         let reply = service.get(&path).await?;
         match reply.code {
@@ -80,5 +85,18 @@ pub async fn find(service: &Server, kind: &Kind) -> Result<Found, Error> {
         }
         404 => Ok(Found::Missing),
         _ => Err(service.refused(&format!("GET {path}"), &reply)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_kinds_of_a_group_without_a_dot_have_no_crd() {
+        for group in ["", "apps"] {
+            assert!(!has_crds(group), "no CRD can be in {group:?}");
+        }
+        assert!(has_crds("example.io"));
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{alive, at_rest, retired, settled};
 use crate::spent::{MINUTE, Spent, pass};
-use crate::stage::{CRDS, EXPORT, Stage, play};
+use crate::stage::{CRDS, EXPORT, Stage, play, uninstall};
 use crate::things;
 use crate::world::{World, created, eventually};
 
@@ -65,19 +65,7 @@ fn a_kind_that_is_deleted_at_the_service_is_waited_for() {
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
         let (mut stage, consumer) = at_rest(&all).await;
         let spent = Spent::from_here(&stage);
-        let path = format!("{CRDS}/{}", things::named("Thing"));
-        assert!(
-            stage
-                .service
-                .delete(&path, &json!({}))
-                .await
-                .unwrap()
-                .is_success()
-        );
-        eventually("the kind is gone", || async {
-            (stage.service.get(&path).await.unwrap().code == 404).then_some(())
-        })
-        .await;
+        uninstall(&stage.service, &thing).await;
         pass(MINUTE).await;
         Spent::over(&stage, 10).await.at_most(7);
         created(stage.service.post(CRDS, &things::service_crd(&thing)).await);

@@ -7,7 +7,7 @@
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::super::follow::{Crdless, Follower, Followers, has_crds};
+use super::super::follow::{Crdless, Follower, Followers};
 use super::Named;
 use crate::compat::openapi::{Documents, Found};
 use crate::compat::{FieldProblem, Source};
@@ -15,8 +15,8 @@ use crate::error::Error;
 use crate::io::AbortOnDrop;
 use crate::io::announce::Announcer;
 use crate::io::clients::{Server, escape};
-use crate::io::discovery::{self, CRDS};
-use crate::io::watch::{Event, Target, watch};
+use crate::io::discovery::{self, CRDS, has_crds};
+use crate::io::watch::Event;
 use crate::object;
 
 /// What stands behind an object.
@@ -62,7 +62,10 @@ impl Follower<Named, Behind> {
                 }
                 Ok(Look::Bare(name, source)) => {
                     self.answered();
-                    let now = self.poll.crdless(crdless, &self.what.0);
+                    if !has_crds(&self.what.0) {
+                        return self.tell(Behind::There(source)).await;
+                    }
+                    let now = self.poll.crdless(crdless);
                     crdless = Some(now);
                     match (now, &self.last) {
                         (Crdless::Doubted, None) => {}
@@ -72,9 +75,6 @@ impl Follower<Named, Behind> {
                         _ => self.tell(Behind::There(source)).await,
                     }
                     if now == Crdless::Certain {
-                        if !has_crds(&self.what.0) {
-                            return;
-                        }
                         self.await_crd(&name).await;
                         self.poll.reset();
                     }
@@ -92,9 +92,7 @@ impl Follower<Named, Behind> {
 
     /// Waits until there is a CRD where none was.
     async fn await_crd(&mut self, name: &str) {
-        let (events, mut heard) = mpsc::channel(4);
-        let target = Target::all(self.service.clone(), CRDS).named(name);
-        let _watch = AbortOnDrop(tokio::spawn(watch(target, events)));
+        let (_watch, mut heard) = self.watch_crd(name);
         while let Some(event) = heard.recv().await {
             match event {
                 Event::There(_) => return,
@@ -108,9 +106,7 @@ impl Follower<Named, Behind> {
 
     /// Follows a CRD until it is gone.
     async fn follow(&mut self, name: &str) {
-        let (events, mut heard) = mpsc::channel(4);
-        let target = Target::all(self.service.clone(), CRDS).named(name);
-        let _watch = AbortOnDrop(tokio::spawn(watch(target, events)));
+        let (_watch, mut heard) = self.watch_crd(name);
         let mut there = false;
         while let Some(event) = heard.recv().await {
             match event {
