@@ -249,6 +249,39 @@ fn one_broken_publication_blocks_no_other() {
 }
 
 #[test]
+fn a_kind_that_can_have_no_crd_is_asked_for_until_it_is_there() {
+    play(|| async {
+        let of_core = |name: &str| Definition {
+            service: things::core(name),
+            ..things::plain("Thing")
+        };
+        for (name, served) in [("ConfigMap", true), ("Gadget", false)] {
+            let mut stage = Stage::set(vec![]).await;
+            stage.definitions.push(of_core(name));
+            stage.export(&json!({})).await;
+            let it = stage.definitions.remove(0);
+            let definitions = stage.drive();
+            definitions.set("it", it);
+            let standing = stands(&definitions, "it", |it| it.running || it.waits.is_some()).await;
+            assert_eq!(standing.running, served, "{name}");
+            stage.calm().await;
+            stage.forget();
+            tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+            if stage.counts() {
+                let all = stage.requests();
+                let asked = all
+                    .iter()
+                    .filter(|it| it.starts_with("service get"))
+                    .count();
+                let bounds = if served { 0..=0 } else { 1..=10 };
+                assert!(bounds.contains(&asked), "{name}: {all:#?}");
+            }
+            stage.stop().await;
+        }
+    });
+}
+
+#[test]
 fn a_kind_that_is_missing_is_waited_for_while_others_run() {
     play(|| async {
         let (thing, other) = (things::kind("Thing"), things::kind("Other"));

@@ -93,20 +93,30 @@ mod tests {
 
     #[test]
     fn of_a_custom_kind_is_said_what_this_version_can_say() {
-        let mut schema = json!({"type": "object", "properties": {
+        let spec = json!({"type": "object", "properties": {
             "port": {"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]},
             "size": {"type": "integer", "nullable": true, "description": "how large"},
             "more": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {"a": {}}},
             "parts": {"type": "array", "items": {"type": "object", "oneOf": [{"required": ["a"]}]}},
         }});
-        plain(&mut schema);
         let expected = json!({"type": "object", "properties": {
             "port": {"x-kubernetes-int-or-string": true},
             "size": {"description": "how large"},
             "more": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
             "parts": {"type": "array", "items": {"type": "object"}},
         }});
-        assert_eq!(schema, expected);
+        let mut widget = kinds::kubernetes().remove(0);
+        widget.group = "w.example.com".into();
+        widget.kind = "Widget".into();
+        widget.provenance = Provenance::Crd("widgets.w.example.com".into());
+        widget.schema = Some(json!({"type": "object", "properties": {"spec": spec}}).into());
+        let document = second(&[widget], "v1.36.2");
+        let definitions = document["definitions"].as_object().expect("definitions");
+        let told = definitions.iter().find(|it| it.0.ends_with(".Widget"));
+        assert_eq!(
+            told.expect("it is told of").1["properties"]["spec"],
+            expected
+        );
     }
 
     #[test]
