@@ -45,10 +45,10 @@ use crate::stage::{EXPORT, Stage};
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 /// How many bytes of the engine an order may have at rest.
-const MOST: usize = 1024;
-/// How many bytes a connection may keep for reading after a burst (`io/connect.rs`): one has them when there are few orders,
-/// or when there are many, or not. With ten thousand orders that is 7 bytes for each.
-const BUFFER: usize = 64 << 10;
+const MOST: usize = 1000;
+/// How many bytes the connections may keep for reading after a burst (`io/connect.rs`), one for each server: each has them
+/// when there are few orders, or when there are many, or not. With ten thousand orders that is 13 bytes for each.
+const BUFFERS: usize = 2 * (64 << 10);
 /// How many bytes of the engine an order may have at the highest point of a restart: both of its bodies wait, packed, until
 /// the lists of both sides are complete, and a page of each list is in hand.
 const PEAK: usize = 24 << 10;
@@ -128,7 +128,7 @@ async fn measure() {
         peak <= PEAK,
         "{peak} bytes for an order at the highest point are too many"
     );
-    let most = MOST + BUFFER / (orders - FEW);
+    let most = MOST + BUFFERS / (orders - FEW);
     assert!(
         heap <= most,
         "{heap} bytes for an order are too many, {most} are allowed"

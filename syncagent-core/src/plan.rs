@@ -60,6 +60,7 @@ mod reflect;
 mod returned;
 mod taken;
 mod tend;
+mod unheeded;
 mod untake;
 mod withdraw;
 

@@ -73,9 +73,18 @@ pub(crate) fn play_in_real_time<F: Future<Output = ()>>(test: impl FnOnce() -> F
     whole(&runtime.enable_all().build().unwrap(), test);
 }
 
-/// A test from its beginning to its end, also when that is a panic.
+/// A test from its beginning to its end, also when that is a panic. A test that fails shows what its agents logged.
 fn whole<F: Future<Output = ()>>(runtime: &tokio::runtime::Runtime, test: impl FnOnce() -> F) {
     another_test();
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing::Level::INFO.into())
+        .from_env_lossy();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_test_writer()
+        .finish();
+    let _log = tracing::subscriber::set_default(log);
     let test = std::panic::AssertUnwindSafe(|| runtime.block_on(test()));
     let outcome = std::panic::catch_unwind(test);
     runtime.block_on(tidy());

@@ -374,11 +374,15 @@ impl Hearing<'_> {
                 self.note(Sight::Absent);
                 Heard::Next
             }
-            // There may be no status to write: it counts as shown until it changes, and a look tells whether the order is there.
+            // There may be no status to write, or nobody who serves it now, and a look tells whether the order is there. Where
+            // the order itself is what was not found, or it is there and was not found twice, there is no status, and
+            // what was sent counts as shown until it changes.
             Deed::Reflect => {
-                let sent = &self.effect.request.body[1]["value"];
-                self.record.reflected = Some(Fingerprint::of(sent));
-                self.record.replied = self.record.shown;
+                let sent = Some(Fingerprint::of(&self.effect.request.body[1]["value"]));
+                let again = self.record.reflected == sent && self.record.replied.is_none();
+                let named = request.object.is_missing_by(&self.reply.body);
+                self.record.reflected = sent;
+                self.record.replied = self.record.shown.filter(|_| again || named);
                 self.doubt()
             }
             // Of an object that is not there any more nothing can be changed.

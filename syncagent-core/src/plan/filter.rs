@@ -37,10 +37,7 @@ pub(super) fn selection(step: &mut Step<'_>, origin: Option<&Value>) -> Selectio
     if selector.is_empty() {
         return Selection::In;
     }
-    let namespace = ObjectRef {
-        place: Place::Workspace(step.key.cluster.clone()),
-        ..ObjectRef::service_namespace(&step.key.namespace)
-    };
+    let namespace = namespace(step);
     step.concern(&namespace);
     match step.seen.of(&namespace) {
         Sight::There(object) | Sight::Outline(object) => {
@@ -63,6 +60,14 @@ pub(super) fn selection(step: &mut Step<'_>, origin: Option<&Value>) -> Selectio
         Some(true) => Selection::Out,
         Some(false) => Selection::In,
         None => Selection::Unknown,
+    }
+}
+
+/// The order's own namespace, whose labels may select it.
+pub(super) fn namespace(step: &Step<'_>) -> ObjectRef {
+    ObjectRef {
+        place: Place::Workspace(step.key.cluster.clone()),
+        ..ObjectRef::service_namespace(&step.key.namespace)
     }
 }
 

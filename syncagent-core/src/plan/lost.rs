@@ -11,6 +11,7 @@ use super::end::Leaving;
 use super::record::Lost;
 use super::seen::{Depth, Question, Sight};
 use super::step::Step;
+use super::unheeded;
 use crate::definition::{Kind, Loss, Scope, Vanished};
 use crate::names;
 use crate::object::identity::Standing;
@@ -199,6 +200,11 @@ pub(super) fn finish(step: &mut Step<'_>, lost: Lost) {
 
 /// The order cannot be read: its copy stays.
 pub(super) fn unreadable(step: &mut Step<'_>) {
+    unheeded::leave_off(step);
+    if step.record.replied.is_none() {
+        // Whoever said that there is no status to write said that of the workspace.
+        step.record.reflected = None;
+    }
     if step.publication.policy().losses.unreadable == Loss::Report {
         let what = step
             .copy_ref()

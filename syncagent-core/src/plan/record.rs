@@ -61,7 +61,8 @@ pub struct Record {
     pub copy_absent: bool,
     /// The fingerprint of the status that was last reflected.
     pub reflected: Option<Fingerprint>,
-    /// The fingerprint of what the server made of it.
+    /// The fingerprint of what the server made of it; `None` beside a status that was sent: it said that there is nothing
+    /// to write to, and not yet what that means.
     pub replied: Option<Fingerprint>,
     /// The fingerprint of the status that the origin shows.
     pub shown: Option<Fingerprint>,
@@ -89,6 +90,8 @@ pub struct Record {
     pub annotated: Option<Fingerprint>,
     /// Where the rules of related objects look, in their order; empty when there are none.
     pub found: Vec<FoundKnown>,
+    /// What there was news of that no step came to yet.
+    pub unheeded: Vec<ObjectRef>,
 }
 
 /// What an order has lost whose copy is kept without it.

@@ -61,10 +61,21 @@ pub(super) fn returned(step: &mut Step<'_>, origin: Option<&Value>, copy: Option
             && !goes_with_origin(step, &mut entry)
         {
             make(step, &mut entry, maker, origin, copy);
+        } else {
+            leave_off(step, &mut entry);
         }
         kept.push(entry);
     }
     step.record.returned = kept;
+}
+
+/// The step does not come to what an object is made of: what there is news of is looked at again.
+fn leave_off(step: &Step<'_>, entry: &mut ReturnedKnown) {
+    for read in &mut entry.reads {
+        if *step.seen.of(&read.object) != Sight::Unseen {
+            read.known = None;
+        }
+    }
 }
 
 /// The step is about what came up, and about what it is made of.

@@ -11,7 +11,7 @@ use super::record::Record;
 use super::seen::{Depth, Question, Seen, Sight};
 use super::{
     Context, Ending, Plan, annotate, end, filter, locate, lost, name, reflect, returned, speak,
-    taken, tend,
+    taken, tend, unheeded,
 };
 use crate::definition::Deletion;
 use crate::naming::{CopyName, NamingError};
@@ -44,6 +44,8 @@ pub(super) struct Step<'a> {
     pub(super) waiting: Vec<String>,
     /// What is left as others set it.
     pub(super) drifted: Vec<String>,
+    /// What there is news of that the step does not come to.
+    pub(super) unheeded: Vec<ObjectRef>,
     pub(super) gone: bool,
     /// Whether the copy reflects a newer generation without having been written.
     pub(super) moved: bool,
@@ -59,11 +61,12 @@ pub fn plan(
     record: &Record,
     seen: &Seen,
 ) -> Plan {
+    let recalled = unheeded::recall(record, seen);
     let mut step = Step {
         context,
         publication,
         key,
-        seen,
+        seen: recalled.as_ref().unwrap_or(seen),
         record: record.clone(),
         questions: Vec::new(),
         effects: Vec::new(),
@@ -73,11 +76,15 @@ pub fn plan(
         refused: Vec::new(),
         waiting: Vec::new(),
         drifted: Vec::new(),
+        unheeded: Vec::new(),
         gone: false,
         moved: false,
         placed: OnceCell::new(),
     };
     step.run();
+    if step.questions.is_empty() && step.effects.is_empty() {
+        unheeded::remember(&mut step);
+    }
     step.concerns.sort();
     step.concerns.dedup();
     step.queries.sort();
@@ -137,6 +144,7 @@ impl<'a> Step<'a> {
             }
             Sight::Outline(origin) if !self.is_stale(origin) && !self.is_current(origin) => {
                 self.look(&origin_ref, Depth::Body);
+                unheeded::leave_off(self);
             }
             Sight::There(_) | Sight::Outline(_) | Sight::Unseen => match &self.record.origin {
                 None => self.look(&origin_ref, Depth::Body),
@@ -145,7 +153,10 @@ impl<'a> Step<'a> {
             },
             // Whoever took our finalizer off knows what the news is.
             Sight::Doubt if self.record.released => self.gone = true,
-            Sight::Doubt => self.look(&origin_ref, Depth::Body),
+            Sight::Doubt => {
+                self.look(&origin_ref, Depth::Body);
+                unheeded::leave_off(self);
+            }
             Sight::Absent => end::end(self, end::Leaving::Vanished),
             Sight::Barred => lost::unreadable(self),
         }
@@ -189,6 +200,7 @@ impl<'a> Step<'a> {
                 taken: std::mem::take(&mut self.record.taken),
                 returned: std::mem::take(&mut self.record.returned),
                 found: std::mem::take(&mut self.record.found),
+                unheeded: std::mem::take(&mut self.record.unheeded),
                 ..Record::default()
             };
         }
@@ -209,8 +221,15 @@ impl<'a> Step<'a> {
         self.record.synced = status::synced(shown);
     }
 
-    /// Asks for an object, once.
+    /// Asks for an object, once. That it may not be read is an answer, too.
     pub(super) fn look(&mut self, object: &ObjectRef, depth: Depth) {
+        if *self.seen.of(object) == Sight::Barred {
+            let what = format!("a {} may not be read", object.kind.kind);
+            if !self.refused.contains(&what) {
+                self.refused.push(what);
+            }
+            return;
+        }
         self.ask(Question::Look {
             object: object.clone(),
             depth,
@@ -329,11 +348,11 @@ impl<'a> Step<'a> {
 /// Everything that is done for an order that stands.
 fn tend_all(step: &mut Step<'_>, origin: Option<&Value>) {
     if !name::name(step, origin) || !locate::locate(step) {
-        return;
+        return unheeded::leave_off(step);
     }
     match filter::selection(step, origin) {
         Selection::In if locate::succeed(step) => {}
-        Selection::In | Selection::Unknown => return,
+        Selection::In | Selection::Unknown => return unheeded::leave_off(step),
         Selection::Out => return filter::leave(step, origin),
     }
     let tended = tend::tend(step, origin);

@@ -288,6 +288,11 @@ fn note_copy(step: &mut Step<'_>, entry: &mut TakenKnown, copy: &Value) -> Copy 
     Copy::Known { drifted: false }
 }
 
+/// The step does not come to the original: where there is news of it, it is looked at again.
+fn leave_off(step: &Step<'_>, entry: &mut TakenKnown) {
+    entry.looked_origin &= *step.seen.of(&entry.origin) == Sight::Unseen;
+}
+
 fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
     if step.publication.is_reserved(&entry.copy.name) {
         step.trouble(
@@ -309,8 +314,9 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
         Copy::Known { drifted } => {
             drifted && rule_of(step.publication, entry).is_none_or(Related::corrects)
         }
-        Copy::Asked => return,
+        Copy::Asked => return leave_off(step, entry),
         Copy::Foreign => {
+            leave_off(step, entry);
             step.trouble(
                 "NameTaken",
                 format!("the service has something else in the place of the {kind} {name:?}"),

@@ -32,7 +32,7 @@ use crate::world::{Agent, World, take_over};
 
 /// What a random publication is made from.
 #[derive(Clone, Copy, Debug)]
-struct Recipe {
+pub(crate) struct Recipe {
     offered_cluster: bool,
     service_cluster: bool,
     naming: u8,
@@ -58,7 +58,7 @@ struct Recipe {
 }
 
 prop_compose! {
-    fn recipes()(
+    pub(crate) fn recipes()(
         scopes in any::<(bool, bool)>(),
         naming in 0..5u8,
         related in any::<(bool, bool, bool, bool)>(),
@@ -138,7 +138,12 @@ impl Recipe {
         self.naming == 1 && !self.offered_cluster
     }
 
-    fn definition(self) -> Definition {
+    /// Whether the copies of an order's namespace have one of their own.
+    pub(crate) fn alone(self) -> bool {
+        !self.offered_cluster && !self.service_cluster && matches!(self.naming, 1 | 4)
+    }
+
+    pub(crate) fn definition(self) -> Definition {
         let mut definition = thing();
         definition.copy = self.naming();
         if self.offered_cluster {
@@ -256,7 +261,7 @@ impl Recipe {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Act {
+pub(crate) enum Act {
     Order(usize),
     Edit(usize, u8),
     Rename(usize, u8),
@@ -304,10 +309,10 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..35)
 }
 
-struct Land<'a> {
+pub(crate) struct Land<'a> {
     publication: &'a Publication,
-    world: World,
-    agents: Vec<Agent<'a>>,
+    pub(crate) world: World,
+    pub(crate) agents: Vec<Agent<'a>>,
     past: Vec<BTreeMap<ObjectRef, Value>>,
 }
 
@@ -337,7 +342,7 @@ fn keys(publication: &Publication, recipe: Recipe) -> [Key; 3] {
 }
 
 impl<'a> Land<'a> {
-    fn new(publication: &'a Publication, recipe: Recipe) -> Self {
+    pub(crate) fn new(publication: &'a Publication, recipe: Recipe) -> Self {
         let agents = keys(publication, recipe);
         let agents = agents.iter().map(|key| Agent {
             twice: true,
@@ -366,7 +371,7 @@ impl<'a> Land<'a> {
             .is_some_and(|it| !is_deleting(it))
     }
 
-    fn act(&mut self, act: Act) {
+    pub(crate) fn act(&mut self, act: Act) {
         self.past.push(self.world.objects.clone());
         match act {
             Act::Order(i) => {
@@ -563,7 +568,7 @@ impl<'a> Land<'a> {
         }
     }
 
-    fn step(&mut self, i: usize) {
+    pub(crate) fn step(&mut self, i: usize) {
         let agent = &self.agents[i];
         let there = [agent.origin(), agent.copy()];
         let known = agent.record.origin.is_some();
@@ -573,7 +578,7 @@ impl<'a> Land<'a> {
         }
     }
 
-    fn run(&mut self, i: usize) {
+    pub(crate) fn run(&mut self, i: usize) {
         if self.agents[i].run(&mut self.world, None) == Some(Ending::Gone) {
             self.agents[i].record = Record::default();
             self.world.index.remove(&self.agents[i].key);

@@ -44,6 +44,7 @@ mod mutants;
 mod mutation;
 mod names;
 mod naming;
+mod news;
 mod offer;
 mod projection;
 mod publication;

@@ -25,10 +25,14 @@ pub(crate) struct World {
     pub(crate) index: BTreeMap<Key, Vec<ObjectRef>>,
     /// Whether numbers without a fraction are kept as integers, as a server does that goes through a schema.
     pub(crate) plain_numbers: bool,
-    /// Whether reads of the workspace's Secrets are forbidden.
+    /// Whether the workspace's Secrets are forbidden.
     pub(crate) barred: bool,
+    /// What a workspace that may not be read answers to writes.
+    pub(crate) away: Option<u16>,
     /// Kinds whose objects have no status to write.
     pub(crate) statusless: Vec<String>,
+    /// Whether it is not said that it is the object that was not found.
+    pub(crate) vague: bool,
     /// Namespaces that workspaces do not have.
     pub(crate) lacking: Vec<String>,
     /// Whether making namespaces in workspaces is forbidden.
@@ -154,9 +158,17 @@ impl World {
         }
     }
 
+    /// Whether an object may not be read.
+    fn bars(&self, place: &Place, kind: &str) -> bool {
+        *place != Place::Service && (self.away.is_some() || self.barred && kind == "Secret")
+    }
+
     /// Answers a request.
     pub(crate) fn send(&mut self, request: &Request, manager: &str) -> Reply {
         let at = &request.object;
+        if self.bars(&at.place, &at.kind.kind) {
+            return status(self.away.unwrap_or(403), "", &json!({}));
+        }
         match request.verb {
             Verb::Delete => {
                 let uid = request.body["preconditions"]["uid"]
@@ -247,7 +259,10 @@ impl World {
         }
         if subresource.is_some() {
             if self.statusless.contains(&at.kind.kind) {
-                return status(404, "NotFound", &json!({}));
+                let kind = &at.kind;
+                let details = json!({"group": kind.group, "kind": kind.plural, "name": at.name});
+                let details = if self.vague { json!({}) } else { details };
+                return status(404, "NotFound", &details);
             }
             let status = object["status"].take();
             object = before.clone();
@@ -662,7 +677,11 @@ impl<'a> Agent<'a> {
             world.index.insert(self.key.clone(), planned.concerns);
             let calm = planned.questions.is_empty() && planned.effects.is_empty();
             if calm {
-                self.seen = Seen::new();
+                // What may not be read is looked at again.
+                let seen = std::mem::take(&mut self.seen).into_sights();
+                for (at, _) in seen.filter(|(_, it)| *it == Sight::Barred) {
+                    self.seen.note(at, Sight::Doubt);
+                }
                 return Some(planned.ending);
             }
             for question in planned.questions {
@@ -677,6 +696,8 @@ impl<'a> Agent<'a> {
                 match heard {
                     Heard::Next => {}
                     Heard::Again => break,
+                    // It is tried again with what is in hand.
+                    Heard::Later(_) if world.away.is_some() || world.barred => return None,
                     Heard::Later(why) => panic!("the world answered {why:?} to {effect}"),
                 }
             }
@@ -684,7 +705,7 @@ impl<'a> Agent<'a> {
         panic!("{} does not come to rest: {:#?}", self.key, self.sent);
     }
 
-    fn perform(&mut self, world: &mut World, effect: &Effect) -> Heard {
+    pub(crate) fn perform(&mut self, world: &mut World, effect: &Effect) -> Heard {
         let reply = world.send(&effect.request, &self.publication.agent().manager());
         self.sent.push(format!("{:?} {}", effect.deed, reply.code));
         self.written.push(effect.request.object.clone());
@@ -713,7 +734,8 @@ impl<'a> Agent<'a> {
             Question::List { query } => {
                 let ours = query.labels.demands("syncagent.kcp.io/agent-name");
                 self.lists += usize::from(!(ours && self.ledger));
-                if world.barred && query.place != Place::Service {
+                let barred = world.barred || world.away.is_some();
+                if barred && query.place != Place::Service {
                     self.seen.note_listing(query, Listing::Barred);
                     return;
                 }
@@ -734,10 +756,8 @@ impl<'a> Agent<'a> {
                 let free = depth == Depth::Outline && self.ledger;
                 self.looked.push(object.clone());
                 self.gets += usize::from(!free);
-                let barred =
-                    world.barred && object.kind.kind == "Secret" && object.place != Place::Service;
                 let sight = match found {
-                    _ if barred => Sight::Barred,
+                    _ if world.bars(&object.place, &object.kind.kind) => Sight::Barred,
                     None => Sight::Absent,
                     Some(found) if free => Sight::Outline(kept(found)),
                     Some(found) => Sight::There(found.clone()),

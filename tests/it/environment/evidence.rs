@@ -94,6 +94,48 @@ fn a_kind_that_is_not_served_is_no_evidence_that_an_order_is_gone() {
     });
 }
 
+/// What a kcp does whose virtual workspace comes back, seen once with 0.32.3: it does not know the path when the status of an
+/// order is written, nor when the order is looked at. The answer was not about the order, and the status is not lost; nor is
+/// one that comes while the order cannot be read.
+#[test]
+fn a_status_that_found_no_workspace_is_written_when_there_is_one() {
+    play(|| async {
+        if !possible() {
+            return;
+        }
+        let thing = things::kind("Thing");
+        let (mut stage, consumer) = at_rest(&["a", "b"]).await;
+        let spent = Spent::from_here(&stage);
+        let server = kcp(&stage);
+        for verb in ["get", "patch"] {
+            let faults = server.faults();
+            faults.plan(usize::MAX, page_not_found(), move |asked| {
+                asked.agent.starts_with("syncagent/") && asked.verb == verb
+            });
+        }
+        let say = async |name: &str, phase: &str| {
+            let copy = things::path(&thing, &consumer.cluster, name);
+            crate::world::status(&stage.service, &copy, &json!({"phase": phase})).await;
+        };
+        say("a", "first").await;
+        say("b", "first").await;
+        eventually("they cannot be read", || async {
+            (stage.stuck().len() == 2).then_some(())
+        })
+        .await;
+        say("b", "second").await;
+        stage.calm().await;
+        server.faults().clear();
+        for (name, phase) in [("a", "first"), ("b", "second")] {
+            consumer
+                .there(&thing, name, |it| it["status"]["phase"] == phase)
+                .await;
+        }
+        spent.at_most(30);
+        stage.stop().await;
+    });
+}
+
 /// The service cluster does not find the path of a copy that is to be deleted; the copy is there.
 #[test]
 fn an_order_is_held_until_it_is_its_copy_that_is_not_found() {
