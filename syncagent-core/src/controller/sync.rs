@@ -604,13 +604,6 @@ async fn send(shared: &Shared, job: &mut Job, effect: &Effect) -> Option<Reply> 
     {
         shared.announcer.tell(&notice);
     }
-    if matches!(effect.deed, Deed::Forward(_)) && [404, 405].contains(&reply.code) {
-        let kind = &effect.request.object.kind.kind;
-        shared.announcer.tell(&Notice::Problem {
-            order: Some(order(shared, &job.key)),
-            what: format!("a {kind} has no status that could be written, so none crosses"),
-        });
-    }
     Some(reply)
 }
 
@@ -638,13 +631,27 @@ fn hear(
         job.missed = Some(namespace);
     }
     let heard = take_in(publication, job, effect, reply);
+    let status = matches!(effect.deed, Deed::Reflect | Deed::Forward(_));
+    let lacks_status =
+        status && [404, 405].contains(&code) && job.record.lacks_status(&effect.request.object);
+    if lacks_status && effect.deed != Deed::Reflect {
+        let kind = &effect.request.object.kind.kind;
+        shared.announcer.tell(&Notice::Problem {
+            order: Some(order(shared, &job.key)),
+            what: format!("a {kind} has no status that could be written, so none crosses"),
+        });
+    }
     let counted = &shared.board.metrics;
     let outcome = metrics::outcome(code, &heard);
     counted.effect(&job.key.publication, effect.deed.name(), outcome);
     if heard == Heard::Next {
         say(shared, job, |policy| Said::of(&effect.deed, policy));
     }
-    say_of_related(shared, publication, job, effect, (code, &uid), &heard);
+    if lacks_status && code == 404 {
+        say_of_no_status(shared, publication, job);
+    } else {
+        say_of_related(shared, publication, job, effect, &uid, &heard);
+    }
     if heard == Heard::Next
         && let (Some(direction), Some(since)) = (metrics::direction(&effect.deed), job.since)
     {
@@ -697,21 +704,24 @@ fn say(shared: &Shared, job: &Job, what: impl Fn(Events) -> Option<Said>) {
     shared.post.hand_in(about, said, shared.context().now);
 }
 
+/// Says that a status has nowhere to go, where the Go agent does.
+fn say_of_no_status(shared: &Shared, publication: &Publication, job: &Job) {
+    if publication.follows_go_agent() && publication.policy().events == Events::All {
+        say(shared, job, |_| Some(Said::no_status()));
+    }
+}
+
 /// Says something on the related object that an effect was for, where the Go agent does.
 fn say_of_related(
     shared: &Shared,
     publication: &Publication,
     job: &Job,
     effect: &Effect,
-    (code, uid): (u16, &str),
+    uid: &str,
     heard: &Heard,
 ) {
     if !publication.follows_go_agent() || publication.policy().events != Events::All {
         return;
-    }
-    let missing = code == 404 && matches!(effect.deed, Deed::Reflect | Deed::Forward(_));
-    if missing {
-        return say(shared, job, |_| Some(Said::no_status()));
     }
     let Some(said) = Said::of_related(&effect.deed).filter(|_| *heard == Heard::Next) else {
         return;

@@ -9,7 +9,7 @@
 //! | asks for time (`Retry-After`) | gives it |
 //! | 410, in the answer or in the stream | lists again, with a growing pause if that does not help |
 //! | 410 between two pages of a list | lists again in larger pages, at last in one: what takes too long in small ones would never be complete, and in one piece at once it might fill the memory |
-//! | 410 between two pages, and the listener had a part in that | lists again in the same pages: what is settled passes quickly |
+//! | 410 between two pages, and the listener had a part in that | goes on from there with the token of the answer, at the newest version, and then lists again in the same pages: what is settled passes quickly |
 //! | a list without a resourceVersion, or 404 | takes it for "not served yet" (kcp answers so), asks again in a second |
 //! | a stream without a sign of life | lists again: bookmarks come every minute, so silence is not calm |
 //! | was away, and is back with an older version than it had | says so, and lists again, as does every other watch of the server: it was restored from a backup |
@@ -145,6 +145,8 @@ enum End {
     Gone,
     /// The list expired between two pages; `held_up` says whether whoever listens had a part in that.
     Expired { held_up: bool },
+    /// The end of a list was reached, and it was not all of one version.
+    Torn,
     /// Nobody listens any more.
     Unheard,
     /// Not served yet, or not any more; an error where the server says so.
@@ -221,6 +223,8 @@ pub async fn watch(target: Target, events: mpsc::Sender<Event>) {
                 }
                 rest(&mut pause).await;
             }
+            // It took long, or it would not have expired.
+            End::Torn => pause = PAUSE.0,
             End::NotYet(why) => {
                 if let Some(error) = why
                     && events.send(Event::Trouble(error.trouble())).await.is_err()
@@ -336,8 +340,9 @@ async fn list(
         Form::Metadata => METADATA,
     };
     let mut begun = false;
+    let mut torn = false;
     let mut next = String::new();
-    let (since, mut held) = (Instant::now(), Duration::ZERO);
+    let (mut since, mut held) = (Instant::now(), Duration::ZERO);
     loop {
         let path = target.query(&match next.as_str() {
             "" => format!("limit={page}"),
@@ -349,13 +354,19 @@ async fn list(
             .await
             .map_err(|error| End::Failed(error, Duration::ZERO))?;
         if reply.code == 410 {
-            return Err(if next.is_empty() {
-                End::Gone
-            } else {
-                // Next time what is settled takes no time, so what is the server's own slowness shows.
-                let held_up = held > since.elapsed() / 10;
-                End::Expired { held_up }
-            });
+            // Next time what is settled takes no time, so what is the server's own slowness shows.
+            let held_up = held > since.elapsed() / 10;
+            match text(&reply.body["metadata"]["continue"]) {
+                _ if next.is_empty() => return Err(End::Gone),
+                Some(token) if held_up => {
+                    // Whoever listens gets to the end once, whatever becomes of what was told before.
+                    torn = true;
+                    next = token;
+                    (since, held) = (Instant::now(), Duration::ZERO);
+                    continue;
+                }
+                _ => return Err(End::Expired { held_up }),
+            }
         }
         if reply.code == 404 {
             let error = target
@@ -398,6 +409,7 @@ async fn list(
         held += telling.elapsed();
         match text(&reply.body["metadata"]["continue"]) {
             Some(token) => next = token,
+            None if torn => return Err(End::Torn),
             None => {
                 tell(events, Event::Listed).await?;
                 return Ok(version);

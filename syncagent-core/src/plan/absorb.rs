@@ -362,8 +362,14 @@ impl Hearing<'_> {
             }
             // A missing subresource and a missing object are answered alike: a look tells which it is.
             Deed::Forward(_) => {
+                let named =
+                    self.reply.code == 405 || request.object.is_missing_by(&self.reply.body);
                 if let Some(status) = self.status() {
-                    *status = StatusKnown::Missed;
+                    *status = match status {
+                        StatusKnown::Unclear => StatusKnown::Missed,
+                        _ if named => StatusKnown::Missed,
+                        _ => StatusKnown::Unclear,
+                    };
                 }
                 self.doubt()
             }

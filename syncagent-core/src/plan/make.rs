@@ -9,7 +9,7 @@ use super::effect::{Deed, Verb};
 use super::find;
 use super::forward;
 use super::hold::has_namespace;
-use super::record::{ReturnedKnown, StatusKnown};
+use super::record::ReturnedKnown;
 use super::returned::{Maker, order};
 use super::seen::{Depth, Sight};
 use super::step::Step;
@@ -32,7 +32,7 @@ pub(super) fn make(
     }
     if let Maker::Found(rule) = maker
         && rule.status
-        && entry.status == StatusKnown::Unknown
+        && entry.status.is_due()
         && entry.at.is_some()
         && !bring_status(step, entry)
     {

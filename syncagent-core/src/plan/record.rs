@@ -276,10 +276,26 @@ pub enum StatusKnown {
     Unknown,
     /// The copy has it; its fingerprint, where it is known.
     Sent(Option<Fingerprint>),
+    /// The server did not find it, and did not say what it did not find: it may be about to serve the kind.
+    Unclear,
     /// The server answered that there is no such thing: either the copy is gone, or its kind has no status.
     Missed,
     /// The kind of the copy has no status.
     Nowhere,
+}
+
+impl StatusKnown {
+    /// Whether the copy may not have it.
+    pub(super) const fn is_due(self) -> bool {
+        matches!(self, Self::Unknown | Self::Unclear)
+    }
+
+    /// The copy may not be read: what was said of its status was said of that.
+    pub(super) fn doubt(&mut self) {
+        if matches!(self, Self::Unclear | Self::Missed) {
+            *self = Self::Unknown;
+        }
+    }
 }
 
 /// What is remembered of an object that a rule reads.
@@ -308,6 +324,18 @@ impl Record {
         let returned = self.returned.iter_mut().map(|it| &mut it.leaves);
         let all = copy.chain(taken).chain(returned);
         all.flatten().map(Leaves::shape_mut)
+    }
+
+    /// Whether a server that did not find the status of an object means that there is none to write.
+    #[must_use]
+    pub fn lacks_status(&self, object: &ObjectRef) -> bool {
+        let taken = self.taken.iter().map(|it| (&it.copy, it.status));
+        let returned = self.returned.iter().map(|it| (&it.object, it.status));
+        let mut related = taken.chain(returned).filter(|(at, _)| *at == object);
+        match related.next() {
+            Some((_, status)) => status == StatusKnown::Missed,
+            None => self.reflected.is_some() && self.replied.is_some(),
+        }
     }
 
     /// Whether our finalizer is on the origin.

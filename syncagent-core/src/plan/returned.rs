@@ -326,6 +326,7 @@ fn learn(step: &mut Step<'_>, entry: &mut ReturnedKnown) -> bool {
             return false;
         }
         Sight::Barred => {
+            entry.status.doubt();
             step.trouble(
                 "NotAllowed",
                 format!(

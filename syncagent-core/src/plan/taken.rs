@@ -261,9 +261,11 @@ fn learn_copy(step: &mut Step<'_>, entry: &mut TakenKnown) -> Copy {
             step.look(&entry.copy, Depth::Body);
             return Copy::Asked;
         }
-        Sight::Barred => step
-            .refused
-            .push(format!("a copied {} cannot be read", entry.copy.kind.kind)),
+        Sight::Barred => {
+            entry.status.doubt();
+            let what = format!("a copied {} cannot be read", entry.copy.kind.kind);
+            step.refused.push(what);
+        }
         // At the first look after a restart, a copy that exists says what it was made from.
         Sight::Unseen if !entry.looked_copy && step.record.copy.is_some() => {
             step.look(&entry.copy, Depth::Outline);
@@ -330,7 +332,7 @@ fn take(step: &mut Step<'_>, entry: &mut TakenKnown) {
     };
     let due = |entry: &TakenKnown| {
         let crosses = rule_of(step.publication, entry).is_some_and(|it| it.status);
-        crosses && entry.status == StatusKnown::Unknown
+        crosses && entry.status.is_due()
     };
     let current = |entry: &TakenKnown, object: &Value| {
         entry.to.is_some()

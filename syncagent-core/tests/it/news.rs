@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use syncagent_core::definition::{Find, Labelled, RelatedRule, Side};
+use syncagent_core::definition::{Definition, Find, Labelled, RelatedRule, Side};
 use syncagent_core::plan::{Ending, Heard, ObjectRef, Place, Sight};
 
 use crate::fixture::{compile, full_thing, key, order, secret, thing};
@@ -257,6 +257,66 @@ fn a_status_that_met_a_workspace_on_its_way_is_sent_when_that_is_there() {
         sent.push("Reflect 200");
         assert_eq!(agent.take_sent(), sent);
         assert_eq!(phase(&world, &agent.origin()), "ready");
+        agent.assert_settled(&mut world);
+    }
+}
+
+/// The same of the status of what comes up with an order.
+#[test]
+fn a_related_status_that_met_a_workspace_on_its_way_is_sent_when_that_is_there() {
+    let rule = RelatedRule {
+        status: true,
+        ..labelled()
+    };
+    let publication = compile(Definition {
+        related: vec![rule],
+        ..Definition {
+            fields: Vec::new(),
+            returns: Vec::new(),
+            ..full_thing()
+        }
+    });
+    for closed_to_the_look in [false, true] {
+        let mut agent = Agent::new(&publication, &key(&publication, "a"));
+        let mut world = World::default();
+        let at = |of: ObjectRef, name: &str| ObjectRef {
+            kind: secret(),
+            name: name.into(),
+            ..of
+        };
+        let source = at(agent.copy(), "more-0");
+        world.put(
+            &source,
+            json!({"metadata": {"labels": {"for": "a"}}, "status": {"odd": 1}}),
+        );
+        world.put(
+            &agent.origin(),
+            order(&publication, &agent.key, &json!({"size": 1})),
+        );
+        agent.event(&world, &agent.origin());
+        agent.run(&mut world, None);
+        let above = world.objects.keys();
+        let above = above.filter(|it| it.place != Place::Service && it.kind == secret());
+        let above: Vec<_> = above.cloned().collect();
+        assert_eq!(world.objects[&above[0]]["status"]["odd"], 1);
+        agent.take_sent();
+        world.edit(&source, |it| it["status"]["odd"] = json!(2));
+        agent.hint(&world, &source);
+        miss(&mut agent, &mut world);
+        assert_eq!(agent.take_sent(), ["Forward(\"labelled\") 404"]);
+        if closed_to_the_look {
+            world.away = Some(404);
+            let ending = agent.run(&mut world, None);
+            assert!(matches!(ending, Some(Ending::Refused(_))), "{ending:?}");
+            world.away = None;
+            miss(&mut agent, &mut world);
+        }
+        agent.run(&mut world, None);
+        assert_eq!(
+            world.objects[&above[0]]["status"]["odd"], 2,
+            "{:?}",
+            agent.sent
+        );
         agent.assert_settled(&mut world);
     }
 }

@@ -198,6 +198,45 @@ async fn a_list_that_expires_while_its_listener_is_busy_comes_in_pages_again() {
     );
 }
 
+/// Where the answer says how to go on, the listener gets to the end of what is there; then comes a list that is all of one
+/// version, and only that one is complete.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_expires_while_its_listener_is_busy_goes_on_from_there() {
+    let gone = |token: &str| {
+        let metadata = json!({"continue": token});
+        json!({"kind": "Status", "code": 410, "message": "too old", "metadata": metadata})
+    };
+    let answers = [
+        (200, page("5", "more", &["a", "b", "c"])),
+        (410, vec![gone("rest")]),
+        (200, page("7", "last", &["d", "e", "f"])),
+        (410, vec![gone("end")]),
+        (200, page("8", "", &["g"])),
+        (200, page("9", "", &["a", "g"])),
+    ];
+    let (target, asked) = scripted(&answers);
+    let (tx, mut rx) = mpsc::channel(1);
+    let task = tokio::spawn(watch(target, tx));
+    let mut events = Vec::new();
+    while events.last().is_none_or(|it| it != "listed") {
+        events.push(told(&rx.recv().await.unwrap()));
+        sleep(Duration::from_secs(30)).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    task.abort();
+    let all = "listing, there a, there b, there c, there d, there e, there f, there g";
+    assert_eq!(
+        events.join(", "),
+        format!("{all}, listing, there a, there g, listed")
+    );
+    let asked = asked.lock().unwrap().clone();
+    let pages = ["more", "rest", "last", "end"].map(|it| format!("limit=500&continue={it}"));
+    assert_eq!(asked[0], "limit=500");
+    assert_eq!(asked[1..5], pages);
+    assert_eq!(asked[5], "limit=500");
+    assert!(asked[6].ends_with("resourceVersion=9"), "{}", asked[6]);
+}
+
 /// A server that forgets at once what it listed is asked with pauses.
 #[tokio::test(start_paused = true)]
 async fn a_server_without_a_memory_is_not_asked_in_a_hot_loop() {
