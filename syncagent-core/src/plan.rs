@@ -58,6 +58,8 @@ mod predecessor;
 mod recall;
 mod reflect;
 mod returned;
+#[cfg(feature = "rim")]
+mod shapes;
 mod taken;
 mod tend;
 mod unheeded;
@@ -78,6 +80,7 @@ pub use effect::{Deed, Effect, Heard, Later, Reply, Request, Subresource, Verb};
 pub use explain::{Hands, Trouble};
 pub use handback::{Handback, handback};
 pub use keep::Leaves;
+#[cfg(feature = "rim")]
 pub(crate) use keep::Shape;
 pub use record::{
     CopyKnown, Drifted, FoundKnown, Lost, MadeKnown, ReadKnown, Record, Refusal, ReturnedKnown,

@@ -37,7 +37,7 @@ const MOST: usize = 2000;
 pub struct Leaves {
     /// Kept once for all records at rest that have it (see [`Record::shapes`](super::Record::shapes)).
     #[serde(skip)]
-    shape: Arc<Shape>,
+    pub(super) shape: Arc<Shape>,
     values: Vec<[u8; 8]>,
 }
 
@@ -150,15 +150,6 @@ impl Leaves {
             shape: Arc::new(Shape::new(paths.iter().map(String::as_str))),
             values,
         }
-    }
-
-    /// The paths alone.
-    pub(super) fn shape(&self) -> &Arc<Shape> {
-        &self.shape
-    }
-
-    pub(super) fn shape_mut(&mut self) -> &mut Arc<Shape> {
-        &mut self.shape
     }
 
     /// Each leaf: its path and the hash of its value.

@@ -4,11 +4,9 @@
 //! Between two steps it lies packed: the packing follows what is derived here, so a new field needs nothing but its place;
 //! new [`Leaves`] have to be told of by [`Record::shapes`], too, for records at rest share the paths of leaves.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
-use super::keep::{Leaves, Shape};
+use super::keep::Leaves;
 use crate::definition::{Deletion, Part};
 use crate::naming::CopyName;
 use crate::object::fingerprint::Fingerprint;
@@ -308,24 +306,6 @@ pub struct ReadKnown {
 }
 
 impl Record {
-    /// The paths of all leaves that are remembered, always in the same order.
-    pub(crate) fn shapes(&self) -> impl Iterator<Item = &Arc<Shape>> {
-        let copy = self.copy.iter().map(|it| &it.leaves);
-        let taken = self.taken.iter().map(|it| &it.leaves);
-        let returned = self.returned.iter().map(|it| &it.leaves);
-        let all = copy.chain(taken).chain(returned);
-        all.flatten().map(Leaves::shape)
-    }
-
-    /// The same, to be put back.
-    pub(crate) fn shapes_mut(&mut self) -> impl Iterator<Item = &mut Arc<Shape>> {
-        let copy = self.copy.iter_mut().map(|it| &mut it.leaves);
-        let taken = self.taken.iter_mut().map(|it| &mut it.leaves);
-        let returned = self.returned.iter_mut().map(|it| &mut it.leaves);
-        let all = copy.chain(taken).chain(returned);
-        all.flatten().map(Leaves::shape_mut)
-    }
-
     /// Whether a server that did not find the status of an object means that there is none to write.
     #[must_use]
     pub fn lacks_status(&self, object: &ObjectRef) -> bool {
