@@ -206,9 +206,11 @@ proptest! {
     }
 }
 
-/// An order with a copy that has a status.
-fn settled<'a>(agent: &mut Agent<'a>) -> World {
+/// An order at rest that names a Secret, which is there.
+fn settled(agent: &mut Agent<'_>) -> World {
     let mut world = World::default();
+    let (pw, _) = secrets(agent);
+    world.put(&pw, json!({"data": {"password": "eA=="}}));
     let spec = json!({"size": 1, "secret": {"name": "pw"}});
     world.put(&agent.origin(), order(agent.publication, &agent.key, &spec));
     agent.event(&world, &agent.origin());
@@ -362,15 +364,9 @@ fn what_an_order_uses_stays_its_concern_while_it_is_looked_at_or_may_not_be_read
     let publication = compile(full_thing());
     for sight in [Sight::Doubt, Sight::Barred] {
         let mut agent = Agent::new(&publication, &key(&publication, "a"));
-        let mut world = World::default();
-        let (pw, _) = secrets(&agent);
-        world.put(&pw, json!({"data": {"password": "eA=="}}));
-        let spec = json!({"size": 1, "secret": {"name": "pw"}});
-        world.put(&agent.origin(), order(&publication, &agent.key, &spec));
-        agent.event(&world, &agent.origin());
-        agent.run(&mut world, None);
+        settled(&mut agent);
         let before = agent.plan().concerns;
-        assert!(before.contains(&pw));
+        assert!(before.contains(&secrets(&agent).0));
         agent.seen.note(agent.origin(), sight);
         assert_eq!(agent.plan().concerns, before);
     }
@@ -381,13 +377,8 @@ fn what_an_order_uses_stays_its_concern_while_it_is_looked_at_or_may_not_be_read
 fn what_changes_while_something_else_is_in_its_copys_place_is_not_lost() {
     let publication = compile(full_thing());
     let mut agent = Agent::new(&publication, &key(&publication, "a"));
-    let mut world = World::default();
+    let mut world = settled(&mut agent);
     let (pw, taken) = secrets(&agent);
-    world.put(&pw, json!({"data": {"password": "eA=="}}));
-    let spec = json!({"size": 1, "secret": {"name": "pw"}});
-    world.put(&agent.origin(), order(&publication, &agent.key, &spec));
-    agent.event(&world, &agent.origin());
-    agent.run(&mut world, None);
     let marks = world.objects[&taken]["metadata"].clone();
     world.edit(&taken, |it| {
         it["metadata"]["labels"] = json!({});
