@@ -46,8 +46,9 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 /// How many bytes of the engine an order may have at rest.
 const MOST: usize = 1000;
-/// How many bytes the connections may keep for reading after a burst (`io/connect.rs`), one for each server: each has them
-/// when there are few orders, or when there are many, or not. With ten thousand orders that is 13 bytes for each.
+/// How many bytes connections may keep for reading after a burst (`io/connect.rs`): one has them when there are few orders,
+/// or when there are many, or not. Of a dozen quiet runs one differed by two of them. With ten thousand orders that is 13
+/// bytes for each.
 const BUFFERS: usize = 2 * (64 << 10);
 /// How many bytes of the engine an order may have at the highest point of a restart: both of its bodies wait, packed, until
 /// the lists of both sides are complete, and a page of each list is in hand.

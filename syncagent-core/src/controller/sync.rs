@@ -631,9 +631,7 @@ fn hear(
         job.missed = Some(namespace);
     }
     let heard = take_in(publication, job, effect, reply);
-    let status = matches!(effect.deed, Deed::Reflect | Deed::Forward(_));
-    let lacks_status =
-        status && [404, 405].contains(&code) && job.record.lacks_status(&effect.request.object);
+    let lacks_status = [404, 405].contains(&code) && job.record.lacks_status(effect);
     if lacks_status && effect.deed != Deed::Reflect {
         let kind = &effect.request.object.kind.kind;
         shared.announcer.tell(&Notice::Problem {
@@ -647,10 +645,12 @@ fn hear(
     if heard == Heard::Next {
         say(shared, job, |policy| Said::of(&effect.deed, policy));
     }
-    if lacks_status && code == 404 {
-        say_of_no_status(shared, publication, job);
-    } else {
-        say_of_related(shared, publication, job, effect, &uid, &heard);
+    if publication.follows_go_agent() && publication.policy().events == Events::All {
+        if lacks_status && code == 404 {
+            say(shared, job, |_| Some(Said::no_status()));
+        } else if heard == Heard::Next {
+            say_of_related(shared, job, effect, &uid);
+        }
     }
     if heard == Heard::Next
         && let (Some(direction), Some(since)) = (metrics::direction(&effect.deed), job.since)
@@ -704,26 +704,9 @@ fn say(shared: &Shared, job: &Job, what: impl Fn(Events) -> Option<Said>) {
     shared.post.hand_in(about, said, shared.context().now);
 }
 
-/// Says that a status has nowhere to go, where the Go agent does.
-fn say_of_no_status(shared: &Shared, publication: &Publication, job: &Job) {
-    if publication.follows_go_agent() && publication.policy().events == Events::All {
-        say(shared, job, |_| Some(Said::no_status()));
-    }
-}
-
 /// Says something on the related object that an effect was for, where the Go agent does.
-fn say_of_related(
-    shared: &Shared,
-    publication: &Publication,
-    job: &Job,
-    effect: &Effect,
-    uid: &str,
-    heard: &Heard,
-) {
-    if !publication.follows_go_agent() || publication.policy().events != Events::All {
-        return;
-    }
-    let Some(said) = Said::of_related(&effect.deed).filter(|_| *heard == Heard::Next) else {
+fn say_of_related(shared: &Shared, job: &Job, effect: &Effect, uid: &str) {
+    let Some(said) = Said::of_related(&effect.deed) else {
         return;
     };
     let object = &effect.request.object;

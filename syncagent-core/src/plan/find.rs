@@ -221,18 +221,15 @@ fn follow(step: &mut Step<'_>, known: &mut FoundKnown) -> bool {
             }
         });
         moved |= members.len() != before;
-        for (at, sight) in step.seen.iter() {
-            let joiner = || members.binary_search(&Member::of(at)).is_err();
+        let seen = step.seen;
+        for (at, sight) in seen.iter() {
             if step.record.unheeded.contains(at)
                 && *sight == Sight::Doubt
                 && query.covers(at)
-                && joiner()
+                && members.binary_search(&Member::of(at)).is_err()
             {
                 // It may have joined when no step came to it; what a watch keeps of it lacks its labels.
-                step.questions.push(Question::Look {
-                    object: at.clone(),
-                    depth: Depth::Body,
-                });
+                step.look(at, Depth::Body);
             }
             let Some(object) = sight.outline().filter(|it| !is_abridged(it)) else {
                 continue;

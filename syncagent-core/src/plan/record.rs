@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::effect::{Deed, Effect};
 use super::keep::Leaves;
 use crate::definition::{Deletion, Part};
 use crate::naming::CopyName;
@@ -306,15 +307,19 @@ pub struct ReadKnown {
 }
 
 impl Record {
-    /// Whether a server that did not find the status of an object means that there is none to write.
+    /// Whether a server that did not find the status that an effect wrote means that there is none to write.
     #[must_use]
-    pub fn lacks_status(&self, object: &ObjectRef) -> bool {
-        let taken = self.taken.iter().map(|it| (&it.copy, it.status));
-        let returned = self.returned.iter().map(|it| (&it.object, it.status));
-        let mut related = taken.chain(returned).filter(|(at, _)| *at == object);
-        match related.next() {
-            Some((_, status)) => status == StatusKnown::Missed,
-            None => self.reflected.is_some() && self.replied.is_some(),
+    pub fn lacks_status(&self, effect: &Effect) -> bool {
+        let object = &effect.request.object;
+        match effect.deed {
+            Deed::Reflect => self.replied.is_some(),
+            Deed::Forward(_) => {
+                let taken = self.taken.iter().map(|it| (&it.copy, it.status));
+                let returned = self.returned.iter().map(|it| (&it.object, it.status));
+                let mut related = taken.chain(returned);
+                related.any(|it| it == (object, StatusKnown::Missed))
+            }
+            _ => false,
         }
     }
 

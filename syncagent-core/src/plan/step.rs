@@ -83,7 +83,7 @@ pub fn plan(
     };
     step.run();
     if step.questions.is_empty() && step.effects.is_empty() {
-        unheeded::remember(&mut step);
+        step.record.unheeded = std::mem::take(&mut step.unheeded);
     }
     step.concerns.sort();
     step.concerns.dedup();

@@ -51,8 +51,3 @@ fn stay(step: &mut Step<'_>) {
         step.queries.push(query.clone());
     }
 }
-
-/// Remembers at the end of a step what it left.
-pub(super) fn remember(step: &mut Step<'_>) {
-    step.record.unheeded = std::mem::take(&mut step.unheeded);
-}
